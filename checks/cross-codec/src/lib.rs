@@ -1,0 +1,26 @@
+//! Our codec against codecs that others wrote and published: for arbitrary packets, our bytes decode in theirs to the same
+//! fields, and theirs in ours.
+//!
+//! Each rival says in [`Rival::gaps`] what it gets wrong or can't hold, with the rule that it breaks, and `tests/gaps.rs` shows
+//! for each wrong that it is one: a gap can neither hide a bug of ours nor outlive the rival's mending.
+
+pub mod arbitrary;
+pub mod model;
+pub mod ours;
+pub mod rivals;
+
+use model::{Kind, Packet, Sender, Version};
+
+/// A codec of somebody else.
+pub trait Rival {
+    /// The packets that it can encode and decode.
+    fn kinds(version: Version) -> Vec<Kind>;
+
+    /// Changes whatever in the packet this codec can't carry, and nothing else.
+    fn gaps(version: Version, sender: Sender, packet: &mut Packet);
+
+    fn encode(version: Version, packet: &Packet) -> Vec<u8>;
+
+    /// Decodes exactly one packet.
+    fn decode(version: Version, bytes: &[u8]) -> Result<Packet, String>;
+}

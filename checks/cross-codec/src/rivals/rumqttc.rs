@@ -1,0 +1,57 @@
+//! `rumqttc` 0.25.1: its modules `mqttbytes::v4` and `v5::mqttbytes::v5`.
+
+mod codes;
+mod v4;
+mod v5;
+
+use crate::Rival;
+use crate::model::{Kind, Packet, Sender, Version, id};
+
+pub struct Rumqttc;
+
+impl Rival for Rumqttc {
+    fn kinds(version: Version) -> Vec<Kind> {
+        // It has no decoder for AUTH (section 3.15), and counts two bytes too few for each string when it encodes one.
+        let _ = version;
+        Kind::ALL.into_iter().filter(|kind| *kind != Kind::Auth).collect()
+    }
+
+    fn gaps(version: Version, _: Sender, packet: &mut Packet) {
+        match packet {
+            Packet::Connect(connect) => {
+                // Takes an empty user name for none, and an empty password for none; section 3.1.3.5 allows both to be empty.
+                if connect.user_name.as_deref() == Some("") {
+                    connect.user_name = Some("u".to_owned());
+                }
+                // Refuses a password that is not UTF-8; it is binary data (section 3.1.3.6).
+                if let Some(password) = &mut connect.password {
+                    let text = String::from_utf8_lossy(password);
+                    *password = if text.is_empty() { b"p".to_vec() } else { text.into_owned().into_bytes() };
+                }
+            }
+            Packet::Disconnect { code, properties } if version == Version::V5 => {
+                // Refuses a DISCONNECT without reason code, and one without property length (sections 3.14.2.1 and 3.14.2.2.1),
+                // and writes a wrong remaining length for one without properties.
+                if properties.is_empty() {
+                    properties.set(id::REASON_STRING, Some("reason".to_owned()));
+                }
+                let _ = code;
+            }
+            _ => {}
+        }
+    }
+
+    fn encode(version: Version, packet: &Packet) -> Vec<u8> {
+        match version {
+            Version::V3_1_1 => v4::encode(packet),
+            Version::V5 => v5::encode(packet),
+        }
+    }
+
+    fn decode(version: Version, bytes: &[u8]) -> Result<Packet, String> {
+        match version {
+            Version::V3_1_1 => v4::decode(bytes),
+            Version::V5 => v5::decode(bytes),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+use bytes::{Buf, BytesMut};
+
+use crate::packet::{Ack, Auth, ConnAck, Connect, Disconnect, Packet, PacketType, PublishView};
+use crate::packet::{SubAck, Subscribe, UnsubAck, Unsubscribe};
+use crate::reader::Reader;
+use crate::{DecodeError, Sender, VARINT_MAX, Version, varint};
+
+/// Takes packets from the front of a read buffer. A plain value: it holds no state between calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decoder {
+    pub(crate) version: Version,
+    pub(crate) sender: Sender,
+    max_packet_size: u32,
+}
+
+impl Decoder {
+    /// For packets of this version that `sender` sent, of any size. CONNECT is read in the version that it names.
+    pub const fn new(version: Version, sender: Sender) -> Self {
+        Self {
+            version,
+            sender,
+            max_packet_size: VARINT_MAX + 5,
+        }
+    }
+
+    /// With a limit on the size of a packet in bytes, fixed header included: our own Maximum Packet Size [MQTT-3.1.2-24]. It is
+    /// checked when the header is there, before the body is awaited.
+    pub const fn with_max_packet_size(self, max_packet_size: u32) -> Self {
+        Self {
+            max_packet_size,
+            ..self
+        }
+    }
+
+    /// The version that packets are read in.
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Takes one packet from the front of `input`, or leaves `input` alone and returns `None` where it holds no whole one yet.
+    ///
+    /// # Errors
+    ///
+    /// The bytes at the front are no packet that `sender` may send. There is no way to go on: the connection is to be closed,
+    /// in 5.0 after a DISCONNECT with [`DecodeError::reason`].
+    #[inline]
+    pub fn decode(&self, input: &mut BytesMut) -> Result<Option<Packet>, DecodeError> {
+        let [first, rest @ ..] = &input[..] else {
+            return Ok(None);
+        };
+        let first = *first;
+        let packet_type = self.packet_type(first)?;
+        let Some((len, len_len)) = varint::read(rest)? else {
+            return Ok(None);
+        };
+        let header = 1 + len_len;
+        let size = header as u32 + len;
+        if size > self.max_packet_size {
+            return Err(DecodeError::PacketTooLarge {
+                size,
+                max: self.max_packet_size,
+            });
+        }
+        let size = size as usize;
+        if input.len() < size {
+            return Ok(None);
+        }
+        if packet_type == PacketType::Publish {
+            let frame = input.split_to(size).freeze();
+            return Ok(Some(Packet::Publish(PublishView::decode(
+                frame, first, header, self,
+            )?)));
+        }
+        // An acknowledgement without reason code and properties: nothing of the frame is kept.
+        if len == 2 && matches!(packet_type as u8, 4..=7) {
+            let id = Reader::new(&input[..size], header).packet_id()?;
+            input.advance(size);
+            return Ok(Some(ack(packet_type, Ack::new(id))));
+        }
+        self.decode_other(packet_type, input.split_to(size), header)
+            .map(Some)
+    }
+
+    fn decode_other(
+        &self,
+        packet_type: PacketType,
+        frame: BytesMut,
+        header: usize,
+    ) -> Result<Packet, DecodeError> {
+        let frame = frame.freeze();
+        let mut r = Reader::new(&frame, header);
+        let packet = match packet_type {
+            PacketType::Connect => Packet::Connect(Connect::decode(&frame, &mut r)?.into()),
+            PacketType::ConnAck => Packet::ConnAck(ConnAck::decode(&frame, &mut r, self)?),
+            PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {
+                ack(packet_type, Ack::decode(packet_type, &frame, &mut r, self)?)
+            }
+            PacketType::Subscribe => Packet::Subscribe(Subscribe::decode(&frame, &mut r, self)?),
+            PacketType::SubAck => Packet::SubAck(SubAck::decode(&frame, &mut r, self)?),
+            PacketType::Unsubscribe => {
+                Packet::Unsubscribe(Unsubscribe::decode(&frame, &mut r, self)?)
+            }
+            PacketType::UnsubAck => Packet::UnsubAck(UnsubAck::decode(&frame, &mut r, self)?),
+            PacketType::PingReq => Packet::PingReq,
+            PacketType::PingResp => Packet::PingResp,
+            PacketType::Disconnect => Packet::Disconnect(Disconnect::decode(&frame, &mut r, self)?),
+            PacketType::Auth => Packet::Auth(Auth::decode(&frame, &mut r, self)?),
+            PacketType::Publish => {
+                return Ok(Packet::Publish(PublishView::decode(
+                    frame.clone(),
+                    frame[0],
+                    header,
+                    self,
+                )?));
+            }
+        };
+        r.expect_empty(packet_type)?;
+        Ok(packet)
+    }
+
+    /// Type and flags of the first byte: wrong ones are found before a length is awaited.
+    #[inline]
+    fn packet_type(&self, first: u8) -> Result<PacketType, DecodeError> {
+        if first >> 4 == PacketType::Publish as u8 {
+            return Ok(PacketType::Publish);
+        }
+        self.other_type(first)
+    }
+
+    fn other_type(&self, first: u8) -> Result<PacketType, DecodeError> {
+        use PacketType as P;
+        let v5 = self.version.is_v5();
+        let unknown = DecodeError::UnknownType {
+            packet_type: first >> 4,
+            version: self.version,
+        };
+        let packet = P::from_u8(first >> 4).ok_or(unknown)?;
+        let may_send = match packet {
+            P::Publish | P::PubAck | P::PubRec | P::PubRel | P::PubComp => true,
+            P::Connect | P::Subscribe | P::Unsubscribe | P::PingReq => {
+                self.sender == Sender::Client
+            }
+            P::ConnAck | P::SubAck | P::UnsubAck | P::PingResp => self.sender == Sender::Server,
+            P::Disconnect => v5 || self.sender == Sender::Client,
+            P::Auth if v5 => true,
+            P::Auth => return Err(unknown),
+        };
+        if !may_send {
+            return Err(DecodeError::WrongSender {
+                packet,
+                sender: self.sender,
+            });
+        }
+        // [MQTT-2.1.3-1], [MQTT-3.6.1-1], [MQTT-3.8.1-1], [MQTT-3.10.1-1]
+        let flags = first & 0x0F;
+        let wanted = match packet {
+            P::PubRel | P::Subscribe | P::Unsubscribe => 0b0010,
+            _ => 0,
+        };
+        let dup_in_3_1 = self.version == Version::V3_1 && wanted != 0 && flags == 0b1010;
+        if flags != wanted && !dup_in_3_1 {
+            return Err(DecodeError::BadFlags { packet, flags });
+        }
+        Ok(packet)
+    }
+}
+
+const fn ack(packet_type: PacketType, ack: Ack) -> Packet {
+    match packet_type {
+        PacketType::PubAck => Packet::PubAck(ack),
+        PacketType::PubRec => Packet::PubRec(ack),
+        PacketType::PubRel => Packet::PubRel(ack),
+        _ => Packet::PubComp(ack),
+    }
+}

@@ -1,0 +1,290 @@
+use core::fmt;
+use core::num::NonZeroU16;
+
+use bytes::Bytes;
+
+use crate::frame::read_publish_properties;
+use crate::property::{self, Properties, PropertiesRef};
+use crate::reader::Reader;
+use crate::{DecodeError, Decoder, Flow, PacketId, QoS, Topic, TopicError, TopicRef, topic};
+
+/// A message to send: what a PUBLISH says apart from its delivery (section 3.3).
+///
+/// The packet identifier, DUP and the topic alias belong to one delivery over one connection and not to the message: the
+/// [`Encoder`](crate::Encoder) is given them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Publish {
+    topic: Topic,
+    payload: Bytes,
+    properties: Properties,
+    retain: bool,
+}
+
+impl Publish {
+    /// A message without properties, not retained.
+    pub fn new(topic: Topic, payload: impl Into<Bytes>) -> Self {
+        Self {
+            topic,
+            payload: payload.into(),
+            properties: Properties::new(),
+            retain: false,
+        }
+    }
+
+    /// With the RETAIN flag set or not: the server keeps the message for later subscribers (section 3.3.1.3).
+    pub fn with_retain(self, retain: bool) -> Self {
+        Self { retain, ..self }
+    }
+
+    /// With these properties, which only 5.0 can carry.
+    pub fn with_properties(self, properties: Properties) -> Self {
+        Self { properties, ..self }
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> TopicRef<'_> {
+        self.topic.view()
+    }
+
+    /// The payload.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// The payload, shared.
+    pub fn payload_bytes(&self) -> &Bytes {
+        &self.payload
+    }
+
+    /// Whether the RETAIN flag is set.
+    pub fn retain(&self) -> bool {
+        self.retain
+    }
+
+    /// The properties.
+    pub fn properties(&self) -> PropertiesRef<'_> {
+        self.properties.view()
+    }
+
+    /// The bytes that topic, payload and properties hold in memory.
+    pub fn size(&self) -> usize {
+        self.topic.as_bytes().len() + self.payload.len() + self.properties.view().as_bytes().len()
+    }
+}
+
+impl fmt::Debug for Publish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The payload may be secret: only its length is shown.
+        f.debug_struct("Publish")
+            .field("topic", &self.topic)
+            .field("retain", &self.retain)
+            .field("properties", &self.properties)
+            .field("payload_len", &self.payload.len())
+            .finish()
+    }
+}
+
+/// A PUBLISH that was received: one handle on its frame, and offsets. Topic, payload and properties are read from the frame.
+///
+/// It keeps the read buffer alive that it came in; [`payload_bytes`](Self::payload_bytes) and [`share`](Self::share) do, too.
+/// What is kept for long is better copied.
+#[derive(Clone)]
+pub struct PublishView {
+    frame: Bytes,
+    present: u64,
+    topic_at: u32,
+    properties_at: u32,
+    payload_at: u32,
+    topic_len: u16,
+    flow: Flow,
+    retain: bool,
+}
+
+impl PublishView {
+    #[inline]
+    pub(crate) fn decode(
+        frame: Bytes,
+        first: u8,
+        header: usize,
+        decoder: &Decoder,
+    ) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(&frame, header);
+        let topic = r.binary("topic name")?;
+        let topic_at = (r.at() - topic.len()) as u32;
+        if !topic.is_empty() {
+            // [MQTT-3.3.2-1], [MQTT-3.3.2-2]
+            topic::check_topic(topic).map_err(bad_topic)?;
+        }
+        let dup = first & 0b1000 != 0;
+        let flow = match first >> 1 & 0b11 {
+            0 if dup => return Err(DecodeError::DupAtQoS0), // [MQTT-3.3.1-2]
+            0 => Flow::AtMostOnce,                          // [MQTT-2.2.1-2]
+            1 => Flow::AtLeastOnce {
+                id: r.packet_id()?,
+                dup,
+            },
+            2 => Flow::ExactlyOnce {
+                id: r.packet_id()?,
+                dup,
+            },
+            _ => return Err(DecodeError::BadQoS), // [MQTT-3.3.1-4]
+        };
+        let (mut present, mut properties_at) = (0, r.at());
+        if decoder.version.is_v5() {
+            let properties;
+            (properties, present) = read_publish_properties(&mut r, decoder.sender)?;
+            properties_at = r.at() - properties.len();
+        }
+        if topic.is_empty() && present & crate::PropertyId::TOPIC_ALIAS.bit() == 0 {
+            return Err(no_topic(decoder));
+        }
+        let topic_len = topic.len() as u16;
+        let (properties_at, payload_at) = (properties_at as u32, r.at() as u32);
+        Ok(Self {
+            present,
+            topic_at,
+            properties_at,
+            payload_at,
+            topic_len,
+            flow,
+            retain: first & 1 != 0,
+            frame,
+        })
+    }
+
+    /// The QoS, with packet identifier and DUP where it has them.
+    pub fn flow(&self) -> Flow {
+        self.flow
+    }
+
+    /// The QoS.
+    pub fn qos(&self) -> QoS {
+        self.flow.qos()
+    }
+
+    /// The packet identifier, which QoS 0 has not.
+    pub fn packet_id(&self) -> Option<PacketId> {
+        self.flow.packet_id()
+    }
+
+    /// Whether the sender may have sent this before.
+    pub fn dup(&self) -> bool {
+        self.flow.dup()
+    }
+
+    /// Whether this is a retained message (section 3.3.1.3).
+    pub fn retain(&self) -> bool {
+        self.retain
+    }
+
+    /// The topic: empty where [`topic_alias`](Self::topic_alias) stands for it.
+    pub fn topic(&self) -> TopicRef<'_> {
+        let at = self.topic_at as usize;
+        TopicRef::checked_before(&self.frame[at..at + usize::from(self.topic_len)])
+    }
+
+    /// The topic alias that came with it.
+    pub fn topic_alias(&self) -> Option<NonZeroU16> {
+        self.properties().topic_alias()
+    }
+
+    /// The properties.
+    pub fn properties(&self) -> PropertiesRef<'_> {
+        let bytes = &self.frame[self.properties_at as usize..self.payload_at as usize];
+        PropertiesRef::checked_before(bytes, self.present)
+    }
+
+    /// The payload.
+    pub fn payload(&self) -> &[u8] {
+        &self.frame[self.payload_at as usize..]
+    }
+
+    /// The payload, shared with the read buffer.
+    pub fn payload_bytes(&self) -> Bytes {
+        self.frame.slice(self.payload_at as usize..)
+    }
+
+    /// A part of this packet (the topic, correlation data) as bytes of its own that share the read buffer.
+    ///
+    /// Copies where `part` is not a part of it.
+    pub fn share(&self, part: &[u8]) -> Bytes {
+        property::share(&self.frame, part)
+    }
+
+    /// The message alone, sharing the read buffer, to be published again. `None` where a topic alias stands for the topic.
+    pub fn to_publish(&self) -> Option<Publish> {
+        let topic = self.topic();
+        (!topic.is_empty()).then(|| {
+            let properties = self.properties();
+            Publish {
+                topic: Topic::checked_before(self.frame.slice_ref(topic.as_bytes())),
+                payload: self.payload_bytes(),
+                properties: Properties::checked_before(
+                    self.frame.slice_ref(properties.as_bytes()),
+                    self.present,
+                ),
+                retain: self.retain,
+            }
+        })
+    }
+
+    /// Whether the payload is text where the sender says so: a receiver may refuse it with 0x99 if not
+    /// (section 3.3.2.3.2).
+    pub fn payload_format_is_valid(&self) -> bool {
+        self.properties().payload_format_indicator() != Some(true)
+            || core::str::from_utf8(self.payload()).is_ok()
+    }
+
+    /// The packet's size in bytes, fixed header included.
+    pub fn size(&self) -> usize {
+        self.frame.len()
+    }
+
+    pub(crate) fn frame(&self) -> &Bytes {
+        &self.frame
+    }
+}
+
+#[cold]
+fn bad_topic(error: TopicError) -> DecodeError {
+    let field = "topic name";
+    match error {
+        TopicError::Text(error) => DecodeError::BadText { field, error },
+        error => DecodeError::BadTopic { field, error },
+    }
+}
+
+/// [MQTT-4.7.3-1]: in 3.x a topic is never empty; in 5.0 only with an alias.
+#[cold]
+fn no_topic(decoder: &Decoder) -> DecodeError {
+    if decoder.version.is_v5() {
+        DecodeError::NoTopic
+    } else {
+        bad_topic(TopicError::Empty)
+    }
+}
+
+impl PartialEq for PublishView {
+    fn eq(&self, other: &Self) -> bool {
+        self.flow == other.flow
+            && self.retain == other.retain
+            && self.topic() == other.topic()
+            && self.properties() == other.properties()
+            && self.payload() == other.payload()
+    }
+}
+
+impl Eq for PublishView {}
+
+impl fmt::Debug for PublishView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The payload may be secret: only its length is shown.
+        f.debug_struct("PublishView")
+            .field("flow", &self.flow)
+            .field("retain", &self.retain)
+            .field("topic", &self.topic())
+            .field("properties", &self.properties())
+            .field("payload_len", &self.payload().len())
+            .finish()
+    }
+}
