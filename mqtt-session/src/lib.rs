@@ -1,1 +1,141 @@
-//! Placeholder.
+//! An MQTT client as a pure state machine: bytes and timestamps go in; bytes, one deadline and events come out.
+//!
+//! [`Session`] knows every rule of MQTT 3.1, 3.1.1 and 5.0 that spans packets: handshake, QoS flows, keep-alive, flow control,
+//! resumption, reconnecting. It never opens a socket, reads a clock, spawns, sleeps or draws a random number: all of it is a
+//! function of its inputs, which makes it testable without a broker and without real seconds. A driver (an adapter crate, or your
+//! own event loop) carries bytes and actions.
+//!
+//! # Driving a session by hand
+//!
+//! Four kinds of method, in any order, as often as you like: getters, `handle_*` (the world tells the session), commands (the
+//! application tells it), `poll_*` (it tells the world, until `None`). Nothing must be drained before the next call.
+//!
+//! ```no_run
+//! use std::io::{ErrorKind, Read, Write};
+//! use std::net::{TcpStream, ToSocketAddrs};
+//! use std::time::{Duration, Instant as Clock};
+//!
+//! use bytes::{Buf, BytesMut};
+//! use mqtt_session::proto::{Outbox, Publish, QoS, Topic};
+//! use mqtt_session::{Action, Cause, Config, Endpoint, Event, Instant, QueueId, Session};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = Config::builder("sensor-7").build()?;
+//! let mut session = Session::new(config, Endpoint::parse("mqtt://localhost")?, 7 /* the seed of its dice */);
+//! let epoch = Clock::now();
+//! let now = || Instant::from_std(epoch, Clock::now());
+//! let (mut input, mut output, mut stream) = (BytesMut::new(), Outbox::new(), None);
+//!
+//! session.connect(now());
+//! session.subscribe(now(), vec![("alerts/#".try_into()?, QoS::AtLeastOnce.into())], Default::default(), QueueId::DEFAULT)?;
+//! session.publish(now(), QoS::AtLeastOnce, Publish::new(Topic::try_from("readings/7")?, "21.5"))?;
+//!
+//! loop {
+//!     // What the session wants done outside of reading and writing.
+//!     while let Some(action) = session.poll_action() {
+//!         match action {
+//!             Action::Resolve { attempt, host, port } => {
+//!                 let found = (host, port).to_socket_addrs().map(Iterator::collect);
+//!                 session.handle_resolved(now(), attempt, found.map_err(|e| Cause::from(&e)));
+//!             }
+//!             Action::Dial { attempt, addr } => match TcpStream::connect_timeout(&addr, Duration::from_secs(5)) {
+//!                 Ok(tcp) => {
+//!                     tcp.set_nodelay(true)?;
+//!                     stream = Some((attempt, tcp));
+//!                     session.handle_opened(now(), attempt);
+//!                 }
+//!                 Err(e) => session.handle_closed(now(), attempt, Cause::from(&e)),
+//!             },
+//!             Action::Hangup { attempt, .. } => {
+//!                 session.poll_transmit(now(), &mut output);
+//!                 if let Some((_, mut tcp)) = stream.take() {
+//!                     let _ = tcp.write_all(&output.to_vec());
+//!                 }
+//!                 output.clear();
+//!                 session.handle_closed(now(), attempt, Cause::HungUp);
+//!             }
+//!             _ => {}
+//!         }
+//!     }
+//!     // Bytes out, and how many of them the system took.
+//!     session.poll_transmit(now(), &mut output);
+//!     if let Some((attempt, tcp)) = &mut stream {
+//!         while output.has_remaining() {
+//!             let n = tcp.write(output.chunk())?;
+//!             output.advance(n);
+//!             session.handle_written(now(), n);
+//!         }
+//!         // Bytes in, for no longer than until the session's deadline.
+//!         let wait = session.poll_timeout().map_or(Duration::from_secs(60), |at| at - now());
+//!         tcp.set_read_timeout(Some(wait.max(Duration::from_millis(1))))?;
+//!         let mut chunk = [0; 4096];
+//!         match tcp.read(&mut chunk) {
+//!             Ok(0) => session.handle_closed(now(), *attempt, Cause::Eof),
+//!             Ok(n) => {
+//!                 input.extend_from_slice(&chunk[..n]);
+//!                 session.handle_input(now(), &mut input);
+//!             }
+//!             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+//!             Err(e) => session.handle_closed(now(), *attempt, Cause::from(&e)),
+//!         }
+//!     } else if let Some(at) = session.poll_timeout() {
+//!         std::thread::sleep(at - now());
+//!     }
+//!     session.handle_timeout(now());
+//!     // What there is to tell the application.
+//!     while let Some(event) = session.poll_event() {
+//!         println!("{event:?}");
+//!         if let Event::Closed = event {
+//!             return Ok(());
+//!         }
+//!     }
+//!     while let Some(received) = session.poll_message(QueueId::DEFAULT) {
+//!         println!("{}: {} bytes", received.publish.topic(), received.publish.payload().len());
+//!         session.ack(now(), received.ticket)?;
+//!     }
+//! }
+//! # }
+//! ```
+//!
+//! # Panics
+//!
+//! A panic is a bug here. Bad bytes from the server end the connection, bad calls are an `Err`.
+//!
+//! # Features
+//!
+//! - `std` (default): conversions from `std::time` and `std::io`.
+//! - `client`: [`client::Client`] and its companions, the handles that the adapter crates share. Needs `std`.
+#![no_std]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+/// The packets, properties and topics that this crate's API speaks in.
+pub use mqtt_proto as proto;
+
+mod action;
+mod backoff;
+#[cfg(feature = "client")]
+pub mod client;
+mod config;
+mod connection;
+mod endpoint;
+mod error;
+mod event;
+mod limits;
+mod session;
+mod time;
+mod timer;
+
+pub use action::{Action, Attempt, Cause};
+pub use backoff::Backoff;
+pub use config::{Config, ConfigBuilder, ConfigError, InboxFull, Offline, SessionLost, Timeouts};
+pub use connection::Connection;
+pub use endpoint::{Endpoint, EndpointError};
+pub use error::{ConnectionError, Fault, PublishError, PublishRefused, Stale, SubscribeError, Violation};
+pub use event::{Capacity, Event, Outcome, Phase, QueueId, Received, Stats, Ticket, Token};
+pub use limits::Limits;
+pub use session::Session;
+pub use time::Instant;
+pub use timer::Timer;

@@ -1,0 +1,93 @@
+use core::net::SocketAddr;
+
+use alloc::string::String;
+
+/// One attempt to open a byte stream. Numbers are never used again, so what comes late for an old attempt is told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attempt(pub(crate) u64);
+
+/// What a driver shall do for the session, outside of reading and writing.
+///
+/// An action is carried out without waiting for it in the driver's loop; what comes of it is an input of the session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// Look up the addresses of a host, then call [`Session::handle_resolved`](crate::Session::handle_resolved).
+    Resolve {
+        /// Which attempt this is for.
+        attempt: Attempt,
+        /// A host name or an address.
+        host: String,
+        /// The port, which the addresses shall have.
+        port: u16,
+    },
+    /// Open a byte stream to this address, then call [`Session::handle_opened`](crate::Session::handle_opened) or
+    /// [`Session::handle_closed`](crate::Session::handle_closed).
+    Dial {
+        /// Which attempt this is.
+        attempt: Attempt,
+        /// Where to.
+        addr: SocketAddr,
+    },
+    /// Give up a lookup or dial that has not ended yet. Nothing needs to be reported.
+    Cancel {
+        /// Which one.
+        attempt: Attempt,
+    },
+    /// Close the byte stream, then call [`Session::handle_closed`](crate::Session::handle_closed).
+    Hangup {
+        /// Which one.
+        attempt: Attempt,
+        /// Whether to write what [`Session::poll_transmit`](crate::Session::poll_transmit) still has first: a last DISCONNECT.
+        flush: bool,
+    },
+}
+
+/// How the network ended a lookup, a dial or a connection, as the driver saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The peer closed the stream in order: end of file.
+    Eof,
+    /// Nobody listens there.
+    ConnectionRefused,
+    /// The stream was reset.
+    ConnectionReset,
+    /// There is no way to the peer.
+    Unreachable,
+    /// The network gave up waiting.
+    TimedOut,
+    /// The driver closed it as it was told by [`Action::Hangup`].
+    HungUp,
+    /// Anything else, in the words of the system.
+    Other(String),
+}
+
+impl core::fmt::Display for Cause {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Eof => "the peer closed the connection",
+            Self::ConnectionRefused => "connection refused",
+            Self::ConnectionReset => "connection reset by the peer",
+            Self::Unreachable => "no route to the host",
+            Self::TimedOut => "timed out",
+            Self::HungUp => "closed by us",
+            Self::Other(words) => words,
+        })
+    }
+}
+
+#[cfg(feature = "std")]
+impl From<&std::io::Error> for Cause {
+    fn from(error: &std::io::Error) -> Self {
+        use std::io::ErrorKind as K;
+        match error.kind() {
+            K::UnexpectedEof => Self::Eof,
+            K::ConnectionRefused => Self::ConnectionRefused,
+            K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe => Self::ConnectionReset,
+            K::HostUnreachable | K::NetworkUnreachable | K::AddrNotAvailable => Self::Unreachable,
+            K::TimedOut => Self::TimedOut,
+            _ => Self::Other(alloc::string::ToString::to_string(error)),
+        }
+    }
+}

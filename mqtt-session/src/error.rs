@@ -1,0 +1,313 @@
+//! Errors of commands, and why a connection ended.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use alloc::string::String;
+use mqtt_proto::{DecodeError, EncodeError, PacketId, PacketType, Publish, QoS, ReasonCode, TopicFilter};
+
+use crate::Cause;
+
+/// Whose fault an error is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The application misused the API, or asked for what can't be.
+    Caller,
+    /// The server broke the protocol, or refused.
+    Peer,
+    /// The network, or what lies between.
+    Network,
+}
+
+/// A message that was not accepted, and why. The message is given back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the message was not accepted: {reason}")]
+pub struct PublishError {
+    /// The message, as it was given.
+    pub publish: Publish,
+    /// The QoS that was asked for.
+    pub qos: QoS,
+    /// Why it was not accepted.
+    pub reason: PublishRefused,
+}
+
+/// Why a message was not accepted, or could not be sent when its turn came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishRefused {
+    /// The queue is full by count or by bytes. There will be room when messages have left.
+    #[error("the queue is full")]
+    Full,
+    /// The message alone is larger than the queue may be.
+    #[error("a message of {size} bytes is above the limit of {max} for all that waits (limits.outgoing_bytes)")]
+    AboveLimit {
+        /// Its size in bytes.
+        size: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// There is no connection, and QoS 0 does not wait for one as configured.
+    #[error("there is no connection")]
+    Offline,
+    /// The session is closed or draining.
+    #[error("the session is closed")]
+    Closed,
+    /// Above the server's Maximum QoS [MQTT-3.2.2-11].
+    #[error("the server's Maximum QoS is {max}")]
+    QoSNotSupported {
+        /// The server's Maximum QoS.
+        max: QoS,
+    },
+    /// The server keeps no retained messages [MQTT-3.2.2-14].
+    #[error("the server keeps no retained messages")]
+    RetainNotAvailable,
+    /// The packet would be larger than the server takes [MQTT-3.2.2-15], or has what the version can't carry.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+impl PublishRefused {
+    /// Whether waiting helps: the queue is full.
+    pub const fn is_full(&self) -> bool {
+        matches!(self, Self::Full)
+    }
+}
+
+/// Why SUBSCRIBE or UNSUBSCRIBE was not accepted, or could not be sent when its turn came.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// There is no filter in it [MQTT-3.8.3-2], [MQTT-3.10.3-2].
+    #[error("there is no topic filter")]
+    NoFilters,
+    /// Too many requests wait for their answer.
+    #[error("{max} requests wait for their answer already (limits.max_requests)")]
+    Full {
+        /// The limit.
+        max: usize,
+    },
+    /// The session is closed or draining.
+    #[error("the session is closed")]
+    Closed,
+    /// The server has no wildcard subscriptions.
+    #[error("the server has no wildcard subscriptions, which {filter} needs")]
+    WildcardNotAvailable {
+        /// The filter.
+        filter: TopicFilter,
+    },
+    /// The server has no shared subscriptions.
+    #[error("the server has no shared subscriptions, which {filter} needs")]
+    SharedNotAvailable {
+        /// The filter.
+        filter: TopicFilter,
+    },
+    /// The packet would be larger than the server takes, or has what the version can't carry.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+/// A ticket of a session that is gone: the message was not acknowledged, and can't be any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the session that this message belonged to is gone")]
+pub struct Stale;
+
+/// Why a connection, or an attempt at one, ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// The host's addresses could not be looked up.
+    #[error("the name {host:?} could not be looked up after {after:?}: {cause}")]
+    Resolve {
+        /// The host.
+        host: String,
+        /// How long it took.
+        after: Duration,
+        /// What the resolver said.
+        cause: Cause,
+    },
+    /// The host has no address.
+    #[error("the name {host:?} has no address (asked for {after:?})")]
+    NoAddress {
+        /// The host.
+        host: String,
+        /// How long it took.
+        after: Duration,
+    },
+    /// No byte stream could be opened to the last address tried.
+    #[error("{addr} could not be reached after {after:?}: {cause}")]
+    Dial {
+        /// The address.
+        addr: SocketAddr,
+        /// How long it took.
+        after: Duration,
+        /// What the system said.
+        cause: Cause,
+    },
+    /// The stream was open, but CONNACK did not come in time.
+    #[error("{addr} took the connection but sent no CONNACK within {after:?}")]
+    NoConnAck {
+        /// The address.
+        addr: SocketAddr,
+        /// How long it took.
+        after: Duration,
+    },
+    /// The server refused in CONNACK.
+    #[error("{addr} refused the connection after {after:?}: {reason}{}", because(.words))]
+    Refused {
+        /// The address.
+        addr: SocketAddr,
+        /// How long it took.
+        after: Duration,
+        /// Its reason.
+        reason: ReasonCode,
+        /// Its Reason String.
+        words: Option<String>,
+    },
+    /// The server ended the connection with DISCONNECT.
+    #[error("{addr} disconnected: {reason}{}", because(.words))]
+    Disconnected {
+        /// The address.
+        addr: SocketAddr,
+        /// Its reason.
+        reason: ReasonCode,
+        /// Its Reason String.
+        words: Option<String>,
+    },
+    /// The stream ended without a word.
+    #[error("the connection to {addr} was lost after {after:?}: {cause}")]
+    Closed {
+        /// The address.
+        addr: SocketAddr,
+        /// How long the stream was open.
+        after: Duration,
+        /// How it ended.
+        cause: Cause,
+    },
+    /// PINGREQ was sent, and nothing came.
+    #[error("{addr} did not answer a PINGREQ within {after:?}")]
+    NoPingResp {
+        /// The address.
+        addr: SocketAddr,
+        /// How long since the PINGREQ.
+        after: Duration,
+    },
+    /// What came is no packet.
+    #[error("{addr} sent what is no valid packet: {error}")]
+    Decode {
+        /// The address.
+        addr: SocketAddr,
+        /// What is wrong.
+        error: DecodeError,
+    },
+    /// What came is a packet, but not one that may come here.
+    #[error("{addr} broke the protocol: {violation}")]
+    Protocol {
+        /// The address.
+        addr: SocketAddr,
+        /// How.
+        violation: Violation,
+    },
+    /// More came than the inbox holds, and the application did not take it.
+    #[error("the inbox is full: {bytes} bytes wait to be taken (limits.inbox_bytes)")]
+    InboxFull {
+        /// What waits, in bytes.
+        bytes: usize,
+    },
+    /// CONNECT could not be encoded for this server.
+    #[error("CONNECT can't be sent: {error}")]
+    Connect {
+        /// Why not.
+        error: EncodeError,
+    },
+}
+
+impl ConnectionError {
+    /// Whose fault it is.
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::Refused { .. }
+            | Self::Disconnected { .. }
+            | Self::Decode { .. }
+            | Self::Protocol { .. }
+            | Self::NoConnAck { .. } => Fault::Peer,
+            Self::InboxFull { .. } | Self::Connect { .. } => Fault::Caller,
+            _ => Fault::Network,
+        }
+    }
+}
+
+/// `": words"`, or nothing.
+fn because(words: &Option<String>) -> String {
+    words.as_ref().map(|words| alloc::format!(": {words}")).unwrap_or_default()
+}
+
+/// How the server broke the protocol with well-formed packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// Something else than CONNACK (or AUTH) came first [MQTT-3.2.0-1].
+    #[error("{packet} came before CONNACK")]
+    BeforeConnAck {
+        /// What came.
+        packet: PacketType,
+    },
+    /// A second CONNACK [MQTT-3.2.0-2].
+    #[error("a second CONNACK came")]
+    SecondConnAck,
+    /// A packet that nothing here calls for.
+    #[error("{packet} came unasked")]
+    Unexpected {
+        /// What came.
+        packet: PacketType,
+    },
+    /// Session Present, though a clean start was asked for [MQTT-3.2.2-2].
+    #[error("CONNACK says that a session is present although a clean start was asked for")]
+    SessionPresent,
+    /// An acknowledgement that does not fit the QoS or the state of the message with this identifier.
+    #[error("{packet} came for the packet identifier {id}, which waits for another packet")]
+    WrongAck {
+        /// What came.
+        packet: PacketType,
+        /// The packet identifier.
+        id: PacketId,
+    },
+    /// SUBACK or UNSUBACK with another number of reason codes than there were filters [MQTT-3.8.4-6].
+    #[error("{packet} has {got} reason codes for {wanted} topic filters")]
+    CodeCount {
+        /// SUBACK or UNSUBACK.
+        packet: PacketType,
+        /// How many came.
+        got: usize,
+        /// How many were asked for.
+        wanted: usize,
+    },
+    /// More publications in flight than our Receive Maximum [MQTT-3.3.4-9].
+    #[error("more than {max} publications are unacknowledged (our Receive Maximum)")]
+    ReceiveMaximum {
+        /// Our Receive Maximum.
+        max: u16,
+    },
+    /// A topic alias, though our Topic Alias Maximum is 0 [MQTT-3.1.2-26], [MQTT-3.1.2-27].
+    #[error("the topic alias {alias} came, above our maximum of {max}")]
+    TopicAlias {
+        /// The alias.
+        alias: u16,
+        /// Our Topic Alias Maximum.
+        max: u16,
+    },
+    /// No Assigned Client Identifier for an empty one [MQTT-3.2.2-16].
+    #[error("the client identifier was empty, and CONNACK assigned none")]
+    NoAssignedClientId,
+}
+
+impl Violation {
+    /// The reason code to disconnect with.
+    pub const fn reason(&self) -> ReasonCode {
+        match self {
+            Self::ReceiveMaximum { .. } => ReasonCode::RECEIVE_MAXIMUM_EXCEEDED,
+            Self::TopicAlias { .. } => ReasonCode::TOPIC_ALIAS_INVALID,
+            _ => ReasonCode::PROTOCOL_ERROR,
+        }
+    }
+}
+

@@ -1,0 +1,203 @@
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use alloc::vec::Vec;
+use mqtt_proto::{ConnAck, PublishView, ReasonCode, TopicFilter};
+
+use crate::{ConnectionError, PublishRefused, SubscribeError};
+
+/// Names one accepted publish, subscribe or unsubscribe. Never used again, unlike a packet identifier; later ones are greater,
+/// and that is the order of resending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub(crate) u64);
+
+impl Token {
+    /// The counter's value.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// One of the queues that received messages wait in. The session begins with [`QueueId::DEFAULT`]; who wants several opens them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueueId(pub(crate) u32);
+
+impl QueueId {
+    /// Where everything goes that no subscription claims for another queue.
+    pub const DEFAULT: Self = Self(0);
+}
+
+/// What the session has to tell.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The server accepted the connection.
+    Connected {
+        /// The address of the server.
+        addr: SocketAddr,
+        /// CONNACK, with everything that the server said of itself.
+        connack: ConnAck,
+    },
+    /// A connection, or a round of attempts at one, ended.
+    Lost {
+        /// Why.
+        error: ConnectionError,
+        /// When the next attempt will begin; `None` where there will be none: then [`Event::Closed`] follows.
+        retry_in: Option<Duration>,
+    },
+    /// The session has ended: after `disconnect`, after a first `connect` that failed, or after a refusal that asking again would not
+    /// change.
+    Closed,
+    /// A publish has its outcome. Each accepted one gets exactly one.
+    Published {
+        /// Which one.
+        token: Token,
+        /// What became of it.
+        outcome: Outcome,
+    },
+    /// SUBACK came, or the request could not be sent.
+    Subscribed {
+        /// Which request.
+        token: Token,
+        /// One code for each filter, in their order.
+        result: Result<Vec<ReasonCode>, SubscribeError>,
+    },
+    /// UNSUBACK came (3.x has no codes: then the list is empty), or the request could not be sent.
+    Unsubscribed {
+        /// Which request.
+        token: Token,
+        /// One code for each filter, in their order.
+        result: Result<Vec<ReasonCode>, SubscribeError>,
+    },
+    /// After a reconnect the server had no session, and refuses a subscription that it granted before.
+    SubscriptionLost {
+        /// The filter.
+        filter: TopicFilter,
+        /// Why.
+        reason: ReasonCode,
+    },
+    /// A queue that was empty has messages.
+    Readable(QueueId),
+    /// QoS 0 messages were dropped because the inbox is full. Told once, until there was room again.
+    Dropping,
+    /// There is room for messages again, after one was refused because the queue was full.
+    Room,
+}
+
+/// What became of an accepted publish. There is exactly one outcome for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// QoS 0: its last byte was taken by the operating system.
+    Written,
+    /// QoS 1 and 2: the server has taken it.
+    Acknowledged {
+        /// The reason code of PUBACK or PUBREC: success, or that nobody subscribes. Always success in 3.x.
+        reason: ReasonCode,
+        /// Whether it was published anew after the server had lost the session: it may have been delivered twice.
+        republished: bool,
+        /// Whether the exchange is complete. Only a QoS 2 message whose session was lost after its PUBREC is not.
+        completed: bool,
+    },
+    /// The server refused it in PUBACK or PUBREC, with this reason code.
+    Rejected(ReasonCode),
+    /// It could not be sent to the server that answered: its limits are narrower than those that the message was accepted under.
+    Refused(PublishRefused),
+    /// It expired before it could be sent.
+    Expired,
+    /// The server has lost the session, and messages in flight are not published anew as configured.
+    SessionLost,
+    /// QoS 0: a part of it had left when the connection was lost.
+    ConnectionLost,
+    /// The session was closed before it could be sent or was acknowledged.
+    Closed,
+}
+
+impl Outcome {
+    /// Whether the message reached the server, or for QoS 0 the operating system.
+    pub const fn is_success(&self) -> bool {
+        matches!(self, Self::Written | Self::Acknowledged { .. })
+    }
+}
+
+/// A message that was received, with the ticket that gives its place in the inbox back.
+#[derive(Debug)]
+pub struct Received {
+    /// The message.
+    pub publish: PublishView,
+    /// To be given to [`Session::ack`](crate::Session::ack) when the message is dealt with.
+    pub ticket: Ticket,
+}
+
+/// A claim on one received message. It names the session and the arrival, never a packet identifier.
+///
+/// Giving it to [`Session::ack`](crate::Session::ack) acknowledges the message (QoS 1 and 2) and frees its room in the inbox. A
+/// ticket that is thrown away keeps both until the session ends, so it must not be forgotten.
+#[derive(Debug)]
+#[must_use = "a message that is never acknowledged holds its room in the inbox"]
+pub struct Ticket {
+    pub(crate) epoch: u32,
+    pub(crate) bytes: u32,
+    pub(crate) arrival: Option<u32>,
+}
+
+/// Counters since the session began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Connections that the server accepted.
+    pub connections: u64,
+    /// Publications that were accepted from the application.
+    pub accepted: u64,
+    /// PUBLISH packets that were encoded, resent ones included.
+    pub sent: u64,
+    /// PUBLISH packets that were sent again with DUP after a reconnect.
+    pub resent: u64,
+    /// Messages that were published anew after the server had lost the session.
+    pub republished: u64,
+    /// PUBACK and PUBREC that ended a message or took it over.
+    pub acknowledged: u64,
+    /// PUBLISH packets that were received, duplicates included.
+    pub received: u64,
+    /// Those of QoS 1 and 2 that joined a message that is held or recorded, and were not delivered again.
+    pub duplicates: u64,
+    /// QoS 0 messages that were dropped because the inbox was full, or because nothing claims them.
+    pub dropped: u64,
+    /// Acknowledgements for packet identifiers that are not in use: ignored.
+    pub unexpected: u64,
+    /// Bytes that were received.
+    pub bytes_received: u64,
+    /// Bytes that the operating system took.
+    pub bytes_written: u64,
+}
+
+/// What waits, and how much more may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capacity {
+    /// Messages that may be published before the queue is full by count.
+    pub messages: usize,
+    /// Bytes that may be published before it is full by bytes.
+    pub bytes: usize,
+}
+
+/// Where a session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// `connect` was not called yet.
+    Idle,
+    /// A lookup or dial is under way.
+    Connecting,
+    /// The stream is open; CONNACK is awaited.
+    Handshaking,
+    /// The server accepted.
+    Connected,
+    /// The stream is being closed.
+    Closing,
+    /// The next attempt waits for its time.
+    Waiting,
+    /// The end.
+    Closed,
+}
+

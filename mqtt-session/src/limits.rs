@@ -1,0 +1,39 @@
+use core::num::NonZeroU16;
+
+/// Bounds of everything that waits, in messages and bytes. None may be zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Receive Maximum: publications of QoS 1 and 2 that the server may send before they are acknowledged (256). 3.x has no
+    /// way to tell the server; there the bound in bytes counts alone.
+    pub receive_maximum: NonZeroU16,
+    /// Maximum Packet Size: the largest packet that is taken, in bytes (1 MiB). A larger one ends the connection.
+    pub max_packet_size: u32,
+    /// Received messages that the application has not taken or acknowledged yet, in bytes (16 MiB).
+    pub inbox_bytes: usize,
+    /// Messages of QoS 1 and 2 that are sent and not yet acknowledged (65,535, or less where the server's Receive Maximum is less).
+    pub max_in_flight: NonZeroU16,
+    /// Messages that wait to be sent (10,000).
+    pub max_queued: usize,
+    /// Messages that wait to be sent or to be acknowledged, in bytes (64 MiB).
+    pub outgoing_bytes: usize,
+    /// Encoded packets that wait for the socket, in bytes (256 KiB). Messages beyond stay unencoded in the queue.
+    pub outbox_bytes: usize,
+    /// SUBSCRIBE and UNSUBSCRIBE that wait to be sent or to be acknowledged (1,024).
+    pub max_requests: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            receive_maximum: NonZeroU16::MIN.saturating_add(255),
+            max_packet_size: 1 << 20,
+            inbox_bytes: 16 << 20,
+            max_in_flight: NonZeroU16::MAX,
+            max_queued: 10_000,
+            outgoing_bytes: 64 << 20,
+            outbox_bytes: 256 << 10,
+            max_requests: 1024,
+        }
+    }
+}

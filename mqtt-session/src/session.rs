@@ -1,0 +1,332 @@
+//! The protocol state machine: its state, and its public methods.
+
+mod handshake;
+mod inbox;
+mod inflight;
+mod keep_alive;
+mod link;
+mod phase;
+mod receive;
+mod requests;
+mod send;
+mod slab;
+mod subscriptions;
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use bytes::BytesMut;
+use mqtt_proto::{Disconnect, Outbox, Properties, Publish, QoS, SubscribeOptions, TopicFilter};
+
+use crate::backoff::Dice;
+use crate::timer::TimerTable;
+use crate::{
+    Action, Attempt, Capacity, Cause, Config, Endpoint, Event, Instant, Phase, PublishError, QueueId, Received, Stale,
+    Stats, SubscribeError, Ticket, Timer, Token,
+};
+use inbox::Inbox;
+use link::Link;
+use phase::Stage;
+use send::Outgoing;
+use subscriptions::Subscriptions;
+
+/// An MQTT client session: the whole protocol without any I/O. The crate's front page shows a loop that drives one.
+///
+/// It lasts over many connections. What belongs to one connection only stands in a group of its own, which is replaced when the
+/// connection is lost.
+#[derive(Debug)]
+pub struct Session {
+    config: Config,
+    endpoint: Endpoint,
+
+    // The session: lasts until the server loses it.
+    outgoing: Outgoing,
+    inbox: Inbox,
+    subscriptions: Subscriptions,
+
+    // The attempt to connect, and the connection.
+    stage: Stage,
+    link: Link,
+    timers: TimerTable,
+
+    // Since the beginning.
+    now: Instant,
+    dice: Dice,
+    attempts: u64,
+    /// Rounds that failed since a connection was stable.
+    failures: u32,
+    /// The next round waits until the inbox is half empty.
+    inbox_was_full: bool,
+    /// A round that fails before the first connection does not end the session.
+    persistent: bool,
+    /// The server has accepted a connection before.
+    connected_before: bool,
+    /// The application wants to disconnect, with this packet.
+    leaving: Option<Disconnect>,
+    stats: Stats,
+
+    // What is to be told.
+    actions: VecDeque<Action>,
+    events: VecDeque<Event>,
+}
+
+impl Session {
+    /// A session that is not connected yet. The seed decides the jitter of reconnecting, and where packet identifiers begin when an
+    /// earlier session is resumed: the same seed and inputs give the same bytes.
+    pub fn new(config: Config, endpoint: Endpoint, seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        // A process that resumes a session without records must not meet an identifier of before: a QoS 2 message would be
+        // swallowed as a duplicate [MQTT-4.3.3-10].
+        let base = if config.connect.clean_start { 0 } else { dice.roll() as u16 };
+        Self {
+            outgoing: Outgoing::new(base),
+            inbox: Inbox::new(),
+            subscriptions: Subscriptions::default(),
+            stage: Stage::Idle,
+            link: Link::new(config.version(), &config),
+            timers: TimerTable::default(),
+            now: Instant::ZERO,
+            dice,
+            attempts: 0,
+            failures: 0,
+            inbox_was_full: false,
+            persistent: false,
+            connected_before: false,
+            leaving: None,
+            stats: Stats::default(),
+            actions: VecDeque::new(),
+            events: VecDeque::new(),
+            config,
+            endpoint,
+        }
+    }
+
+    /// Where the session stands.
+    pub fn phase(&self) -> Phase {
+        match self.stage {
+            Stage::Idle => Phase::Idle,
+            Stage::Resolving { .. } | Stage::Dialing { .. } => Phase::Connecting,
+            Stage::Open { .. } if self.link.connected => Phase::Connected,
+            Stage::Open { .. } => Phase::Handshaking,
+            Stage::Closing { .. } => Phase::Closing,
+            Stage::Waiting => Phase::Waiting,
+            Stage::Closed => Phase::Closed,
+        }
+    }
+
+    /// Whether the session is at its end: it will not connect again.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.stage, Stage::Closed)
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// What may still be published before the queue is full. A single message may be refused for other reasons.
+    pub fn publish_capacity(&self) -> Capacity {
+        let limits = &self.config.limits;
+        Capacity {
+            messages: limits.max_queued.saturating_sub(self.outgoing.queue.len()),
+            bytes: limits.outgoing_bytes.saturating_sub(self.outgoing.bytes),
+        }
+    }
+
+    /// The next deadline, and what it is for.
+    pub fn next_timer(&self) -> Option<(Timer, Instant)> {
+        self.timers.next()
+    }
+
+    /// Tells the addresses that were found for an [`Action::Resolve`].
+    pub fn handle_resolved(&mut self, now: Instant, attempt: Attempt, found: Result<Vec<SocketAddr>, Cause>) {
+        self.tick(now);
+        self.resolved(attempt, found);
+    }
+
+    /// Tells that the byte stream of an [`Action::Dial`] is open.
+    pub fn handle_opened(&mut self, now: Instant, attempt: Attempt) {
+        self.tick(now);
+        self.opened(attempt);
+    }
+
+    /// Tells that a dial failed, or that the stream is gone: by end of file, by an error, or because of [`Action::Hangup`].
+    pub fn handle_closed(&mut self, now: Instant, attempt: Attempt, cause: Cause) {
+        self.tick(now);
+        self.closed(attempt, cause);
+    }
+
+    /// Takes whole packets from the front of what was read; a part of one stays.
+    ///
+    /// Where the inbox is full, whole packets stay, too: then [`wants_read`](Self::wants_read) is false, and when it is true again
+    /// this is to be called with what stayed, before more is read.
+    pub fn handle_input(&mut self, now: Instant, input: &mut BytesMut) {
+        self.tick(now);
+        self.input(input);
+    }
+
+    /// Tells that the operating system took the next `n` bytes of what [`poll_transmit`](Self::poll_transmit) gave.
+    pub fn handle_written(&mut self, now: Instant, n: usize) {
+        self.tick(now);
+        self.written(n);
+    }
+
+    /// Does what is due. An early or extra call does nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.tick(now);
+        while let Some(timer) = self.timers.expire(self.now) {
+            self.timeout(timer);
+        }
+    }
+
+    /// Begins to connect. Where the first round of attempts fails, the session ends with [`Event::Closed`]; after a first success it
+    /// reconnects by itself. Does nothing on a session that has begun.
+    pub fn connect(&mut self, now: Instant) {
+        self.tick(now);
+        self.begin(false);
+    }
+
+    /// Begins to connect, and keeps trying from the beginning. Does nothing on a session that has begun.
+    pub fn start(&mut self, now: Instant) {
+        self.tick(now);
+        self.begin(true);
+    }
+
+    /// Accepts a message. [`Event::Published`] tells its outcome, exactly one for each accepted message.
+    ///
+    /// # Errors
+    ///
+    /// The message is given back when the queue is full (then [`Event::Room`] tells when to try again), when it can't be sent
+    /// to this server or in this version, or when the session is closed.
+    pub fn publish(&mut self, now: Instant, qos: QoS, publish: Publish) -> Result<Token, PublishError> {
+        self.tick(now);
+        self.accept(qos, publish)
+    }
+
+    /// Opens another queue for received messages.
+    pub fn open_queue(&mut self) -> QueueId {
+        self.inbox.open_queue()
+    }
+
+    /// Closes a queue. Its subscriptions are detached: the server keeps them, but they are not asked for again when it loses the
+    /// session. Messages of QoS 1 and 2 that wait in it go to [`QueueId::DEFAULT`], those of QoS 0 are dropped and counted. The
+    /// default queue can't be closed.
+    pub fn close_queue(&mut self, now: Instant, queue: QueueId) {
+        self.tick(now);
+        self.detach(queue);
+    }
+
+    /// Whether QoS 0 messages that no subscription claims go to the default queue (yes), or are dropped and counted. Those of QoS 1
+    /// and 2 are always held there, unacknowledged, until a subscription claims them or the application takes them.
+    pub fn keep_unclaimed(&mut self, keep: bool) {
+        self.inbox.keep_unclaimed = keep;
+    }
+
+    /// Subscribes to these filters; messages that match go to `queue`. [`Event::Subscribed`] brings the answer.
+    ///
+    /// May be called before the connection is there. Subscriptions that the server granted are asked for again when it has lost
+    /// the session.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is sent if a filter can't be subscribed to at this server or in this version.
+    pub fn subscribe(
+        &mut self,
+        now: Instant,
+        filters: Vec<(TopicFilter, SubscribeOptions)>,
+        properties: Properties,
+        queue: QueueId,
+    ) -> Result<Token, SubscribeError> {
+        self.tick(now);
+        self.request_subscribe(filters, properties, queue)
+    }
+
+    /// Takes back a subscribe that nobody waits for any more: one that is not sent yet vanishes, one that is sent is unsubscribed
+    /// after its SUBACK.
+    pub fn withdraw(&mut self, now: Instant, token: Token) {
+        self.tick(now);
+        self.withdraw_request(token);
+    }
+
+    /// Unsubscribes from these filters, in whichever queue. [`Event::Unsubscribed`] brings the answer; until then messages may come.
+    pub fn unsubscribe(
+        &mut self,
+        now: Instant,
+        filters: Vec<TopicFilter>,
+        properties: Properties,
+    ) -> Result<Token, SubscribeError> {
+        self.tick(now);
+        self.request_unsubscribe(filters, properties)
+    }
+
+    /// Gives the ticket of a message back: a message of QoS 1 or 2 is acknowledged as soon as those before it are, and its room
+    /// in the inbox is free.
+    ///
+    /// # Errors
+    ///
+    /// The message belongs to a session that the server has lost: it can't be acknowledged any more, and may come again.
+    pub fn ack(&mut self, now: Instant, ticket: Ticket) -> Result<(), Stale> {
+        self.tick(now);
+        self.give_back(ticket)
+    }
+
+    /// Ends the session: nothing more is accepted; what was is sent and acknowledged for at most `drain`, then DISCONNECT is sent and
+    /// the stream closed. What is left then ends as [`Outcome::Closed`](crate::Outcome::Closed).
+    ///
+    /// 3.x has neither reason code nor properties here. There, [`ReasonCode::DISCONNECT_WITH_WILL`](mqtt_proto::ReasonCode) closes
+    /// the stream without DISCONNECT, so that the server publishes the will.
+    pub fn disconnect(&mut self, now: Instant, disconnect: Disconnect, drain: Duration) {
+        self.tick(now);
+        self.leave(disconnect, drain);
+    }
+
+    /// The next thing that the driver shall do outside of reading and writing.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// Whether [`poll_action`](Self::poll_action) has something.
+    pub fn has_action(&self) -> bool {
+        !self.actions.is_empty()
+    }
+
+    /// Moves encoded packets behind those in `out`, and tells whether there were any. Where `out` is empty this exchanges two
+    /// buffers. More may come when these are written: at most [`Limits::outbox_bytes`](crate::Limits::outbox_bytes) and one message
+    /// at a time.
+    pub fn poll_transmit(&mut self, now: Instant, out: &mut Outbox) -> bool {
+        self.tick(now);
+        self.pump();
+        let any = !self.link.outbox.is_empty();
+        if any {
+            out.append(&mut self.link.outbox);
+        }
+        any
+    }
+
+    /// Whether [`poll_transmit`](Self::poll_transmit) has something.
+    pub fn has_transmit(&self) -> bool {
+        !self.link.outbox.is_empty() || self.can_pump()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next().map(|(_, at)| at)
+    }
+
+    /// The next thing to tell the application.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The next message of a queue. Its ticket is to be given to [`ack`](Self::ack) when the message is dealt with.
+    pub fn poll_message(&mut self, queue: QueueId) -> Option<Received> {
+        self.inbox.pop(queue)
+    }
+
+    /// Time does not run backwards: an earlier `now` counts as the latest.
+    fn tick(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+}

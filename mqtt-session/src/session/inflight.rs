@@ -1,0 +1,166 @@
+//! Packet identifiers, and what is in flight under them.
+//!
+//! Publications take identifiers from the bottom, SUBSCRIBE and UNSUBSCRIBE from the top, so they can't meet while there is one
+//! free [MQTT-2.2.1-3].
+
+use alloc::vec::Vec;
+
+use mqtt_proto::{PacketId, Publish, QoS, ReasonCode};
+
+use super::slab::Slab;
+use super::subscriptions::Request;
+use crate::Token;
+
+/// How many packet identifiers there are.
+const IDS: u32 = 65_535;
+
+#[derive(Debug)]
+pub(super) struct InFlight {
+    publishes: Slab<Sent>,
+    requests: Slab<Request>,
+    /// Index 0 stands for the identifier `base + 1`.
+    base: u32,
+}
+
+/// A message of QoS 1 or 2 that was sent and is not yet dealt with.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) token: Token,
+    pub(super) republished: bool,
+    pub(super) state: SentState,
+}
+
+#[derive(Debug)]
+pub(super) enum SentState {
+    /// PUBACK or PUBREC is awaited. The message is kept to be sent again.
+    Unacknowledged { qos: QoS, publish: Publish },
+    /// PUBREC came, PUBCOMP is awaited: the message itself must not be sent again [MQTT-4.3.3-6].
+    Released {
+        reason: ReasonCode,
+        /// Which PUBREC it was: PUBRELs keep their order [MQTT-4.6.0-4].
+        order: u64,
+    },
+}
+
+impl InFlight {
+    pub(super) const fn new(base: u16) -> Self {
+        Self { publishes: Slab::new(), requests: Slab::new(), base: base as u32 % IDS }
+    }
+
+    /// Messages in flight.
+    pub(super) const fn len(&self) -> usize {
+        self.publishes.len()
+    }
+
+    /// SUBSCRIBE and UNSUBSCRIBE in flight.
+    pub(super) const fn requests(&self) -> usize {
+        self.requests.len()
+    }
+
+    fn has_room(&self) -> bool {
+        self.publishes.span() + self.requests.span() < IDS as usize
+    }
+
+    /// Whether an identifier is free for a publish.
+    pub(super) fn can_publish(&self) -> bool {
+        self.publishes.has_gap() || self.has_room()
+    }
+
+    /// Whether an identifier is free for a request.
+    pub(super) fn can_request(&self) -> bool {
+        self.requests.has_gap() || self.has_room()
+    }
+
+    pub(super) fn insert(&mut self, sent: Sent) -> PacketId {
+        let index = self.publishes.insert(sent);
+        self.id(index)
+    }
+
+    /// The identifier that [`insert_request`](Self::insert_request) will give next.
+    pub(super) fn next_request_id(&self) -> PacketId {
+        self.id(IDS - 1 - self.requests.next_index())
+    }
+
+    pub(super) fn insert_request(&mut self, request: Request) -> PacketId {
+        let index = self.requests.insert(request);
+        self.id(IDS - 1 - index)
+    }
+
+    fn id(&self, index: u32) -> PacketId {
+        let id = (self.base + index) % IDS + 1;
+        u16::try_from(id).ok().and_then(PacketId::new).unwrap_or(PacketId::MIN)
+    }
+
+    fn index(&self, id: PacketId) -> u32 {
+        (u32::from(id.get()) - 1 + IDS - self.base) % IDS
+    }
+
+    pub(super) fn get(&self, id: PacketId) -> Option<&Sent> {
+        self.publishes.get(self.index(id))
+    }
+
+    pub(super) fn get_mut(&mut self, id: PacketId) -> Option<&mut Sent> {
+        let index = self.index(id);
+        self.publishes.get_mut(index)
+    }
+
+    pub(super) fn remove(&mut self, id: PacketId) -> Option<Sent> {
+        let index = self.index(id);
+        self.publishes.remove(index)
+    }
+
+    pub(super) fn request(&self, id: PacketId) -> Option<&Request> {
+        self.requests.get(IDS - 1 - self.index(id))
+    }
+
+    pub(super) fn remove_request(&mut self, id: PacketId) -> Option<Request> {
+        let index = IDS - 1 - self.index(id);
+        self.requests.remove(index)
+    }
+
+    /// The requests that were sent and not answered, in the order of their tokens.
+    pub(super) fn drain_requests(&mut self) -> Vec<Request> {
+        let mut requests: Vec<_> = self.requests.drain().collect();
+        requests.sort_by_key(|request| request.token);
+        requests
+    }
+
+    pub(super) fn requests_mut(&mut self, token: Token) -> Option<&mut Request> {
+        let index = self.requests.iter().find(|(_, request)| request.token == Some(token))?.0;
+        self.requests.get_mut(index)
+    }
+
+    /// Everything in flight, in the order of the tokens.
+    pub(super) fn drain(&mut self) -> Vec<Sent> {
+        let mut all: Vec<_> = self.publishes.drain().collect();
+        all.sort_by_key(|sent| sent.token);
+        all
+    }
+
+    /// What is to be sent again when the session goes on: PUBRELs in the order of their PUBRECs, then messages in the order of
+    /// their tokens [MQTT-4.4.0-1], [MQTT-4.6.0-1].
+    pub(super) fn to_resend(&self) -> Vec<(PacketId, Token)> {
+        let mut all: Vec<_> = self
+            .publishes
+            .iter()
+            .map(|(index, sent)| {
+                let order = match sent.state {
+                    SentState::Released { order, .. } => (0, order),
+                    SentState::Unacknowledged { .. } => (1, sent.token.get()),
+                };
+                (order, (self.id(index), sent.token))
+            })
+            .collect();
+        all.sort_unstable_by_key(|(order, _)| *order);
+        all.into_iter().map(|(_, entry)| entry).collect()
+    }
+
+    /// Those messages that `wrong` finds a reason against.
+    pub(super) fn find<R>(&self, wrong: impl Fn(QoS, &Publish) -> Option<R>) -> Vec<(PacketId, R)> {
+        let refused = self.publishes.iter().filter_map(|(index, sent)| match &sent.state {
+            SentState::Unacknowledged { qos, publish } => Some((self.id(index), wrong(*qos, publish)?)),
+            SentState::Released { .. } => None,
+        });
+        refused.collect()
+    }
+}

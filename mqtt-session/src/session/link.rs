@@ -1,0 +1,129 @@
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+use mqtt_proto::{Decoder, Encoder, Outbox, PacketId, Publish, QoS, Sender, TopicFilter, Version};
+
+use crate::{Config, Instant, PublishRefused, SubscribeError, Token};
+
+/// What belongs to one connection. Losing the connection replaces all of it.
+#[derive(Debug)]
+pub(super) struct Link {
+    /// CONNACK has accepted us.
+    pub(super) connected: bool,
+    pub(super) encoder: Encoder,
+    pub(super) decoder: Decoder,
+    /// Encoded packets that the driver has not taken yet: the only queue of bytes.
+    pub(super) outbox: Outbox,
+    /// All bytes that were encoded, and those of them that the operating system took.
+    pub(super) encoded: u64,
+    pub(super) written: u64,
+    /// QoS 0 messages of which the last byte is not written.
+    pub(super) unwritten: VecDeque<Unwritten>,
+    /// What the session sends again, in its order.
+    pub(super) resend: VecDeque<(PacketId, Token)>,
+    /// How many more PUBLISH of QoS 1 and 2 the server takes now [MQTT-4.9.0-2], and at the beginning [MQTT-4.9.0-1].
+    pub(super) quota: u16,
+    pub(super) quota_max: u16,
+    pub(super) server: Server,
+    /// The sent CONNECT asked for a clean start.
+    pub(super) clean_start: bool,
+    pub(super) keep_alive: Duration,
+    pub(super) opened_at: Instant,
+    pub(super) last_written: Instant,
+    pub(super) last_received: Instant,
+    pub(super) ping: Option<Ping>,
+    /// Bytes that `handle_input` left, to tell new ones from them.
+    pub(super) left: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Unwritten {
+    pub(super) end: u64,
+    pub(super) len: u64,
+    pub(super) token: Token,
+    pub(super) publish: Publish,
+}
+
+/// A PINGREQ that is not answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ping {
+    /// Where it ends among the encoded bytes.
+    pub(super) end: u64,
+    pub(super) sent_at: Instant,
+    pub(super) written_at: Option<Instant>,
+}
+
+/// What the server said it can do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Server {
+    pub(super) maximum_qos: QoS,
+    pub(super) retain_available: bool,
+    pub(super) wildcard_available: bool,
+    pub(super) shared_available: bool,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            maximum_qos: QoS::ExactlyOnce,
+            retain_available: true,
+            wildcard_available: true,
+            shared_available: true,
+        }
+    }
+}
+
+impl Server {
+    pub(super) const fn refuses(&self, qos: QoS, publish_retain: bool) -> Option<PublishRefused> {
+        // [MQTT-3.2.2-11]
+        if qos as u8 > self.maximum_qos as u8 {
+            return Some(PublishRefused::QoSNotSupported { max: self.maximum_qos });
+        }
+        // [MQTT-3.2.2-14]
+        if publish_retain && !self.retain_available {
+            return Some(PublishRefused::RetainNotAvailable);
+        }
+        None
+    }
+
+    pub(super) fn refuses_filter(&self, filter: &TopicFilter) -> Option<SubscribeError> {
+        if !self.wildcard_available && filter.has_wildcard() {
+            return Some(SubscribeError::WildcardNotAvailable { filter: filter.clone() });
+        }
+        if !self.shared_available && filter.share_name().is_some() {
+            return Some(SubscribeError::SharedNotAvailable { filter: filter.clone() });
+        }
+        None
+    }
+}
+
+impl Link {
+    pub(super) fn new(version: Version, config: &Config) -> Self {
+        Self {
+            connected: false,
+            encoder: Encoder::new(version, Sender::Client),
+            decoder: Decoder::new(version, Sender::Server).with_max_packet_size(config.limits.max_packet_size),
+            outbox: Outbox::new(),
+            encoded: 0,
+            written: 0,
+            unwritten: VecDeque::new(),
+            resend: VecDeque::new(),
+            quota: 0,
+            quota_max: 0,
+            server: Server::default(),
+            clean_start: false,
+            keep_alive: Duration::ZERO,
+            opened_at: Instant::ZERO,
+            last_written: Instant::ZERO,
+            last_received: Instant::ZERO,
+            ping: None,
+            left: 0,
+        }
+    }
+
+    /// Throws away what the driver has not taken: whole packets, since it takes whole packets.
+    pub(super) fn discard(&mut self) {
+        self.encoded -= self.outbox.len() as u64;
+        self.outbox.clear();
+    }
+}

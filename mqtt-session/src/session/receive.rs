@@ -1,0 +1,225 @@
+//! What the server sends.
+
+use alloc::string::ToString;
+
+use bytes::BytesMut;
+use mqtt_proto::{Ack, Packet, PacketId, PacketType, PublishView, QoS, ReasonCode};
+
+use super::Session;
+use super::inbox::Seen;
+use super::phase::{Farewell, Stage};
+use crate::{ConnectionError, Event, InboxFull, QueueId, Stale, Ticket, Violation};
+
+impl Session {
+    pub(super) fn input(&mut self, input: &mut BytesMut) {
+        if input.len() > self.link.left {
+            self.stats.bytes_received += (input.len() - self.link.left) as u64;
+            self.link.last_received = self.now;
+        }
+        while let Stage::Open { addr, .. } = self.stage {
+            if !self.wants_read() {
+                break;
+            }
+            match self.link.decoder.decode(input) {
+                Ok(Some(packet)) => self.packet(packet),
+                Ok(None) => break,
+                Err(error) => {
+                    let reason = error.reason();
+                    self.lose(ConnectionError::Decode { addr, error }, Farewell::Reason(reason));
+                }
+            }
+        }
+        if !matches!(self.stage, Stage::Open { .. }) {
+            // What comes behind the end means nothing.
+            input.clear();
+        }
+        self.link.left = input.len();
+    }
+
+    /// Whether the driver shall read. Not while the inbox is full, unless the session itself waits for something from the
+    /// server: then reading goes on, so that nothing deadlocks.
+    pub fn wants_read(&self) -> bool {
+        if self.inbox.bytes() < self.config.limits.inbox_bytes {
+            return true;
+        }
+        let awaits = !self.link.connected
+            || self.link.ping.is_some()
+            || self.outgoing.inflight.len() > 0
+            || self.outgoing.inflight.requests() > 0
+            || self.outgoing.wants_room;
+        awaits || self.config.inbox_full == InboxFull::DropOldest
+    }
+
+    fn packet(&mut self, packet: Packet) {
+        let packet_type = packet.packet_type();
+        if !self.link.connected {
+            return match packet {
+                Packet::ConnAck(connack) => self.connack(connack),
+                // [MQTT-3.2.0-1], [MQTT-3.14.0-1]
+                _ => self.violated(Violation::BeforeConnAck { packet: packet_type }),
+            };
+        }
+        match packet {
+            Packet::Publish(publish) => self.publish_received(publish),
+            Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubComp(ack) => {
+                self.acknowledged(packet_type, ack.id, ack.reason);
+            }
+            Packet::PubRel(ack) => self.released(ack.id),
+            Packet::SubAck(suback) => self.request_answered(packet_type, suback.id, &suback.codes),
+            Packet::UnsubAck(unsuback) => self.request_answered(packet_type, unsuback.id, &unsuback.codes),
+            Packet::PingResp => self.ping_answered(),
+            Packet::Disconnect(disconnect) => {
+                let Stage::Open { addr, .. } = self.stage else { return };
+                let words = disconnect.properties.view().reason_string().map(ToString::to_string);
+                let error = ConnectionError::Disconnected { addr, reason: disconnect.reason, words };
+                self.lose(error, Farewell::Silent);
+            }
+            // [MQTT-3.2.0-2]
+            Packet::ConnAck(_) => self.violated(Violation::SecondConnAck),
+            // [MQTT-4.12.0-6]: no authentication method was named.
+            _ => self.violated(Violation::Unexpected { packet: packet_type }),
+        }
+    }
+
+    fn publish_received(&mut self, publish: PublishView) {
+        self.stats.received += 1;
+        // [MQTT-3.1.2-26], [MQTT-3.1.2-27]: our Topic Alias Maximum is 0.
+        if let Some(alias) = publish.topic_alias() {
+            return self.violated(Violation::TopicAlias { alias: alias.get(), max: 0 });
+        }
+        let full = self.inbox.bytes().saturating_add(publish.size()) > self.config.limits.inbox_bytes;
+        let Some(id) = publish.packet_id() else {
+            return self.deliver_at_most_once(publish, full);
+        };
+        let (seen, arrival) = self.inbox.see(id, publish.qos(), publish.dup());
+        self.stats.duplicates += u64::from(seen != Seen::New);
+        match seen {
+            Seen::New => {
+                // [MQTT-3.3.4-9]
+                let max = self.config.limits.receive_maximum.get();
+                if self.config.version().is_v5() && self.inbox.in_flight() > usize::from(max) {
+                    return self.violated(Violation::ReceiveMaximum { max });
+                }
+                if full && self.inbox.bytes() >= self.config.limits.inbox_bytes {
+                    let bytes = self.inbox.bytes();
+                    let farewell = Farewell::Reason(ReasonCode::QUOTA_EXCEEDED);
+                    return self.lose(ConnectionError::InboxFull { bytes }, farewell);
+                }
+                self.deliver(publish, arrival);
+            }
+            // It may have been dealt with while there was no connection.
+            Seen::Held => self.send_acks(),
+            // [MQTT-4.3.3-10]
+            Seen::Recorded => self.acknowledge(PacketType::PubRec, id, ReasonCode::SUCCESS),
+        }
+    }
+
+    fn deliver_at_most_once(&mut self, publish: PublishView, full: bool) {
+        let queue = self.subscriptions.matches(publish.topic()).first().copied();
+        // Messages of QoS 0 that nothing claims are not held.
+        let Some(queue) = queue else {
+            self.deliver_unclaimed(publish);
+            return;
+        };
+        if full {
+            let limit = self.config.limits.inbox_bytes;
+            while self.inbox.bytes() + publish.size() > limit && self.drop_one(queue) {}
+            if self.inbox.bytes() > 0 && self.inbox.bytes() + publish.size() > limit && !self.may_exceed() {
+                self.stats.dropped += 1;
+                return;
+            }
+        }
+        self.deliver(publish, None);
+    }
+
+    /// One message over the bound is taken while reading would pause behind it.
+    fn may_exceed(&self) -> bool {
+        self.config.inbox_full == InboxFull::Pause && self.inbox.bytes() < self.config.limits.inbox_bytes
+    }
+
+    /// Drops the oldest QoS 0 message, unless reading can pause instead.
+    fn drop_one(&mut self, queue: QueueId) -> bool {
+        let dropped = !self.may_exceed() && self.inbox.drop_oldest(queue);
+        if dropped {
+            self.stats.dropped += 1;
+            if !self.inbox.dropping {
+                self.inbox.dropping = true;
+                self.events.push_back(Event::Dropping);
+            }
+        }
+        dropped
+    }
+
+    /// Puts a message into every queue that claims it, or into the default one.
+    fn deliver(&mut self, publish: PublishView, arrival: Option<u32>) {
+        let queues = match self.subscriptions.matches(publish.topic()) {
+            [] => &[QueueId::DEFAULT],
+            queues => queues,
+        };
+        let events = &mut self.events;
+        self.inbox.push(publish, arrival, queues, |queue| events.push_back(Event::Readable(queue)));
+    }
+
+    /// A QoS 0 message that no subscription claims: kept for the default queue while there is room and somebody may look there.
+    fn deliver_unclaimed(&mut self, publish: PublishView) {
+        let room = self.config.limits.inbox_bytes > self.inbox.bytes() + publish.size();
+        if self.inbox.keep_unclaimed && room {
+            self.deliver(publish, None);
+        } else {
+            self.stats.dropped += 1;
+        }
+    }
+
+    fn released(&mut self, id: PacketId) {
+        // [MQTT-4.3.3-11]
+        let reason =
+            if self.inbox.release(id) { ReasonCode::SUCCESS } else { ReasonCode::PACKET_IDENTIFIER_NOT_FOUND };
+        self.acknowledge(PacketType::PubComp, id, reason);
+    }
+
+    /// Encodes PUBACK, PUBREC, PUBREL or PUBCOMP. 3.x has no reason codes.
+    pub(super) fn acknowledge(&mut self, packet: PacketType, id: PacketId, reason: ReasonCode) {
+        let reason = if self.config.version().is_v5() { reason } else { ReasonCode::SUCCESS };
+        let ack = Ack::new(id).with_reason(reason);
+        if let Ok(len) = self.link.encoder.ack(packet, &ack, &mut self.link.outbox) {
+            self.link.encoded += len as u64;
+        }
+    }
+
+    pub(super) fn give_back(&mut self, ticket: Ticket) -> Result<(), Stale> {
+        let needs_ack = ticket.arrival.is_some();
+        let result = self.inbox.give_back(ticket);
+        self.inbox.dropping &= self.inbox.bytes() > self.config.limits.inbox_bytes / 2;
+        if needs_ack {
+            self.send_acks();
+        }
+        if self.inbox_was_full {
+            self.retry();
+        }
+        result
+    }
+
+    /// Sends the acknowledgements that are due [MQTT-4.6.0-2], [MQTT-4.6.0-3].
+    fn send_acks(&mut self) {
+        if !self.link.connected {
+            return;
+        }
+        while let Some((id, qos)) = self.inbox.next_ack() {
+            let packet = if qos == QoS::ExactlyOnce { PacketType::PubRec } else { PacketType::PubAck };
+            self.acknowledge(packet, id, ReasonCode::SUCCESS);
+        }
+    }
+
+    pub(super) fn detach(&mut self, queue: QueueId) {
+        self.subscriptions.remove_queue(queue);
+        let was_readable = self.inbox.is_readable(QueueId::DEFAULT);
+        for dropped in self.inbox.close_queue(queue) {
+            self.stats.dropped += 1;
+            // Without an arrival there is nothing to be stale.
+            let _ = self.give_back(dropped.ticket);
+        }
+        if !was_readable && self.inbox.is_readable(QueueId::DEFAULT) {
+            self.events.push_back(Event::Readable(QueueId::DEFAULT));
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! What the application publishes, until its outcome.
+
+use alloc::collections::VecDeque;
+
+use mqtt_proto::{EncodeError, Flow, PacketId, PacketType, PropertyId, Publish, QoS, ReasonCode, Sender};
+
+use super::Session;
+use super::inflight::{InFlight, Sent, SentState};
+use super::link::Unwritten;
+use super::phase::Stage;
+use crate::{Event, Offline, Outcome, PublishError, PublishRefused, SessionLost, Token};
+
+/// The session's outgoing half.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    /// Accepted and not sent, in the order of the tokens.
+    pub(super) queue: VecDeque<Queued>,
+    pub(super) inflight: InFlight,
+    /// What the messages hold that have no outcome yet.
+    pub(super) bytes: usize,
+    next_token: u64,
+    /// Counts PUBRECs, whose order the PUBRELs keep.
+    pubrecs: u64,
+    /// A message was refused because the queue is full: tell when there is room.
+    pub(super) wants_room: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Queued {
+    token: Token,
+    qos: QoS,
+    publish: Publish,
+    republished: bool,
+}
+
+impl Outgoing {
+    pub(super) const fn new(base: u16) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            inflight: InFlight::new(base),
+            bytes: 0,
+            next_token: 1,
+            pubrecs: 0,
+            wants_room: false,
+        }
+    }
+
+    pub(super) const fn next_token(&mut self) -> Token {
+        let token = Token(self.next_token);
+        self.next_token += 1;
+        token
+    }
+}
+
+impl Session {
+    pub(super) fn accept(&mut self, qos: QoS, publish: Publish) -> Result<Token, PublishError> {
+        let size = publish.size();
+        if let Err(reason) = self.admit(qos, &publish, size) {
+            self.outgoing.wants_room |= reason.is_full();
+            return Err(PublishError { publish, qos, reason });
+        }
+        let token = self.outgoing.next_token();
+        self.outgoing.bytes += size;
+        self.stats.accepted += 1;
+        let queued = Queued { token, qos, publish, republished: false };
+        // Straight into the outbox where nothing is ahead of it.
+        if self.outgoing.queue.is_empty() && self.can_send_now(qos) {
+            self.send(queued);
+        } else {
+            self.outgoing.queue.push_back(queued);
+        }
+        Ok(token)
+    }
+
+    fn admit(&self, qos: QoS, publish: &Publish, size: usize) -> Result<(), PublishRefused> {
+        let limits = &self.config.limits;
+        if self.leaving.is_some() || matches!(self.stage, Stage::Closed) {
+            return Err(PublishRefused::Closed);
+        }
+        if !self.link.connected && qos == QoS::AtMostOnce && self.config.offline == Offline::Refuse {
+            return Err(PublishRefused::Offline);
+        }
+        if let Some(refused) = self.refuses(qos, publish) {
+            return Err(refused);
+        }
+        if size > limits.outgoing_bytes {
+            return Err(PublishRefused::AboveLimit { size, max: limits.outgoing_bytes });
+        }
+        if self.outgoing.bytes + size > limits.outgoing_bytes || self.outgoing.queue.len() >= limits.max_queued {
+            return Err(PublishRefused::Full);
+        }
+        Ok(())
+    }
+
+    /// Why this server, or this version where there is no connection, can't be sent the message.
+    fn refuses(&self, qos: QoS, publish: &Publish) -> Option<PublishRefused> {
+        // Aliases belong to a connection: the session's business.
+        if publish.properties().has(PropertyId::TOPIC_ALIAS) {
+            let (property, packet, sender) = (PropertyId::TOPIC_ALIAS, PacketType::Publish, Sender::Client);
+            return Some(EncodeError::PropertyNotAllowed { property, packet, sender }.into());
+        }
+        if let Some(refused) = self.link.server.refuses(qos, publish.retain()) {
+            return Some(refused);
+        }
+        // Any identifier is as long as another.
+        self.link.encoder.publish_len(publish, flow(qos, PacketId::MIN, false), None).err().map(Into::into)
+    }
+
+    /// Whether a message may be encoded now: there is a connection, nothing must go first, and the bounds allow it.
+    fn can_send_now(&self, qos: QoS) -> bool {
+        self.can_encode()
+            && self.link.resend.is_empty()
+            // [MQTT-4.9.0-2]
+            && (qos == QoS::AtMostOnce || (self.link.quota > 0 && self.outgoing.inflight.can_publish()))
+    }
+
+    fn can_encode(&self) -> bool {
+        self.link.connected && self.link.outbox.len() < self.config.limits.outbox_bytes
+    }
+
+    /// Encodes a message for the first time, which [`can_send_now`](Self::can_send_now).
+    fn send(&mut self, queued: Queued) {
+        let Queued { token, qos, publish, republished } = queued;
+        if qos == QoS::AtMostOnce {
+            match self.link.encoder.publish(&publish, Flow::AtMostOnce, None, &mut self.link.outbox) {
+                Ok(len) => {
+                    self.sent(len);
+                    let (end, len) = (self.link.encoded, len as u64);
+                    self.link.unwritten.push_back(Unwritten { end, len, token, publish });
+                }
+                Err(error) => self.finish(token, publish.size(), Outcome::Refused(error.into())),
+            }
+            return;
+        }
+        let state = SentState::Unacknowledged { qos, publish };
+        let id = self.outgoing.inflight.insert(Sent { token, republished, state });
+        self.transmit(id, false);
+    }
+
+    /// Encodes a message in flight.
+    fn transmit(&mut self, id: PacketId, dup: bool) {
+        let Some(sent) = self.outgoing.inflight.get(id) else { return };
+        let SentState::Unacknowledged { qos, publish } = &sent.state else { return };
+        match self.link.encoder.publish(publish, flow(*qos, id, dup), None, &mut self.link.outbox) {
+            Ok(len) => {
+                self.link.quota = self.link.quota.saturating_sub(1);
+                self.stats.resent += u64::from(dup);
+                self.sent(len);
+            }
+            Err(error) => {
+                let (token, size) = (sent.token, publish.size());
+                self.outgoing.inflight.remove(id);
+                self.finish(token, size, Outcome::Refused(error.into()));
+            }
+        }
+    }
+
+    const fn sent(&mut self, len: usize) {
+        self.link.encoded += len as u64;
+        self.stats.sent += 1;
+    }
+
+    /// Encodes what waits, as far as the bounds allow: requests, then what is sent again, then what is new.
+    pub(super) fn pump(&mut self) {
+        while self.can_encode() && self.send_request() {}
+        while self.can_encode()
+            && let Some((id, token)) = self.link.resend.front().copied()
+        {
+            if !self.resend(id, token) {
+                break;
+            }
+            self.link.resend.pop_front();
+        }
+        while let Some(next) = self.outgoing.queue.front()
+            && self.can_send_now(next.qos)
+            && let Some(next) = self.outgoing.queue.pop_front()
+        {
+            self.send(next);
+        }
+        self.tell_room();
+    }
+
+    /// Whether [`pump`](Self::pump) would encode something.
+    pub(super) fn can_pump(&self) -> bool {
+        if !self.can_encode() {
+            return false;
+        }
+        self.can_send_request()
+            || match (self.link.resend.front(), self.outgoing.queue.front()) {
+                (Some((id, _)), _) => self.link.quota > 0 || !self.is_unacknowledged(*id),
+                (None, Some(next)) => self.can_send_now(next.qos),
+                (None, None) => false,
+            }
+    }
+
+    fn is_unacknowledged(&self, id: PacketId) -> bool {
+        let sent = self.outgoing.inflight.get(id);
+        sent.is_some_and(|sent| matches!(sent.state, SentState::Unacknowledged { .. }))
+    }
+
+    /// Sends one message or PUBREL again [MQTT-4.4.0-1]. `false` where the quota does not allow it yet.
+    fn resend(&mut self, id: PacketId, token: Token) -> bool {
+        match self.outgoing.inflight.get(id) {
+            Some(sent) if sent.token == token => match sent.state {
+                SentState::Released { .. } => self.acknowledge(PacketType::PubRel, id, ReasonCode::SUCCESS),
+                SentState::Unacknowledged { .. } if self.link.quota == 0 => return false,
+                // [MQTT-3.3.1-1]
+                SentState::Unacknowledged { .. } => self.transmit(id, true),
+            },
+            // It was acknowledged meanwhile.
+            _ => {}
+        }
+        true
+    }
+
+    /// The operating system took bytes: QoS 0 messages that ended among them are done.
+    pub(super) fn written(&mut self, n: usize) {
+        if n == 0 || !matches!(self.stage, Stage::Open { .. } | Stage::Closing { .. }) {
+            return;
+        }
+        self.link.written += n as u64;
+        self.link.last_written = self.now;
+        self.stats.bytes_written += n as u64;
+        while let Some(first) = self.link.unwritten.front()
+            && first.end <= self.link.written
+            && let Some(done) = self.link.unwritten.pop_front()
+        {
+            self.finish(done.token, done.publish.size(), Outcome::Written);
+        }
+        self.ping_written();
+        self.tell_room();
+        self.leave_if_drained();
+    }
+
+    /// PUBACK, or the end of a QoS 2 exchange.
+    pub(super) fn acknowledged(&mut self, packet: PacketType, id: PacketId, reason: ReasonCode) {
+        use PacketType::{PubAck, PubComp, PubRec};
+        let Some(sent) = self.outgoing.inflight.get_mut(id) else {
+            self.stats.unexpected += 1;
+            if packet == PubRec {
+                // Nobody waits for it, but the server must not wait for ever.
+                self.acknowledge(PacketType::PubRel, id, ReasonCode::PACKET_IDENTIFIER_NOT_FOUND);
+            }
+            return;
+        };
+        match (&sent.state, packet) {
+            (SentState::Unacknowledged { qos: QoS::AtLeastOnce, .. }, PubAck) => self.conclude(id, reason),
+            // [MQTT-4.4.0-2], [MQTT-4.3.3-9]
+            (SentState::Unacknowledged { qos: QoS::ExactlyOnce, .. }, PubRec) if reason.is_error() => {
+                self.conclude(id, reason);
+            }
+            (SentState::Unacknowledged { qos: QoS::ExactlyOnce, publish }, PubRec) => {
+                let size = publish.size();
+                let order = self.outgoing.pubrecs;
+                sent.state = SentState::Released { reason, order };
+                self.outgoing.pubrecs += 1;
+                self.outgoing.bytes -= size;
+                self.stats.acknowledged += 1;
+                // [MQTT-4.3.3-4]
+                self.acknowledge(PacketType::PubRel, id, ReasonCode::SUCCESS);
+            }
+            // The PUBREC came again: so goes the PUBREL.
+            (SentState::Released { .. }, PubRec) => self.acknowledge(PacketType::PubRel, id, ReasonCode::SUCCESS),
+            (SentState::Released { reason, .. }, PubComp) => {
+                let reason = *reason;
+                self.conclude(id, reason);
+            }
+            _ => return self.violated(crate::Violation::WrongAck { packet, id }),
+        }
+        self.pump();
+        self.leave_if_drained();
+    }
+
+    /// The exchange is over: its identifier is free.
+    fn conclude(&mut self, id: PacketId, reason: ReasonCode) {
+        let Some(sent) = self.outgoing.inflight.remove(id) else { return };
+        // [MQTT-3.3.4-7]: never above what the server allowed.
+        self.link.quota = (self.link.quota + 1).min(self.link.quota_max);
+        let size = match &sent.state {
+            SentState::Unacknowledged { publish, .. } => {
+                self.stats.acknowledged += 1;
+                publish.size()
+            }
+            SentState::Released { .. } => 0,
+        };
+        let outcome = if reason.is_error() {
+            Outcome::Rejected(reason)
+        } else {
+            Outcome::Acknowledged { reason, republished: sent.republished, completed: true }
+        };
+        self.finish(sent.token, size, outcome);
+    }
+
+    /// The server has lost the session: what was in flight is published anew, or ends.
+    pub(super) fn lose_session(&mut self) {
+        let mut again = alloc::vec::Vec::new();
+        for Sent { token, state, .. } in self.outgoing.inflight.drain() {
+            match state {
+                SentState::Released { reason, .. } => {
+                    let outcome = Outcome::Acknowledged { reason, republished: false, completed: false };
+                    self.finish(token, 0, outcome);
+                }
+                SentState::Unacknowledged { publish, .. } if self.config.session_lost == SessionLost::Fail => {
+                    self.finish(token, publish.size(), Outcome::SessionLost);
+                }
+                SentState::Unacknowledged { qos, publish } => {
+                    self.stats.republished += 1;
+                    again.push(Queued { token, qos, publish, republished: true });
+                }
+            }
+        }
+        self.put_back(again);
+    }
+
+    /// QoS 0 messages of which no byte has left go back to the queue.
+    pub(super) fn requeue_unwritten(&mut self) {
+        let mut again = alloc::vec::Vec::new();
+        for Unwritten { end, len, token, publish } in core::mem::take(&mut self.link.unwritten) {
+            if end - len < self.link.written {
+                self.finish(token, publish.size(), Outcome::ConnectionLost);
+            } else {
+                again.push(Queued { token, qos: QoS::AtMostOnce, publish, republished: false });
+            }
+        }
+        self.put_back(again);
+    }
+
+    /// Puts messages back into their place in the queue: the tokens are the order.
+    fn put_back(&mut self, again: alloc::vec::Vec<Queued>) {
+        if again.is_empty() {
+            return;
+        }
+        again.into_iter().rev().for_each(|queued| self.outgoing.queue.push_front(queued));
+        self.outgoing.queue.make_contiguous().sort_by_key(|queued| queued.token);
+    }
+
+    /// After CONNACK: what this server can't be sent ends, and says which limit it was.
+    pub(super) fn refuse_what_no_longer_fits(&mut self) {
+        let refused = self.outgoing.inflight.find(|qos, publish| self.refuses(qos, publish));
+        for (id, refused) in refused {
+            if let Some(Sent { token, state: SentState::Unacknowledged { publish, .. }, .. }) =
+                self.outgoing.inflight.remove(id)
+            {
+                self.finish(token, publish.size(), Outcome::Refused(refused));
+            }
+        }
+        let queue = core::mem::take(&mut self.outgoing.queue);
+        let mut kept = VecDeque::with_capacity(queue.len());
+        for queued in queue {
+            match self.refuses(queued.qos, &queued.publish) {
+                None => kept.push_back(queued),
+                Some(refused) => self.finish(queued.token, queued.publish.size(), Outcome::Refused(refused)),
+            }
+        }
+        self.outgoing.queue = kept;
+    }
+
+    /// Everything that was accepted ends like this.
+    pub(super) fn end_all(&mut self, outcome: Outcome) {
+        for sent in self.outgoing.inflight.drain() {
+            self.finish(sent.token, 0, outcome);
+        }
+        while let Some(queued) = self.outgoing.queue.pop_front() {
+            self.finish(queued.token, 0, outcome);
+        }
+        self.outgoing.bytes = 0;
+    }
+
+    /// The one place where a message gets its outcome.
+    fn finish(&mut self, token: Token, size: usize, outcome: Outcome) {
+        self.outgoing.bytes -= size;
+        self.events.push_back(Event::Published { token, outcome });
+    }
+
+    /// Whether every accepted message has its outcome.
+    pub(super) fn is_drained(&self) -> bool {
+        self.outgoing.queue.is_empty() && self.outgoing.inflight.len() == 0 && self.link.unwritten.is_empty()
+    }
+
+    fn tell_room(&mut self) {
+        if self.outgoing.wants_room {
+            let room = self.publish_capacity();
+            if room.messages > 0 && room.bytes > 0 {
+                self.outgoing.wants_room = false;
+                self.events.push_back(Event::Room);
+            }
+        }
+    }
+}
+
+const fn flow(qos: QoS, id: PacketId, dup: bool) -> Flow {
+    match qos {
+        QoS::AtMostOnce => Flow::AtMostOnce,
+        QoS::AtLeastOnce => Flow::AtLeastOnce { id, dup },
+        QoS::ExactlyOnce => Flow::ExactlyOnce { id, dup },
+    }
+}

@@ -1,0 +1,97 @@
+use alloc::vec::Vec;
+
+/// Entries at stable indices: inserting and removing cost the same however many there are. Grown as needed, its memory reused.
+#[derive(Debug)]
+pub(super) struct Slab<T> {
+    slots: Vec<Slot<T>>,
+    free: Option<u32>,
+    len: usize,
+}
+
+#[derive(Debug)]
+enum Slot<T> {
+    Used(T),
+    Free { next: Option<u32> },
+}
+
+impl<T> Slab<T> {
+    pub(super) const fn new() -> Self {
+        Self { slots: Vec::new(), free: None, len: 0 }
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// How many indices were ever in use at the same time: all that are in use are below.
+    pub(super) fn span(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether the next insert reuses an index.
+    pub(super) const fn has_gap(&self) -> bool {
+        self.free.is_some()
+    }
+
+    /// The index that [`insert`](Self::insert) will give next.
+    pub(super) fn next_index(&self) -> u32 {
+        self.free.unwrap_or(self.slots.len() as u32)
+    }
+
+    pub(super) fn insert(&mut self, value: T) -> u32 {
+        self.len += 1;
+        let slot = Slot::Used(value);
+        if let Some(index) = self.free
+            && let Some(gap) = self.slots.get_mut(index as usize)
+            && let Slot::Free { next } = *gap
+        {
+            self.free = next;
+            *gap = slot;
+            return index;
+        }
+        self.slots.push(slot);
+        (self.slots.len() - 1) as u32
+    }
+
+    pub(super) fn get(&self, index: u32) -> Option<&T> {
+        match self.slots.get(index as usize) {
+            Some(Slot::Used(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut T> {
+        match self.slots.get_mut(index as usize) {
+            Some(Slot::Used(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    pub(super) fn remove(&mut self, index: u32) -> Option<T> {
+        let slot = self.slots.get_mut(index as usize)?;
+        if matches!(slot, Slot::Free { .. }) {
+            return None;
+        }
+        let Slot::Used(value) = core::mem::replace(slot, Slot::Free { next: self.free }) else { return None };
+        self.free = Some(index);
+        self.len -= 1;
+        Some(value)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        self.slots.iter().enumerate().filter_map(|(index, slot)| match slot {
+            Slot::Used(value) => Some((index as u32, value)),
+            Slot::Free { .. } => None,
+        })
+    }
+
+    /// Takes everything out, in the order of the indices.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = T> {
+        self.free = None;
+        self.len = 0;
+        core::mem::take(&mut self.slots).into_iter().filter_map(|slot| match slot {
+            Slot::Used(value) => Some(value),
+            Slot::Free { .. } => None,
+        })
+    }
+}

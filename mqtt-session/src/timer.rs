@@ -1,0 +1,68 @@
+use crate::Instant;
+
+/// Why the session wants to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Timer {
+    /// The name lookup has taken too long.
+    Resolve,
+    /// The dial has taken too long.
+    Dial,
+    /// CONNACK has not come.
+    ConnAck,
+    /// It may be time for a PINGREQ.
+    KeepAlive,
+    /// PINGRESP has not come.
+    PingResp,
+    /// Draining before DISCONNECT has taken as long as it may.
+    Drain,
+    /// The driver has not closed the connection as it was told.
+    Hangup,
+    /// The next attempt is due.
+    Reconnect,
+}
+
+/// One deadline for each reason. The session has one deadline to the outside: the earliest.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TimerTable([Option<Instant>; Timer::ALL.len()]);
+
+impl Timer {
+    const ALL: [Self; 8] = [
+        Self::Resolve,
+        Self::Dial,
+        Self::ConnAck,
+        Self::KeepAlive,
+        Self::PingResp,
+        Self::Drain,
+        Self::Hangup,
+        Self::Reconnect,
+    ];
+}
+
+impl TimerTable {
+    pub(crate) const fn set(&mut self, timer: Timer, at: Instant) {
+        self.0[timer as usize] = Some(at);
+    }
+
+    pub(crate) const fn stop(&mut self, timer: Timer) {
+        self.0[timer as usize] = None;
+    }
+
+    pub(crate) const fn get(&self, timer: Timer) -> Option<Instant> {
+        self.0[timer as usize]
+    }
+
+    pub(crate) fn next(&self) -> Option<(Timer, Instant)> {
+        let set = Timer::ALL.into_iter().zip(self.0).filter_map(|(timer, at)| Some((timer, at?)));
+        set.min_by_key(|(_, at)| *at)
+    }
+
+    /// Takes the first timer that is due.
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<Timer> {
+        let (timer, at) = self.next()?;
+        (at <= now).then(|| {
+            self.stop(timer);
+            timer
+        })
+    }
+}
