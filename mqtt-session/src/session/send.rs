@@ -275,7 +275,7 @@ impl Session {
     fn conclude(&mut self, id: PacketId, reason: ReasonCode) {
         let Some(sent) = self.outgoing.inflight.remove(id) else { return };
         // [MQTT-3.3.4-7]: never above what the server allowed.
-        self.link.quota = (self.link.quota + 1).min(self.link.quota_max);
+        self.link.quota = self.link.quota.saturating_add(1).min(self.link.quota_max);
         let size = match &sent.state {
             SentState::Unacknowledged { publish, .. } => {
                 self.stats.acknowledged += 1;

@@ -1,0 +1,49 @@
+//! Handles for applications, on any runtime: [`Client`], [`Subscription`], [`Delivery`] and [`Events`].
+//!
+//! They share one [`Session`] behind a lock with a driver, which holds a [`Port`]. Nothing is sent from one to the other
+//! for each message: a handle puts a message into the session, and the driver takes all that has gathered since its last write in
+//! one piece. The lock is held for a moment and never while code of others runs: wakers and payloads are woken and dropped after it.
+//!
+//! Who only uses a client finds everything in the crate for their runtime, such as `mqtt-tokio`. A driver is made of
+//! [`build`] and a loop around [`Port::turn`].
+
+mod closed;
+mod events;
+mod handle;
+mod message;
+mod port;
+mod publish;
+mod shared;
+mod subscribe;
+mod subscription;
+mod wake;
+mod watch;
+
+use std::sync::Arc;
+
+use crate::{Config, Endpoint, Instant, Session};
+
+pub use closed::Closed;
+pub use events::{ClientEvent, Events};
+pub use handle::Client;
+pub use message::{AckMode, Acker, Message};
+pub use port::{Next, Port, Report, Turn};
+pub use publish::{Delivery, DeliveryError, Publishing, SendError};
+pub use subscribe::SubscribeFailed;
+pub use subscription::Subscription;
+
+use shared::Shared;
+
+/// A client and the port for its driver. Nothing happens before [`Client::connect`] or [`Client::start`], and the driver's first turn.
+///
+/// `seed` decides the session's jitter. `clock` tells the time by the epoch that the driver has picked, from any thread.
+pub fn build(
+    config: Config,
+    endpoint: Endpoint,
+    seed: u64,
+    clock: impl Fn() -> Instant + Send + Sync + 'static,
+) -> (Client, Port) {
+    let shared = Arc::new(Shared::new(Session::new(config, endpoint, seed), clock));
+    let port = Port::new(Arc::clone(&shared));
+    (Client::new(shared), port)
+}

@@ -1,0 +1,27 @@
+use std::boxed::Box;
+use std::fmt;
+
+use crate::ConnectionError;
+
+/// The session is closed, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Closed {
+    /// What ended it; `None` where it was [`disconnect`](super::Client::disconnect), the drop of the last handle, or the end of the driver.
+    pub error: Option<Box<ConnectionError>>,
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.error {
+            Some(error) => error.fmt(f),
+            None => f.write_str("the session was closed"),
+        }
+    }
+}
+
+impl std::error::Error for Closed {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.as_deref().map(|error| error as _)
+    }
+}

@@ -1,0 +1,155 @@
+//! Connection changes, for who wants to watch.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_core::Stream;
+use mqtt_proto::{ConnAck, ReasonCode, TopicFilter};
+
+use crate::ConnectionError;
+
+use super::shared::Shared;
+use super::wake::{Place, Waiters, Wakes};
+
+/// A change of the connection. See [`Client::events`](super::Client::events).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ClientEvent {
+    /// The server accepted the connection.
+    Connected {
+        /// The address of the server.
+        addr: SocketAddr,
+        /// CONNACK, with everything that the server said of itself.
+        connack: ConnAck,
+    },
+    /// A connection, or a round of attempts at one, ended.
+    Lost {
+        /// Why.
+        error: ConnectionError,
+        /// When the next attempt will begin; `None` where there will be none.
+        retry_in: Option<Duration>,
+    },
+    /// After a reconnect the server had no session, and refuses a subscription that it granted before.
+    SubscriptionLost {
+        /// The filter.
+        filter: TopicFilter,
+        /// Why.
+        reason: ReasonCode,
+    },
+    /// QoS 0 messages were dropped because the inbox is full. Told once, until there was room again.
+    Dropping,
+    /// The session is closed. The last event.
+    Closed,
+    /// This stream was not read for so long that events were overwritten.
+    Missed {
+        /// How many.
+        count: u64,
+    },
+}
+
+/// How many events are kept for streams that lag.
+const KEPT: usize = 64;
+
+/// The latest events. Nothing is kept while nobody watches.
+#[derive(Debug, Default)]
+pub(super) struct Ring {
+    events: VecDeque<ClientEvent>,
+    /// The number of the first one in `events`.
+    first: u64,
+    watchers: usize,
+    waiting: Waiters,
+}
+
+impl Ring {
+    pub(super) fn push(&mut self, event: ClientEvent, wakes: &mut Wakes) {
+        if self.watchers == 0 {
+            return;
+        }
+        if self.events.len() == KEPT {
+            self.events.pop_front();
+            self.first += 1;
+        }
+        self.events.push_back(event);
+        self.waiting.wake_all(wakes);
+    }
+
+    fn end(&self) -> u64 {
+        self.first + self.events.len() as u64
+    }
+
+    fn take(&self, next: &mut u64) -> Option<ClientEvent> {
+        if let Some(count) = self.first.checked_sub(*next).filter(|count| *count > 0) {
+            *next = self.first;
+            return Some(ClientEvent::Missed { count });
+        }
+        let index = usize::try_from(*next - self.first).ok()?;
+        let event = self.events.get(index).cloned()?;
+        *next += 1;
+        Some(event)
+    }
+}
+
+/// A stream of the connection's changes from the time it was made on. It ends when the session is closed.
+///
+/// Cancel-safe: what is not taken stays for the next call.
+#[derive(Debug)]
+#[must_use = "a stream does nothing unless it is read"]
+pub struct Events {
+    shared: Arc<Shared>,
+    next: u64,
+    place: Place,
+}
+
+impl Events {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let next = shared.run(|state| {
+            state.ring.watchers += 1;
+            state.ring.end()
+        });
+        Self { shared, next, place: None }
+    }
+
+    /// The next event; `None` after the last.
+    pub async fn next(&mut self) -> Option<ClientEvent> {
+        std::future::poll_fn(|context| self.poll(context)).await
+    }
+
+    fn poll(&mut self, context: &Context<'_>) -> Poll<Option<ClientEvent>> {
+        let Self { shared, next, place } = self;
+        shared.poll(context, |state, park| match state.ring.take(next) {
+            Some(event) => Poll::Ready(Some(event)),
+            None if state.closed.is_some() => Poll::Ready(None),
+            None => {
+                state.ring.waiting.park(place, park);
+                Poll::Pending
+            }
+        })
+    }
+}
+
+impl Stream for Events {
+    type Item = ClientEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<ClientEvent>> {
+        self.poll(context)
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        let Self { shared, place, .. } = self;
+        let parked = shared.run(|state| {
+            state.ring.watchers -= 1;
+            if state.ring.watchers == 0 {
+                state.ring.first = state.ring.end();
+                state.ring.events.clear();
+            }
+            state.ring.waiting.leave(place)
+        });
+        drop(parked);
+    }
+}

@@ -1,0 +1,285 @@
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use std::vec::Vec;
+
+use bytes::Bytes;
+use mqtt_proto::{ConnAck, Disconnect, Properties, Publish, QoS, SubscribeOptions, Topic, TopicFilter};
+
+use crate::{Capacity, Phase, QueueId, Stats};
+
+use super::closed::Closed;
+use super::events::Events;
+use super::publish::{self, Delivery, Publishing, SendError};
+use super::shared::{Shared, State};
+use super::subscribe::{self, SubscribeFailed};
+use super::subscription::Subscription;
+use super::wake::Place;
+
+/// How long a session goes on after its last `Client` was dropped, to send what was accepted.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The application's handle on a session, for any runtime. Clones are handles on the same session.
+///
+/// When the last clone is dropped, what was accepted is sent for at most a second, and the session is closed with DISCONNECT. A
+/// [`Subscription`], a [`Delivery`] or [`Events`] do not keep it open.
+///
+/// Every future is cancel-safe; each method says what dropping its future means.
+#[derive(Clone)]
+pub struct Client {
+    handle: Arc<Handle>,
+}
+
+/// Gone with the last client.
+struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Client {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { handle: Arc::new(Handle { shared }) }
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
+    }
+
+    /// Begins to connect and waits for the server's answer: the servers are tried once. After a first success the session
+    /// reconnects by itself.
+    ///
+    /// Dropping the future changes nothing: the attempt goes on.
+    ///
+    /// # Errors
+    ///
+    /// The last error, if no server accepts; the session is closed then.
+    pub async fn connect(&self) -> Result<ConnAck, Closed> {
+        let now = self.shared().now();
+        self.shared().run(|state| state.connection.session_mut().connect(now));
+        self.connected().await
+    }
+
+    /// Begins to connect, and keeps trying. What happens is told by [`events`](Self::events).
+    pub fn start(&self) {
+        let now = self.shared().now();
+        self.shared().run(|state| state.connection.session_mut().start(now));
+    }
+
+    /// Waits until the session is connected, which may be now. Gives the server's latest CONNACK.
+    ///
+    /// # Errors
+    ///
+    /// The session is closed.
+    pub async fn connected(&self) -> Result<ConnAck, Closed> {
+        let before = self.shared().lock().connections;
+        self.wait(|state| {
+            if let Some(closed) = &state.closed {
+                return Poll::Ready(Err(closed.clone()));
+            }
+            let connected = state.connection.session().phase() == Phase::Connected;
+            if connected || state.connections != before { Poll::Ready(Ok(state.connack.clone())) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    /// Waits until the session is closed, and tells why it was.
+    pub async fn closed(&self) -> Closed {
+        self.wait(|state| state.closed.clone().map_or(Poll::Pending, Poll::Ready)).await
+    }
+
+    /// Publishes a message; resolves when it is accepted. Where the queue is full, that is when there is room.
+    ///
+    /// What becomes of it is told by the [`Delivery`], which may be dropped. A topic that is published to often is best made into a [`Topic`] once.
+    ///
+    /// Cancel-safe: if the future is dropped before it resolves, the message was not accepted.
+    ///
+    /// # Errors
+    ///
+    /// The topic is none, the session refuses the message (the server can't take it, or it is closed).
+    #[inline]
+    pub fn publish<T>(&self, topic: T, qos: QoS, payload: impl Into<Bytes>) -> Publishing<'_>
+    where
+        T: TryInto<Topic>,
+        SendError: From<T::Error>,
+    {
+        let message = topic.try_into().map(|topic| (qos, Publish::new(topic, payload)));
+        Publishing::new(self.shared(), message.map_err(SendError::from))
+    }
+
+    /// Publishes a message with everything that it can have: see [`publish`](Self::publish).
+    #[inline]
+    pub fn publish_message(&self, qos: QoS, publish: Publish) -> Publishing<'_> {
+        Publishing::new(self.shared(), Ok((qos, publish)))
+    }
+
+    /// Publishes a message if there is room now.
+    ///
+    /// # Errors
+    ///
+    /// As for [`publish`](Self::publish), and that the queue is full. The message is in the error.
+    pub fn try_publish<T>(&self, topic: T, qos: QoS, payload: impl Into<Bytes>) -> Result<Delivery, SendError>
+    where
+        T: TryInto<Topic>,
+        SendError: From<T::Error>,
+    {
+        self.try_publish_message(qos, Publish::new(topic.try_into()?, payload))
+    }
+
+    /// Publishes a message with everything that it can have, if there is room now: see [`try_publish`](Self::try_publish).
+    pub fn try_publish_message(&self, qos: QoS, publish: Publish) -> Result<Delivery, SendError> {
+        publish::try_publish(self.shared(), qos, publish)
+    }
+
+    /// Subscribes; resolves when the server has granted it. Messages arrive in the [`Subscription`] from the first one on.
+    ///
+    /// Dropping the future withdraws it: unsent it vanishes, sent it is unsubscribed.
+    ///
+    /// # Errors
+    ///
+    /// The filter is none, the server refuses it or can't do it, or the session is closed.
+    pub async fn subscribe<F>(
+        &self,
+        filter: F,
+        options: impl Into<SubscribeOptions>,
+    ) -> Result<Subscription, SubscribeFailed>
+    where
+        F: TryInto<TopicFilter>,
+        SubscribeFailed: From<F::Error>,
+    {
+        self.subscribe_many([(filter.try_into()?, options.into())]).await
+    }
+
+    /// Subscribes to several filters at once, all to one stream: see [`subscribe`](Self::subscribe). A message that several of
+    /// them match comes once for each copy that the server sends.
+    ///
+    /// # Errors
+    ///
+    /// If the server refuses one, the others are unsubscribed.
+    pub async fn subscribe_many(
+        &self,
+        filters: impl IntoIterator<Item = (TopicFilter, SubscribeOptions)>,
+    ) -> Result<Subscription, SubscribeFailed> {
+        let filters = filters.into_iter().collect();
+        subscribe::subscribe(self.shared(), filters, Properties::new()).await
+    }
+
+    /// Subscribes with properties of SUBSCRIBE, which 5.0 has: see [`subscribe_many`](Self::subscribe_many).
+    pub async fn subscribe_with(
+        &self,
+        filters: Vec<(TopicFilter, SubscribeOptions)>,
+        properties: Properties,
+    ) -> Result<Subscription, SubscribeFailed> {
+        subscribe::subscribe(self.shared(), filters, properties).await
+    }
+
+    /// Unsubscribes from filters; resolves when the server has answered. Their streams stay open, and receive no more.
+    ///
+    /// Dropping the future changes nothing once it was polled: the request goes its way.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses one, the request can't be sent, or the session is closed.
+    pub async fn unsubscribe(&self, filters: Vec<TopicFilter>) -> Result<(), SubscribeFailed> {
+        subscribe::unsubscribe(self.shared(), filters, Properties::new()).await
+    }
+
+    /// The messages that no subscription claims: those of a resumed session, or of a subscription that was dropped. Several such streams
+    /// share them: each message goes to one.
+    pub fn messages(&self) -> Subscription {
+        let reader = self.shared().run(|state| state.open_reader(QueueId::DEFAULT));
+        Subscription::new(Arc::clone(self.shared()), reader, Vec::new())
+    }
+
+    /// What happens to the connection from now on.
+    pub fn events(&self) -> Events {
+        Events::new(Arc::clone(self.shared()))
+    }
+
+    /// Ends the session in order: takes nothing new, sends what was accepted for at most `drain`, then DISCONNECT; resolves
+    /// when the connection is closed. What is left by then ends as [`Outcome::Closed`](crate::Outcome::Closed).
+    ///
+    /// Dropping the future changes nothing once it was polled: the session is closed all the same.
+    pub async fn disconnect(&self, drain: Duration) {
+        self.disconnect_with(Disconnect::default(), drain).await;
+    }
+
+    /// The same with a reason code, for example 0x04 for the will to be published, and properties.
+    pub async fn disconnect_with(&self, disconnect: Disconnect, drain: Duration) {
+        self.close(disconnect, drain);
+        self.closed().await;
+    }
+
+    /// Where the session stands.
+    pub fn phase(&self) -> Phase {
+        self.shared().lock().connection.session().phase()
+    }
+
+    /// Counters since the session began.
+    pub fn stats(&self) -> Stats {
+        self.shared().lock().connection.session().stats()
+    }
+
+    /// How much may be published before the queue is full.
+    pub fn publish_capacity(&self) -> Capacity {
+        self.shared().lock().connection.session().publish_capacity()
+    }
+
+    fn close(&self, disconnect: Disconnect, drain: Duration) {
+        self.handle.close(disconnect, drain);
+    }
+
+    /// Until `ready`; asked again whenever the session was connected or closed.
+    async fn wait<R>(&self, mut ready: impl FnMut(&State) -> Poll<R>) -> R {
+        let mut waiting = Waiting { shared: self.shared(), place: None };
+        poll_fn(|context| {
+            let Waiting { shared, place } = &mut waiting;
+            shared.poll(context, |state, park| {
+                let polled = ready(state);
+                if polled.is_pending() {
+                    state.phase.park(place, park);
+                }
+                polled
+            })
+        })
+        .await
+    }
+}
+
+impl Handle {
+    fn close(&self, disconnect: Disconnect, drain: Duration) {
+        let now = self.shared.now();
+        self.shared.run(|state| {
+            if state.closed.is_none() {
+                state.connection.session_mut().disconnect(now, disconnect, drain);
+            }
+        });
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.close(Disconnect::default(), GRACE);
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("phase", &self.phase()).finish_non_exhaustive()
+    }
+}
+
+/// Gives its place up when it is dropped.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    place: Place,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.place.is_some() {
+            let parked = self.shared.run(|state| state.phase.leave(&mut self.place));
+            drop(parked);
+        }
+    }
+}

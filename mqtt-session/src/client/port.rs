@@ -1,0 +1,198 @@
+//! The driver's side of the shared state.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::Waker;
+use std::vec::Vec;
+
+use bytes::BytesMut;
+use mqtt_proto::Outbox;
+
+use crate::{Action, Attempt, Cause, Connection, Instant};
+
+use super::shared::{Shared, State};
+use super::wake::Wakes;
+
+/// Where a driver is joined to its [`Client`](super::Client): everything passes through [`turn`](Self::turn).
+///
+/// Dropping it, which happens when a runtime drops the driver's task, ends the session at once: what is pending ends as closed, and nobody is
+/// left waiting.
+#[derive(Debug)]
+pub struct Port {
+    shared: Arc<Shared>,
+    /// Kept for its memory.
+    wakes: Vec<Waker>,
+    /// A clone of the driver's waker, made before the lock is taken.
+    waker: Option<Waker>,
+}
+
+/// What a driver brings to a turn, and where it takes things from.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    /// What time it is.
+    pub now: Instant,
+    /// What was read and is not taken yet. Whole packets are taken from the front.
+    pub input: &'a mut BytesMut,
+    /// How many bytes the operating system took since the last turn.
+    pub written: usize,
+    /// How the actions of earlier turns ended. Drained, after input and written bytes.
+    pub reports: &'a mut Vec<Report>,
+    /// What is still to be written. Filled only where it is empty.
+    pub output: &'a mut Outbox,
+    /// What is to be done. Appended to.
+    pub actions: &'a mut Vec<Action>,
+    /// The driver's waker, if it has nothing else to do and would sleep after this turn.
+    pub idle: Option<&'a Waker>,
+}
+
+/// How an action ended, or a connection.
+#[derive(Debug)]
+pub enum Report {
+    /// The lookup of [`Action::Resolve`] ended.
+    Resolved(Attempt, Result<Vec<SocketAddr>, Cause>),
+    /// The dial of [`Action::Dial`] succeeded.
+    Opened(Attempt),
+    /// The dial failed, or the byte stream is closed.
+    Closed(Attempt, Cause),
+}
+
+/// What a driver does after a turn.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Next {
+    /// When to take another turn at the latest.
+    pub deadline: Option<Instant>,
+    /// Whether to read from the socket.
+    pub wants_read: bool,
+    /// Whether to sleep until the socket, the deadline or the waker calls: there is nothing to do, and whoever changes that
+    /// will wake the driver. Never set without [`Turn::idle`].
+    pub sleep: bool,
+    /// Whether the session is closed. When the byte stream is closed, too, the driver is done.
+    pub closed: bool,
+}
+
+/// What is known under the lock of a driver that sleeps.
+#[derive(Debug, Default)]
+pub(super) struct Sleeper {
+    asleep: bool,
+    waker: Option<Waker>,
+    /// When it will wake up by itself.
+    deadline: Option<Instant>,
+    /// It waits for the socket to take output, so more of it is no news.
+    writing: bool,
+    /// It waits for the socket to have input.
+    reading: bool,
+    /// There will be nothing more to do.
+    pub(super) finished: bool,
+}
+
+impl Port {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, wakes: Vec::new(), waker: None }
+    }
+
+    /// The time by the clock that the client was built with.
+    pub fn now(&self) -> Instant {
+        self.shared.now()
+    }
+
+    /// Carries everything in and everything out under one lock, then wakes those whom it concerns.
+    ///
+    /// A turn that changes nothing is allowed at any time.
+    pub fn turn(&mut self, turn: Turn<'_>) -> Next {
+        if let Some(waker) = turn.idle
+            && !self.waker.as_ref().is_some_and(|clone| clone.will_wake(waker))
+        {
+            self.waker = Some(waker.clone());
+        }
+        let mut wakes = Wakes::reusing(std::mem::take(&mut self.wakes));
+        let mut state = self.shared.lock();
+        let next = state.turn(turn, &mut self.waker, &mut wakes);
+        drop(state);
+        self.wakes = wakes.wake();
+        next
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        let now = self.shared.now();
+        let mut wakes = Wakes::default();
+        let mut state = self.shared.lock();
+        state.abandon(now, &mut wakes);
+        drop(state);
+        wakes.wake();
+    }
+}
+
+impl State {
+    fn turn(&mut self, turn: Turn<'_>, waker: &mut Option<Waker>, wakes: &mut Wakes) -> Next {
+        let Turn { now, input, written, reports, output, actions, idle } = turn;
+        self.driver.asleep = false;
+        let connection = &mut self.connection;
+        if written > 0 {
+            connection.handle_written(now, written);
+        }
+        if !input.is_empty() && connection.wants_read() {
+            connection.handle_input(now, input);
+        }
+        for report in reports.drain(..) {
+            match report {
+                Report::Resolved(attempt, result) => connection.handle_resolved(now, attempt, result),
+                Report::Opened(attempt) => connection.handle_opened(now, attempt),
+                Report::Closed(attempt, cause) => connection.handle_closed(now, attempt, cause),
+            }
+        }
+        if connection.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            connection.handle_timeout(now);
+        }
+        while let Some(action) = connection.poll_action() {
+            actions.push(action);
+        }
+        // What is there already waits for the socket: it has room for more when that is gone.
+        let writing = !output.is_empty();
+        if !writing {
+            connection.poll_transmit(now, output);
+        }
+        self.settle(wakes);
+
+        let (deadline, wants_read) = (self.connection.poll_timeout(), self.connection.wants_read());
+        let to_write = !writing && !output.is_empty();
+        let sleep = idle.is_some() && actions.is_empty() && !to_write;
+        if sleep {
+            let driver = &mut self.driver;
+            driver.asleep = true;
+            (driver.deadline, driver.writing, driver.reading) = (deadline, writing, wants_read);
+            let parked = driver.waker.as_ref().zip(idle);
+            if !parked.is_some_and(|(parked, waker)| parked.will_wake(waker)) {
+                std::mem::swap(&mut driver.waker, waker);
+            }
+        }
+        Next { deadline, wants_read, sleep, closed: self.closed.is_some() }
+    }
+}
+
+impl Sleeper {
+    /// The driver's waker, when and only when it sleeps and there is something for it to do.
+    #[inline]
+    pub(super) fn rouse(&mut self, connection: &Connection) -> Option<Waker> {
+        if !self.asleep {
+            return None;
+        }
+        let earlier = || match (connection.poll_timeout(), self.deadline) {
+            (Some(deadline), Some(known)) => deadline < known,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        let needed = (!self.writing && connection.has_transmit())
+            || connection.has_action()
+            || (!self.reading && connection.wants_read())
+            || self.finished
+            || earlier();
+        if !needed {
+            return None;
+        }
+        self.asleep = false;
+        self.waker.take()
+    }
+}

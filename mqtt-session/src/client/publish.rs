@@ -1,0 +1,210 @@
+//! Publishing: waiting for room, and for what becomes of a message.
+
+use std::boxed::Box;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use mqtt_proto::{Publish, QoS, TopicError};
+
+use crate::{Outcome, PublishError, PublishRefused, Token};
+
+use super::shared::{Shared, State};
+use super::wake::Place;
+
+/// Why a message was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The topic is no topic name.
+    #[error("topic: {0}")]
+    Topic(#[from] TopicError),
+    /// The session refused. The message is given back.
+    #[error(transparent)]
+    Refused(#[from] Box<PublishError>),
+}
+
+impl SendError {
+    /// Why the session refused.
+    pub fn refused(&self) -> Option<&PublishRefused> {
+        match self {
+            Self::Topic(_) => None,
+            Self::Refused(error) => Some(&error.reason),
+        }
+    }
+
+    /// The message.
+    pub fn into_publish(self) -> Option<Publish> {
+        match self {
+            Self::Topic(_) => None,
+            Self::Refused(error) => Some(error.publish),
+        }
+    }
+}
+
+/// A [`Topic`](mqtt_proto::Topic) is one already.
+impl From<std::convert::Infallible> for SendError {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+/// The future of [`Client::publish`](super::Client::publish): resolves when the message is accepted.
+///
+/// Cancel-safe: a message whose future is dropped before it resolves was not accepted, and one that waits for room takes nobody's turn away.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Publishing<'a> {
+    shared: &'a Arc<Shared>,
+    message: Option<Result<(QoS, Publish), SendError>>,
+    place: Place,
+}
+
+impl<'a> Publishing<'a> {
+    pub(super) fn new(shared: &'a Arc<Shared>, message: Result<(QoS, Publish), SendError>) -> Self {
+        Self { shared, message: Some(message), place: None }
+    }
+}
+
+impl Future for Publishing<'_> {
+    type Output = Result<Delivery, SendError>;
+
+    /// # Panics
+    ///
+    /// If it is polled after it has resolved.
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { shared, message, place } = self.get_mut();
+        if let Some(Err(error)) = message.take_if(|message| message.is_err()) {
+            return Poll::Ready(Err(error));
+        }
+        let now = shared.now();
+        let polled = shared.poll(context, |state, park| {
+            let Some(Ok((qos, publish))) = message.take() else { panic!("polled after it has resolved") };
+            match state.publish(now, qos, publish) {
+                Err(error) if error.reason.is_full() => {
+                    *message = Some(Ok((error.qos, error.publish)));
+                    state.room.park(place, park);
+                    Poll::Pending
+                }
+                result => Poll::Ready(result),
+            }
+        });
+        polled.map(|result| delivery(shared, result))
+    }
+}
+
+impl Drop for Publishing<'_> {
+    fn drop(&mut self) {
+        if self.place.is_some() {
+            let parked = self.shared.run(|state| state.room.leave(&mut self.place));
+            drop(parked);
+        }
+    }
+}
+
+/// Publishes if there is room.
+pub(super) fn try_publish(shared: &Arc<Shared>, qos: QoS, publish: Publish) -> Result<Delivery, SendError> {
+    let now = shared.now();
+    let result = shared.run(|state| state.publish(now, qos, publish));
+    delivery(shared, result)
+}
+
+fn delivery(shared: &Arc<Shared>, result: Result<Token, PublishError>) -> Result<Delivery, SendError> {
+    match result {
+        Ok(token) => Ok(Delivery { shared: Arc::clone(shared), token, outcome: None }),
+        Err(error) => Err(SendError::Refused(Box::new(error))),
+    }
+}
+
+impl State {
+    #[inline]
+    fn publish(&mut self, now: crate::Instant, qos: QoS, publish: Publish) -> Result<Token, PublishError> {
+        if let Some(reason) = self.refuses() {
+            return Err(PublishError { publish, qos, reason });
+        }
+        let token = self.connection.session_mut().publish(now, qos, publish)?;
+        self.deliveries.watch(token);
+        Ok(token)
+    }
+}
+
+/// What becomes of an accepted message: a future, which resolves when that is known, whatever happens to the connection meanwhile.
+///
+/// Cancel-safe: the outcome is kept until the delivery is dropped. A dropped delivery changes nothing for the message. It keeps no session
+/// alive; when the session is closed, it resolves to [`Outcome::Closed`].
+#[derive(Debug)]
+pub struct Delivery {
+    shared: Arc<Shared>,
+    token: Token,
+    outcome: Option<Outcome>,
+}
+
+/// A message that did not reach the server, or may not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeliveryError {
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+impl Delivery {
+    /// Names the message.
+    pub fn token(&self) -> Token {
+        self.token
+    }
+
+    /// The outcome, if it is known already.
+    pub fn outcome(&mut self) -> Option<Outcome> {
+        if self.outcome.is_none()
+            && let Poll::Ready(outcome) = self.shared.run(|state| state.deliveries.poll(self.token, None))
+        {
+            self.outcome = outcome;
+        }
+        self.outcome
+    }
+}
+
+impl Future for Delivery {
+    /// The outcome, as an error where it is no success. It may be polled again.
+    type Output = Result<Outcome, DeliveryError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { shared, token, outcome } = self.get_mut();
+        if outcome.is_none() {
+            match shared.poll(context, |state, park| state.deliveries.poll(*token, Some(park))) {
+                Poll::Ready(known) => *outcome = known,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        // There is an entry for as long as there is a delivery without an outcome.
+        let outcome = outcome.unwrap_or(Outcome::Closed);
+        Poll::Ready(if outcome.is_success() { Ok(outcome) } else { Err(DeliveryError { outcome }) })
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if self.outcome.is_none() {
+            let parked = self.shared.lock().deliveries.forget(self.token);
+            drop(parked);
+        }
+    }
+}
+
+impl fmt::Display for DeliveryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.outcome {
+            Outcome::Rejected(reason) => write!(f, "the server rejected the message: {reason}"),
+            Outcome::Refused(reason) => write!(f, "the message could not be sent to this server: {reason}"),
+            Outcome::Expired => f.write_str("the message expired before it could be sent"),
+            Outcome::SessionLost => f.write_str("the server lost the session that the message was in flight in"),
+            Outcome::ConnectionLost => f.write_str("the connection was lost while the message was being written"),
+            Outcome::Closed => f.write_str("the session was closed before the message was acknowledged"),
+            Outcome::Written | Outcome::Acknowledged { .. } => f.write_str("the message was delivered"),
+        }
+    }
+}
+
+impl std::error::Error for DeliveryError {}

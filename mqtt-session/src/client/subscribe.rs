@@ -1,0 +1,150 @@
+//! Asking the server to begin or end a subscription.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::vec::Vec;
+
+use mqtt_proto::{Properties, ReasonCode, SubscribeOptions, TopicError, TopicFilter};
+
+use crate::{QueueId, SubscribeError, Token};
+
+use super::shared::Shared;
+use super::subscription::Subscription;
+
+/// Why there is no subscription, or no end of one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscribeFailed {
+    /// The filter is no topic filter.
+    #[error("topic filter: {0}")]
+    Filter(#[from] TopicError),
+    /// The request was not accepted, or could not be sent.
+    #[error(transparent)]
+    Request(#[from] SubscribeError),
+    /// The server refused it.
+    #[error("the server refused {filter}: {reason}")]
+    Refused {
+        /// The first filter that it refused.
+        filter: TopicFilter,
+        /// Why.
+        reason: ReasonCode,
+    },
+}
+
+/// A [`TopicFilter`] is one already.
+impl From<std::convert::Infallible> for SubscribeFailed {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+pub(super) async fn subscribe(
+    shared: &Arc<Shared>,
+    filters: Vec<(TopicFilter, SubscribeOptions)>,
+    properties: Properties,
+) -> Result<Subscription, SubscribeFailed> {
+    let names: Vec<_> = filters.iter().map(|(filter, _)| filter.clone()).collect();
+    let now = shared.now();
+    let mut request = shared.run(|state| {
+        // The session refuses by itself once it is closed; this is for one that its driver has left.
+        if state.closed.is_some() {
+            return Err(SubscribeError::Closed);
+        }
+        let session = state.connection.session_mut();
+        let queue = session.open_queue();
+        match session.subscribe(now, filters, properties, queue) {
+            Ok(token) => {
+                state.requests.watch(token);
+                Ok(Request { shared, token: Some(token), queue: Some(queue) })
+            }
+            Err(error) => {
+                session.close_queue(now, queue);
+                Err(error)
+            }
+        }
+    })?;
+    let codes = request.answer().await?;
+    if let Err(refused) = check(&names, &codes) {
+        // All or nothing: those that were granted are undone.
+        let granted = names.into_iter().zip(codes).filter(|(_, code)| !code.is_error());
+        let granted: Vec<_> = granted.map(|(filter, _)| filter).collect();
+        if !granted.is_empty() {
+            let now = shared.now();
+            // Nobody waits for the answer.
+            let _ = shared.run(|state| state.connection.session_mut().unsubscribe(now, granted, Properties::new()));
+        }
+        return Err(refused);
+    }
+    let queue = request.queue.take().unwrap_or(QueueId::DEFAULT);
+    let reader = shared.run(|state| state.open_reader(queue));
+    Ok(Subscription::new(Arc::clone(shared), reader, names))
+}
+
+pub(super) async fn unsubscribe(
+    shared: &Arc<Shared>,
+    filters: Vec<TopicFilter>,
+    properties: Properties,
+) -> Result<(), SubscribeFailed> {
+    let now = shared.now();
+    let names = filters.clone();
+    let mut request = shared.run(|state| {
+        if state.closed.is_some() {
+            return Err(SubscribeError::Closed);
+        }
+        let token = state.connection.session_mut().unsubscribe(now, filters, properties)?;
+        state.requests.watch(token);
+        Ok(Request { shared, token: Some(token), queue: None })
+    })?;
+    let codes = request.answer().await?;
+    check(&names, &codes)
+}
+
+/// The first filter that was refused. Where there are no codes, as in UNSUBACK of 3.x, there are no refusals.
+fn check(filters: &[TopicFilter], codes: &[ReasonCode]) -> Result<(), SubscribeFailed> {
+    match filters.iter().zip(codes).find(|(_, code)| code.is_error()) {
+        Some((filter, reason)) => Err(SubscribeFailed::Refused { filter: filter.clone(), reason: *reason }),
+        None => Ok(()),
+    }
+}
+
+/// A SUBSCRIBE or UNSUBSCRIBE whose answer is awaited. Dropped before, a SUBSCRIBE is withdrawn and an UNSUBSCRIBE goes its way.
+struct Request<'a> {
+    shared: &'a Arc<Shared>,
+    /// Until there is an answer.
+    token: Option<Token>,
+    /// Until there is a [`Subscription`] to own it.
+    queue: Option<QueueId>,
+}
+
+impl Request<'_> {
+    async fn answer(&mut self) -> Result<Vec<ReasonCode>, SubscribeError> {
+        let Some(token) = self.token else { return Err(SubscribeError::Closed) };
+        let answer = poll_fn(|context| {
+            self.shared.poll(context, |state, park| state.requests.poll(token, Some(park)))
+        })
+        .await;
+        self.token = None;
+        answer.unwrap_or(Err(SubscribeError::Closed))
+    }
+}
+
+impl Drop for Request<'_> {
+    fn drop(&mut self) {
+        let Self { shared, token, queue } = self;
+        if token.is_none() && queue.is_none() {
+            return;
+        }
+        let now = shared.now();
+        let parked = shared.run(|state| {
+            let session = state.connection.session_mut();
+            if let (Some(token), Some(_)) = (*token, *queue) {
+                session.withdraw(now, token);
+            }
+            if let Some(queue) = *queue {
+                session.close_queue(now, queue);
+            }
+            token.and_then(|token| state.requests.forget(token))
+        });
+        drop(parked);
+    }
+}

@@ -1,0 +1,238 @@
+//! Received messages as a stream.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::vec::Vec;
+
+use futures_core::Stream;
+use mqtt_proto::{Properties, PublishView, QoS, TopicFilter};
+
+use crate::{Instant, QueueId, Received, Ticket};
+
+use super::message::{AckMode, Acker, Message};
+use super::shared::{Reader, Shared, State};
+use super::subscribe::{self, SubscribeFailed};
+use super::wake::Wakes;
+
+/// How many messages are taken over from the session under one lock, and how many bytes at most but for the last.
+const BATCH: usize = 64;
+const BATCH_BYTES: usize = 64 * 1024;
+
+/// The messages of one subscription, or those that no subscription claims: a stream, which ends when the session is closed and what was received
+/// until then is taken.
+///
+/// It does not keep the session alive. When it is dropped, its messages of QoS 1 and 2 that were not taken go to the stream of
+/// [`Client::messages`](super::Client::messages), unacknowledged; its QoS 0 messages are gone. The server is told nothing: see
+/// [`unsubscribe`](Self::unsubscribe) and [`unsubscribe_on_drop`](Self::unsubscribe_on_drop).
+#[derive(Debug)]
+#[must_use = "a stream does nothing unless it is read"]
+pub struct Subscription {
+    shared: Arc<Shared>,
+    reader: Reader,
+    filters: Vec<TopicFilter>,
+    mode: AckMode,
+    unsubscribe_on_drop: bool,
+    /// Taken over from the session, not by the application.
+    batch: VecDeque<Held>,
+    /// Of QoS 0 messages that the application has: given back when the session is asked next.
+    spent: Vec<Ticket>,
+    /// The message that the application is at, to be acknowledged when it comes back. Kept whole: a panic must not lose it.
+    current: Option<Held>,
+}
+
+impl Subscription {
+    pub(super) fn new(shared: Arc<Shared>, reader: Reader, filters: Vec<TopicFilter>) -> Self {
+        Self {
+            shared,
+            reader,
+            filters,
+            mode: AckMode::default(),
+            unsubscribe_on_drop: false,
+            batch: VecDeque::new(),
+            spent: Vec::new(),
+            current: None,
+        }
+    }
+
+    /// When its messages are acknowledged ([`AckMode::Taken`]). Applies to those that are taken from now on.
+    pub fn with_ack_mode(mut self, mode: AckMode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Whether dropping it unsubscribes (no). Other subscriptions to the same filter share the server's one subscription, and lose it, too.
+    pub fn unsubscribe_on_drop(mut self, unsubscribe: bool) -> Self {
+        self.unsubscribe_on_drop = unsubscribe;
+        self
+    }
+
+    /// What it is subscribed to. Empty for [`Client::messages`](super::Client::messages).
+    pub fn filters(&self) -> &[TopicFilter] {
+        &self.filters
+    }
+
+    /// The next message; `None` when the session is closed. Under [`AckMode::Taken`] this acknowledges the message before.
+    ///
+    /// Cancel-safe: a message is taken only when this resolves.
+    pub async fn next(&mut self) -> Option<Message> {
+        std::future::poll_fn(|context| self.poll(Some(context))).await
+    }
+
+    /// The next message, if there is one. Acknowledges as [`next`](Self::next) does.
+    pub fn try_next(&mut self) -> Option<Message> {
+        match self.poll(None) {
+            Poll::Ready(message) => message,
+            Poll::Pending => None,
+        }
+    }
+
+    /// Asks the server to end the subscription, waits for its answer, and drops the stream.
+    ///
+    /// Dropping the future after it was polled drops the stream at once; the request goes its way.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses, or the request can't be sent.
+    pub async fn unsubscribe(mut self) -> Result<(), SubscribeFailed> {
+        self.unsubscribe_on_drop = false;
+        let filters = self.filters.clone();
+        subscribe::unsubscribe(&self.shared, filters, Properties::new()).await
+    }
+
+    fn poll(&mut self, context: Option<&Context<'_>>) -> Poll<Option<Message>> {
+        if self.current.is_none()
+            && let Some(held) = self.batch.pop_front()
+        {
+            return Poll::Ready(Some(self.hand_out(held)));
+        }
+        let now = self.shared.now();
+        // Dropped, with its payload, after unlocking.
+        let mut taken = self.current.take();
+        let Self { shared, reader, mode, batch, spent, .. } = self;
+        let mut exchange = |state: &mut State| {
+            let ticket = taken.as_mut().and_then(|held| held.ticket.take());
+            for ticket in spent.drain(..).chain(ticket) {
+                state.give_back(now, ticket);
+            }
+            if batch.is_empty() {
+                state.fill(now, *mode, reader.queue, batch);
+            }
+            !batch.is_empty() || state.closed.is_some()
+        };
+        let polled = match context {
+            None => shared.run(|state| if exchange(state) { Poll::Ready(()) } else { Poll::Pending }),
+            Some(context) => shared.poll(context, |state, park| {
+                if exchange(state) {
+                    return Poll::Ready(());
+                }
+                if let Some(slot) = state.readers.get_mut(reader) {
+                    park.at(slot);
+                }
+                Poll::Pending
+            }),
+        };
+        polled.map(|()| self.batch.pop_front().map(|held| self.hand_out(held)))
+    }
+
+    fn hand_out(&mut self, held: Held) -> Message {
+        let Held { publish, ticket } = held;
+        let mut acker = None;
+        match (self.mode, ticket) {
+            (_, Some(ticket)) if publish.qos() == QoS::AtMostOnce => self.spent.push(ticket),
+            (AckMode::Manual, Some(ticket)) => acker = Some(Acker::new(&self.shared, ticket)),
+            (_, Some(ticket)) => self.current = Some(Held { publish: publish.clone(), ticket: Some(ticket) }),
+            (_, None) => {}
+        }
+        Message::new(publish, acker)
+    }
+}
+
+impl State {
+    fn fill(&mut self, now: Instant, mode: AckMode, queue: QueueId, batch: &mut VecDeque<Held>) {
+        let mut bytes = 0;
+        while batch.len() < BATCH
+            && bytes < BATCH_BYTES
+            && let Some(Received { publish, ticket }) = self.next_message(queue)
+        {
+            bytes += publish.size();
+            let ticket = match mode {
+                AckMode::Queued => {
+                    self.give_back(now, ticket);
+                    None
+                }
+                AckMode::Taken | AckMode::Manual => Some(ticket),
+            };
+            batch.push_back(Held { publish, ticket });
+        }
+    }
+
+    /// Takes back what a stream had taken over, in its order.
+    fn take_back(&mut self, queue: QueueId, unread: Vec<Received>, wakes: &mut Wakes) {
+        if queue == QueueId::DEFAULT {
+            unread.into_iter().rev().for_each(|received| self.returned.push_front(received));
+        } else {
+            self.returned.extend(unread);
+        }
+        // Whether or not there is something: a stream that finds nothing waits again.
+        self.wake_readers(QueueId::DEFAULT, wakes);
+    }
+}
+
+impl Stream for Subscription {
+    type Item = Message;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.poll(Some(context))
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let now = self.shared.now();
+        let current = self.current.take();
+        // What the application was at when it panicked is not dealt with.
+        let (unread, done) = if std::thread::panicking() { (current, None) } else { (None, current) };
+        let queue = self.reader.queue;
+        let keeps = |held: &Held| queue == QueueId::DEFAULT || held.publish.qos() != QoS::AtMostOnce;
+        let (kept, gone): (Vec<_>, Vec<_>) = unread.into_iter().chain(self.batch.drain(..)).partition(keeps);
+        let kept = kept.into_iter().filter_map(Held::into_received).collect();
+        let (gone, tickets): (Vec<_>, Vec<_>) =
+            gone.into_iter().chain(done).map(|held| (held.publish, held.ticket)).unzip();
+
+        let mut wakes = Wakes::default();
+        let mut state = self.shared.lock();
+        for ticket in tickets.into_iter().flatten().chain(self.spent.drain(..)) {
+            state.give_back(now, ticket);
+        }
+        state.take_back(queue, kept, &mut wakes);
+        let parked = state.close_reader(self.reader);
+        if self.unsubscribe_on_drop && !self.filters.is_empty() {
+            let filters = std::mem::take(&mut self.filters);
+            // There is nobody left to tell.
+            let _ = state.connection.session_mut().unsubscribe(now, filters, Properties::new());
+        }
+        if queue != QueueId::DEFAULT {
+            state.connection.session_mut().close_queue(now, queue);
+        }
+        state.settle(&mut wakes);
+        drop(state);
+        wakes.wake();
+        drop((parked, gone));
+    }
+}
+
+/// A message that was taken over from the session. Without a ticket it is acknowledged already.
+#[derive(Debug)]
+struct Held {
+    publish: PublishView,
+    ticket: Option<Ticket>,
+}
+
+impl Held {
+    fn into_received(self) -> Option<Received> {
+        let Self { publish, ticket } = self;
+        ticket.map(|ticket| Received { publish, ticket })
+    }
+}

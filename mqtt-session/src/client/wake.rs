@@ -1,0 +1,86 @@
+//! Wakers: parked under the lock, cloned, woken and dropped outside of it, for all three are code of the user's runtime.
+
+use std::collections::BTreeMap;
+use std::task::Waker;
+use std::vec::Vec;
+
+/// Who is to be woken after unlocking.
+#[derive(Debug, Default)]
+pub(super) struct Wakes(Vec<Waker>);
+
+impl Wakes {
+    /// Uses the memory of an earlier list.
+    pub(super) fn reusing(list: Vec<Waker>) -> Self {
+        Self(list)
+    }
+
+    pub(super) fn push(&mut self, waker: Option<Waker>) {
+        self.0.extend(waker);
+    }
+
+    /// To be called without the lock. Gives the memory back.
+    pub(super) fn wake(mut self) -> Vec<Waker> {
+        if !self.0.is_empty() {
+            self.0.drain(..).for_each(Waker::wake);
+        }
+        self.0
+    }
+}
+
+/// One task that may have to wait. A clone of its waker is made only when it is needed, and not under the lock: where there is none
+/// yet, the caller unlocks, makes one, and tries again.
+pub(super) struct Park<'w> {
+    pub(super) waker: &'w Waker,
+    pub(super) clone: Option<Waker>,
+    pub(super) replaced: Option<Waker>,
+    pub(super) lacks_clone: bool,
+}
+
+impl<'w> Park<'w> {
+    pub(super) fn new(waker: &'w Waker) -> Self {
+        Self { waker, clone: None, replaced: None, lacks_clone: false }
+    }
+
+    /// Leaves the waker in a slot. Once in each try.
+    pub(super) fn at(&mut self, slot: &mut Option<Waker>) {
+        if slot.as_ref().is_some_and(|parked| parked.will_wake(self.waker)) {
+            return;
+        }
+        match self.clone.take() {
+            Some(clone) => self.replaced = slot.replace(clone),
+            None => self.lacks_clone = true,
+        }
+    }
+}
+
+/// Tasks that wait for the same thing. All are woken at once and come again if they must: so a task that is dropped takes no
+/// one's wake with it.
+#[derive(Debug, Default)]
+pub(super) struct Waiters {
+    parked: BTreeMap<u64, Option<Waker>>,
+    next: u64,
+}
+
+/// A place among [`Waiters`], kept by the waiting future for [`Waiters::leave`].
+pub(super) type Place = Option<u64>;
+
+impl Waiters {
+    pub(super) fn park(&mut self, place: &mut Place, park: &mut Park<'_>) {
+        let key = *place.get_or_insert_with(|| {
+            self.next += 1;
+            self.next
+        });
+        park.at(self.parked.entry(key).or_default());
+    }
+
+    /// Gives up a place; the waker is for dropping outside of the lock.
+    pub(super) fn leave(&mut self, place: &mut Place) -> Option<Waker> {
+        place.take().and_then(|key| self.parked.remove(&key)).flatten()
+    }
+
+    pub(super) fn wake_all(&mut self, wakes: &mut Wakes) {
+        for waker in std::mem::take(&mut self.parked).into_values() {
+            wakes.push(waker);
+        }
+    }
+}
