@@ -182,7 +182,12 @@ impl DecodeError {
                 property: PropertyId::TOPIC_ALIAS,
                 ..
             } => ReasonCode::TOPIC_ALIAS_INVALID,
-            Self::WrongSender { .. }
+            // Section 3.8.3.1: reserved bits are malformed [MQTT-3.8.3-5], a QoS or Retain Handling of 3 is a protocol error.
+            Self::BadSubscriptionOptions { options } if *options >> 6 != 0 => {
+                ReasonCode::MALFORMED_PACKET
+            }
+            Self::BadSubscriptionOptions { .. }
+            | Self::WrongSender { .. }
             | Self::NoTopic
             | Self::ZeroPacketId
             | Self::SessionPresentOnRefusal { .. }

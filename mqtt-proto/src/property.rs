@@ -245,8 +245,12 @@ pub(crate) fn validate(bytes: &[u8], place: Place, sender: Sender) -> Result<u64
         once |= id.bit() & !repeatable(place);
         validate_value(&mut r, id)?;
     }
+    // Section 3.1.2.11.10. AUTH needs the method with or without data; for CONNACK there is no such rule.
     let needs_method = PropertyId::AUTHENTICATION_DATA.bit();
-    if present & needs_method != 0 && present & PropertyId::AUTHENTICATION_METHOD.bit() == 0 {
+    if present & needs_method != 0
+        && present & PropertyId::AUTHENTICATION_METHOD.bit() == 0
+        && matches!(place, Place::Packet(PacketType::Connect))
+    {
         return Err(DecodeError::NoAuthenticationMethod);
     }
     Ok(present)

@@ -135,7 +135,8 @@ impl ReasonCode {
             return match packet {
                 P::ConnAck => matches!(code, 0 | 0x84 | 0x85 | 0x86 | 0x87 | 0x88) && server,
                 P::SubAck => matches!(code, 0..=2 | 0x80) && server,
-                _ => code == 0,
+                P::PubAck | P::PubRec | P::PubRel | P::PubComp | P::Disconnect => code == 0,
+                _ => false,
             };
         }
         match packet {

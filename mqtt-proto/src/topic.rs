@@ -153,13 +153,24 @@ pub struct TopicFilter {
     bytes: Bytes,
     /// Where the pattern begins: behind `$share/{name}/`, or 0.
     pattern_at: u16,
+    /// Where its first wildcard is, or its end: up to there a topic must be the same, which is a single comparison.
+    wildcard_at: u16,
 }
 
 impl TopicFilter {
     /// Takes the bytes as they are, without a copy.
     pub fn from_bytes(bytes: Bytes) -> Result<Self, TopicError> {
         let pattern_at = check_filter(&bytes)?;
-        Ok(Self { bytes, pattern_at })
+        let wildcard = bytes[pattern_at.into()..]
+            .iter()
+            .position(|b| matches!(b, b'+' | b'#'));
+        // A filter has at most 65,535 bytes.
+        let wildcard_at = wildcard.map_or(bytes.len(), |at| usize::from(pattern_at) + at) as u16;
+        Ok(Self {
+            bytes,
+            pattern_at,
+            wildcard_at,
+        })
     }
 
     /// The whole filter as a string. Checks its UTF-8 again: [`as_bytes`](Self::as_bytes) is free.
@@ -195,29 +206,44 @@ impl TopicFilter {
 
     /// Whether the pattern has a wildcard.
     pub fn has_wildcard(&self) -> bool {
-        self.pattern_bytes()
-            .iter()
-            .any(|b| matches!(b, b'+' | b'#'))
+        usize::from(self.wildcard_at) < self.bytes.len()
     }
 
     /// Whether a message on `topic` is one for this filter (section 4.7): level by level, without normalisation
     /// [MQTT-4.7.3-4]; a leading wildcard does not match a leading `$` [MQTT-4.7.2-1].
     pub fn matches(&self, topic: TopicRef<'_>) -> bool {
-        let pattern = self.pattern_bytes();
-        if topic.0.first() == Some(&b'$') && matches!(pattern.first(), Some(b'+' | b'#')) {
-            return false;
+        let topic = topic.0;
+        let (literal, pattern) = self
+            .pattern_bytes()
+            .split_at((self.wildcard_at - self.pattern_at).into());
+        let Some(rest) = topic.strip_prefix(literal) else {
+            // `sport/#` is for `sport`, too.
+            return pattern == b"#" && literal.strip_suffix(b"/") == Some(topic);
+        };
+        if literal.is_empty() && rest.first() == Some(&b'$') {
+            return pattern.is_empty();
         }
-        let mut levels = topic.levels();
-        for wanted in pattern.split(|b| *b == b'/') {
-            match (wanted, levels.next()) {
-                (b"#", _) => return true,
-                (b"+", Some(_)) => {}
-                (wanted, Some(level)) if wanted == level => {}
-                _ => return false,
-            }
-        }
-        levels.next().is_none()
+        matches_levels(pattern, rest)
     }
+}
+
+/// Goes through both byte by byte. `pattern` begins with a wildcard or is empty.
+fn matches_levels(pattern: &[u8], topic: &[u8]) -> bool {
+    let mut at = 0;
+    for (i, wanted) in pattern.iter().enumerate() {
+        match wanted {
+            // It fills the last level: so everything further matches.
+            b'#' => return true,
+            // It fills its level.
+            b'+' => {
+                let rest = topic.get(at..).unwrap_or_default();
+                at += rest.iter().position(|b| *b == b'/').unwrap_or(rest.len());
+            }
+            byte if topic.get(at) == Some(byte) => at += 1,
+            _ => return at == topic.len() && pattern[i..] == *b"/#",
+        }
+    }
+    at == topic.len()
 }
 
 const SHARE: &[u8] = b"$share/";

@@ -68,7 +68,10 @@ mod tests {
             let plain = Duration::from_secs(1 << (failures - 1).min(20)).min(backoff.longest);
             for _ in 0..100 {
                 let delay = backoff.delay(failures, dice.roll());
-                assert!(delay >= plain * 3 / 4 && delay <= plain * 5 / 4, "{failures}: {delay:?}");
+                assert!(
+                    delay >= plain * 3 / 4 && delay <= plain * 5 / 4,
+                    "{failures}: {delay:?}"
+                );
             }
         }
     }

@@ -3,7 +3,9 @@ use core::time::Duration;
 
 use alloc::string::String;
 use bytes::Bytes;
-use mqtt_proto::{Connect, EncodeError, Properties, PropertyError, Text, TextError, TopicError, Version, Will};
+use mqtt_proto::{
+    Connect, EncodeError, Properties, PropertyError, Text, TextError, TopicError, Version, Will,
+};
 
 use crate::{Backoff, Limits};
 
@@ -93,7 +95,9 @@ pub enum ConfigError {
     ClientId(TextError),
     /// The version does not allow this client identifier: 3.1 asks for 1 to 23 characters, and 3.1.1 allows an empty one only with
     /// Clean Session [MQTT-3.1.3-7].
-    #[error("client_id: {version} does not allow an identifier of {len} bytes with clean_start {clean_start}")]
+    #[error(
+        "client_id: {version} does not allow an identifier of {len} bytes with clean_start {clean_start}"
+    )]
     ClientIdForVersion {
         /// The configured version.
         version: Version,
@@ -217,13 +221,19 @@ impl ConfigBuilder {
     /// knows Clean Session alone: with `true` every connection has a session of its own, so messages that were in flight when a
     /// connection is lost are published anew and what the server sent meanwhile is missed. Use `false` there to resume.
     pub fn clean_start(self, clean_start: bool) -> Self {
-        Self { clean_start, ..self }
+        Self {
+            clean_start,
+            ..self
+        }
     }
 
     /// How long the server keeps the session after a connection has ended; whole seconds, at most 2^32 - 2 (one hour). 5.0 only.
     /// Zero ends the session with each connection; [`Duration::MAX`] keeps it for ever.
     pub fn session_expiry(self, session_expiry: Duration) -> Self {
-        Self { session_expiry: Some(session_expiry), ..self }
+        Self {
+            session_expiry: Some(session_expiry),
+            ..self
+        }
     }
 
     /// The longest time that passes without a packet to the server; whole seconds, at most 65,535 (60 s). Zero turns it off.
@@ -238,17 +248,26 @@ impl ConfigBuilder {
 
     /// The user name (none).
     pub fn user_name(self, user_name: impl Into<String>) -> Self {
-        Self { user_name: Some(user_name.into()), ..self }
+        Self {
+            user_name: Some(user_name.into()),
+            ..self
+        }
     }
 
     /// The password (none), at most 65,535 bytes.
     pub fn password(self, password: impl Into<Bytes>) -> Self {
-        Self { password: Some(password.into()), ..self }
+        Self {
+            password: Some(password.into()),
+            ..self
+        }
     }
 
     /// What the server publishes for us when the connection is lost (nothing).
     pub fn will(self, will: Will) -> Self {
-        Self { will: Some(will), ..self }
+        Self {
+            will: Some(will),
+            ..self
+        }
     }
 
     /// Further properties of CONNECT (none): user properties, Request Response Information, Request Problem Information.
@@ -258,7 +277,10 @@ impl ConfigBuilder {
 
     /// What becomes of messages in flight when the server has lost the session (they are published anew).
     pub fn session_lost(self, session_lost: SessionLost) -> Self {
-        Self { session_lost, ..self }
+        Self {
+            session_lost,
+            ..self
+        }
     }
 
     /// What becomes of QoS 0 messages without a connection (they wait).
@@ -296,10 +318,16 @@ impl ConfigBuilder {
             None => Duration::from_secs(3600),
         };
         let keep_alive = whole_seconds(self.keep_alive);
-        let keep_alive = u16::try_from(keep_alive)
-            .map_err(|_| ConfigError::TooLarge { field: "keep_alive", max: u16::MAX.into() })?;
+        let keep_alive = u16::try_from(keep_alive).map_err(|_| ConfigError::TooLarge {
+            field: "keep_alive",
+            max: u16::MAX.into(),
+        })?;
         let client_id = Text::try_from(self.client_id).map_err(ConfigError::ClientId)?;
-        let user_name = self.user_name.map(Text::try_from).transpose().map_err(ConfigError::UserName)?;
+        let user_name = self
+            .user_name
+            .map(Text::try_from)
+            .transpose()
+            .map_err(ConfigError::UserName)?;
         let connect = Connect {
             version,
             client_id,
@@ -308,13 +336,22 @@ impl ConfigBuilder {
             will: self.will,
             user_name,
             password: self.password,
-            properties: connect_properties(version, &self.properties, session_expiry, &self.limits)?,
+            properties: connect_properties(
+                version,
+                &self.properties,
+                session_expiry,
+                &self.limits,
+            )?,
         };
         connect.check().map_err(|error| match error {
-            EncodeError::PasswordWithoutUserName { version } => ConfigError::PasswordWithoutUserName { version },
-            EncodeError::BadClientId { version, len } => {
-                ConfigError::ClientIdForVersion { version, len, clean_start: connect.clean_start }
+            EncodeError::PasswordWithoutUserName { version } => {
+                ConfigError::PasswordWithoutUserName { version }
             }
+            EncodeError::BadClientId { version, len } => ConfigError::ClientIdForVersion {
+                version,
+                len,
+                clean_start: connect.clean_start,
+            },
             error => ConfigError::Connect(error),
         })?;
         Ok(Config {
@@ -330,9 +367,23 @@ impl ConfigBuilder {
     }
 
     fn check_zeros(&self) -> Result<(), ConfigError> {
-        let Limits { max_packet_size, inbox_bytes, max_queued, outgoing_bytes, outbox_bytes, max_requests, .. } =
-            self.limits;
-        let Timeouts { resolve, dial, connack, pingresp, liveness, hangup } = self.timeouts;
+        let Limits {
+            max_packet_size,
+            inbox_bytes,
+            max_queued,
+            outgoing_bytes,
+            outbox_bytes,
+            max_requests,
+            ..
+        } = self.limits;
+        let Timeouts {
+            resolve,
+            dial,
+            connack,
+            pingresp,
+            liveness,
+            hangup,
+        } = self.timeouts;
         let zeros = [
             (max_packet_size == 0, "limits.max_packet_size"),
             (inbox_bytes == 0, "limits.inbox_bytes"),
@@ -351,9 +402,10 @@ impl ConfigBuilder {
         ];
         match zeros.into_iter().find(|(zero, _)| *zero) {
             Some((_, field)) => Err(ConfigError::Zero { field }),
-            None if self.backoff.jitter_percent > 100 => {
-                Err(ConfigError::TooLarge { field: "backoff.jitter_percent", max: 100 })
-            }
+            None if self.backoff.jitter_percent > 100 => Err(ConfigError::TooLarge {
+                field: "backoff.jitter_percent",
+                max: 100,
+            }),
             None => Ok(()),
         }
     }
@@ -361,7 +413,9 @@ impl ConfigBuilder {
 
 /// Whole seconds, rounded up: a keep-alive of half a second is not turned off.
 fn whole_seconds(duration: Duration) -> u64 {
-    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
+    duration
+        .as_secs()
+        .saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
 fn connect_properties(
@@ -392,5 +446,8 @@ fn connect_properties(
     if expiry > 0 {
         properties = properties.session_expiry_interval(expiry);
     }
-    properties.extend(given.view()).build().map_err(ConfigError::Properties)
+    properties
+        .extend(given.view())
+        .build()
+        .map_err(ConfigError::Properties)
 }

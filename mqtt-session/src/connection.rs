@@ -51,7 +51,12 @@ impl Connection {
     }
 
     /// The lookup that [`Action::Resolve`] asked for has ended.
-    pub fn handle_resolved(&mut self, now: Instant, attempt: Attempt, result: Result<Vec<SocketAddr>, Cause>) {
+    pub fn handle_resolved(
+        &mut self,
+        now: Instant,
+        attempt: Attempt,
+        result: Result<Vec<SocketAddr>, Cause>,
+    ) {
         self.session.handle_resolved(now, attempt, result);
     }
 

@@ -51,7 +51,10 @@ impl Endpoint {
 
     /// A server by host name or address, and port.
     pub fn new(host: impl Into<String>, port: u16) -> Self {
-        Self { host: host.into(), port }
+        Self {
+            host: host.into(),
+            port,
+        }
     }
 
     /// Reads `mqtt://host`, `mqtt://host:port`, or the same with `tcp://`. An IPv6 address stands in brackets.
@@ -61,20 +64,37 @@ impl Endpoint {
     /// Anything else: credentials, a path or parameters have no meaning here and are not silently ignored.
     pub fn parse(url: &str) -> Result<Self, EndpointError> {
         let own = || url.to_owned();
-        let (scheme, rest) = url.split_once("://").ok_or_else(|| EndpointError::NoScheme { url: own() })?;
+        let (scheme, rest) = url
+            .split_once("://")
+            .ok_or_else(|| EndpointError::NoScheme { url: own() })?;
         if !matches!(scheme, "mqtt" | "tcp") {
-            return Err(EndpointError::UnknownScheme { scheme: scheme.to_owned() });
+            return Err(EndpointError::UnknownScheme {
+                scheme: scheme.to_owned(),
+            });
         }
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if let Some(at) = rest.find(['/', '?', '#', '@']) {
             // What stands before an @ may be a password: it is not repeated.
-            let extra = if rest.contains('@') { "user:password@" } else { &rest[at..] };
-            return Err(EndpointError::Extra { extra: extra.to_owned() });
+            let extra = if rest.contains('@') {
+                "user:password@"
+            } else {
+                &rest[at..]
+            };
+            return Err(EndpointError::Extra {
+                extra: extra.to_owned(),
+            });
         }
         let (host, port) = match rest.strip_prefix('[') {
             Some(rest) => {
-                let (host, after) = rest.split_once(']').ok_or_else(|| EndpointError::NoHost { url: own() })?;
-                (host, after.strip_prefix(':').or((!after.is_empty()).then_some(after)))
+                let (host, after) = rest
+                    .split_once(']')
+                    .ok_or_else(|| EndpointError::NoHost { url: own() })?;
+                (
+                    host,
+                    after
+                        .strip_prefix(':')
+                        .or((!after.is_empty()).then_some(after)),
+                )
             }
             None => match rest.split_once(':') {
                 Some((host, port)) => (host, Some(port)),
@@ -87,7 +107,11 @@ impl Endpoint {
         let port = match port {
             None => Self::DEFAULT_PORT,
             Some(port) => match port.parse() {
-                Ok(0) | Err(_) => return Err(EndpointError::BadPort { port: port.to_owned() }),
+                Ok(0) | Err(_) => {
+                    return Err(EndpointError::BadPort {
+                        port: port.to_owned(),
+                    });
+                }
                 Ok(port) => port,
             },
         };

@@ -4,7 +4,9 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use alloc::string::String;
-use mqtt_proto::{DecodeError, EncodeError, PacketId, PacketType, Publish, QoS, ReasonCode, TopicFilter};
+use mqtt_proto::{
+    DecodeError, EncodeError, PacketId, PacketType, Publish, QoS, ReasonCode, TopicFilter,
+};
 
 use crate::Cause;
 
@@ -39,7 +41,9 @@ pub enum PublishRefused {
     #[error("the queue is full")]
     Full,
     /// The message alone is larger than the queue may be.
-    #[error("a message of {size} bytes is above the limit of {max} for all that waits (limits.outgoing_bytes)")]
+    #[error(
+        "a message of {size} bytes is above the limit of {max} for all that waits (limits.outgoing_bytes)"
+    )]
     AboveLimit {
         /// Its size in bytes.
         size: usize,
@@ -238,7 +242,10 @@ impl ConnectionError {
 
 /// `": words"`, or nothing.
 fn because(words: &Option<String>) -> String {
-    words.as_ref().map(|words| alloc::format!(": {words}")).unwrap_or_default()
+    words
+        .as_ref()
+        .map(|words| alloc::format!(": {words}"))
+        .unwrap_or_default()
 }
 
 /// How the server broke the protocol with well-formed packets.
@@ -310,4 +317,3 @@ impl Violation {
         }
     }
 }
-

@@ -200,4 +200,3 @@ pub enum Phase {
     /// The end.
     Closed,
 }
-

@@ -133,7 +133,9 @@ pub use backoff::Backoff;
 pub use config::{Config, ConfigBuilder, ConfigError, InboxFull, Offline, SessionLost, Timeouts};
 pub use connection::Connection;
 pub use endpoint::{Endpoint, EndpointError};
-pub use error::{ConnectionError, Fault, PublishError, PublishRefused, Stale, SubscribeError, Violation};
+pub use error::{
+    ConnectionError, Fault, PublishError, PublishRefused, Stale, SubscribeError, Violation,
+};
 pub use event::{Capacity, Event, Outcome, Phase, QueueId, Received, Stats, Ticket, Token};
 pub use limits::Limits;
 pub use session::Session;

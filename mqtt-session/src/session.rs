@@ -1,5 +1,6 @@
 //! The protocol state machine: its state, and its public methods.
 
+mod events;
 mod handshake;
 mod inbox;
 mod inflight;
@@ -23,9 +24,10 @@ use mqtt_proto::{Disconnect, Outbox, Properties, Publish, QoS, SubscribeOptions,
 use crate::backoff::Dice;
 use crate::timer::TimerTable;
 use crate::{
-    Action, Attempt, Capacity, Cause, Config, Endpoint, Event, Instant, Phase, PublishError, QueueId, Received, Stale,
-    Stats, SubscribeError, Ticket, Timer, Token,
+    Action, Attempt, Capacity, Cause, Config, Endpoint, Event, Instant, Phase, PublishError,
+    QueueId, Received, Stale, Stats, SubscribeError, Ticket, Timer, Token,
 };
+use events::Events;
 use inbox::Inbox;
 use link::Link;
 use phase::Stage;
@@ -69,7 +71,7 @@ pub struct Session {
 
     // What is to be told.
     actions: VecDeque<Action>,
-    events: VecDeque<Event>,
+    events: Events,
 }
 
 impl Session {
@@ -79,7 +81,11 @@ impl Session {
         let mut dice = Dice::new(seed);
         // A process that resumes a session without records must not meet an identifier of before: a QoS 2 message would be
         // swallowed as a duplicate [MQTT-4.3.3-10].
-        let base = if config.connect.clean_start { 0 } else { dice.roll() as u16 };
+        let base = if config.connect.clean_start {
+            0
+        } else {
+            dice.roll() as u16
+        };
         Self {
             outgoing: Outgoing::new(base),
             inbox: Inbox::new(),
@@ -97,7 +103,7 @@ impl Session {
             leaving: None,
             stats: Stats::default(),
             actions: VecDeque::new(),
-            events: VecDeque::new(),
+            events: Events::default(),
             config,
             endpoint,
         }
@@ -141,7 +147,12 @@ impl Session {
     }
 
     /// Tells the addresses that were found for an [`Action::Resolve`].
-    pub fn handle_resolved(&mut self, now: Instant, attempt: Attempt, found: Result<Vec<SocketAddr>, Cause>) {
+    pub fn handle_resolved(
+        &mut self,
+        now: Instant,
+        attempt: Attempt,
+        found: Result<Vec<SocketAddr>, Cause>,
+    ) {
         self.tick(now);
         self.resolved(attempt, found);
     }
@@ -200,7 +211,12 @@ impl Session {
     ///
     /// The message is given back when the queue is full (then [`Event::Room`] tells when to try again), when it can't be sent
     /// to this server or in this version, or when the session is closed.
-    pub fn publish(&mut self, now: Instant, qos: QoS, publish: Publish) -> Result<Token, PublishError> {
+    pub fn publish(
+        &mut self,
+        now: Instant,
+        qos: QoS,
+        publish: Publish,
+    ) -> Result<Token, PublishError> {
         self.tick(now);
         self.accept(qos, publish)
     }

@@ -53,7 +53,10 @@ impl TimerTable {
     }
 
     pub(crate) fn next(&self) -> Option<(Timer, Instant)> {
-        let set = Timer::ALL.into_iter().zip(self.0).filter_map(|(timer, at)| Some((timer, at?)));
+        let set = Timer::ALL
+            .into_iter()
+            .zip(self.0)
+            .filter_map(|(timer, at)| Some((timer, at?)));
         set.min_by_key(|(_, at)| *at)
     }
 

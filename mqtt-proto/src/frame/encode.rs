@@ -150,7 +150,10 @@ impl Encoder {
     pub fn encoded_len(&self, packet: &Packet) -> Result<usize, EncodeError> {
         let packet_type = packet.packet_type();
         let body = match packet {
-            Packet::Connect(connect) => connect.body_len()?,
+            Packet::Connect(connect) => {
+                self.check_sender(packet_type, Sender::Client)?;
+                connect.body_len()?
+            }
             Packet::ConnAck(connack) => connack.plan(self)?.0,
             Packet::Publish(view) => self.publish_body_len(&Parts::of_view(view))?,
             Packet::PubAck(ack)
@@ -161,7 +164,8 @@ impl Encoder {
             Packet::SubAck(suback) => suback.plan(self)?.0,
             Packet::Unsubscribe(unsubscribe) => unsubscribe.body_len(self)?,
             Packet::UnsubAck(unsuback) => unsuback.plan(self)?.0,
-            Packet::PingReq | Packet::PingResp => 0,
+            Packet::PingReq => self.check_sender(packet_type, Sender::Client).map(|()| 0)?,
+            Packet::PingResp => self.check_sender(packet_type, Sender::Server).map(|()| 0)?,
             Packet::Disconnect(disconnect) => disconnect.plan(self)?.0,
             Packet::Auth(auth) => auth.plan(self)?.0,
         };
@@ -179,15 +183,28 @@ impl Encoder {
             Flow::AtLeastOnce { id, dup } => (0b0010 | u8::from(dup) << 3, Some(id)),
             Flow::ExactlyOnce { id, dup } => (0b0100 | u8::from(dup) << 3, Some(id)),
         };
-        buffer.push((PacketType::Publish as u8) << 4 | flow_bits | u8::from(parts.retain));
-        varint::write(body as u32, buffer);
-        super::put_binary(parts.topic, buffer);
+        let first = (PacketType::Publish as u8) << 4 | flow_bits | u8::from(parts.retain);
+        let [high, low] = (parts.topic.len() as u16).to_be_bytes();
+        // Each append to the buffer has a price: fields of a length that the compiler knows go together.
+        match body {
+            0..=0x7F => buffer.extend_from_slice(&[first, body as u8, high, low]),
+            0x80..=0x3FFF => {
+                buffer.extend_from_slice(&[first, body as u8 | 0x80, (body >> 7) as u8, high, low]);
+            }
+            _ => {
+                buffer.push(first);
+                varint::write(body as u32, buffer);
+                buffer.extend_from_slice(&[high, low]);
+            }
+        }
+        buffer.extend_from_slice(parts.topic);
         if let Some(id) = id {
             buffer.extend_from_slice(&id.get().to_be_bytes());
         }
         if self.version.is_v5() {
             let properties = parts.properties.as_bytes();
             match parts.alias {
+                None if properties.is_empty() => buffer.push(0),
                 None => varint::write(properties.len() as u32, buffer),
                 Some(alias) => {
                     varint::write((ALIAS_LEN + properties.len()) as u32, buffer);
@@ -195,7 +212,9 @@ impl Encoder {
                     buffer.extend_from_slice(&[PropertyId::TOPIC_ALIAS.get(), high, low]);
                 }
             }
-            buffer.extend_from_slice(properties);
+            if !properties.is_empty() {
+                buffer.extend_from_slice(properties);
+            }
         }
         if copy {
             buffer.extend_from_slice(parts.payload);

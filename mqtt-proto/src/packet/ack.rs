@@ -70,6 +70,14 @@ impl Ack {
         packet: PacketType,
         encoder: &Encoder,
     ) -> Result<(usize, Cow<'_, Properties>), EncodeError> {
+        if !matches!(packet as u8, 4..=7) {
+            // Only a caller of `Encoder::ack` can name another type.
+            return Err(EncodeError::ReasonNotAllowed {
+                packet,
+                sender: encoder.sender,
+                code: self.reason,
+            });
+        }
         encoder.check_reason(packet, self.reason)?;
         encoder.properties_len(&self.properties, packet)?;
         let properties = encoder.fitting(&self.properties, 3);

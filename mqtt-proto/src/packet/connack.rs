@@ -76,6 +76,8 @@ impl ConnAck {
                 what: "session present",
             });
         }
+        // Before any is left out: what may not stand here is an error, whatever the peer's maximum.
+        encoder.properties_len(&self.properties, PacketType::ConnAck)?;
         let properties = encoder.fitting(&self.properties, 2);
         Ok((
             2 + encoder.properties_len(&properties, PacketType::ConnAck)?,

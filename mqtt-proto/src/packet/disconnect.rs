@@ -96,6 +96,8 @@ impl Disconnect {
             encoder.check_sender(packet, Sender::Client)?;
         }
         encoder.check_reason(packet, self.reason)?;
+        // Before any is left out: what may not stand here is an error, whatever the peer's maximum.
+        encoder.properties_len(&self.properties, packet)?;
         let properties = encoder.fitting(&self.properties, 1);
         let len = encoder.properties_len(&properties, packet)?;
         let body = match (properties.is_empty(), self.reason) {

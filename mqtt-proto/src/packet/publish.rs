@@ -6,7 +6,9 @@ use bytes::Bytes;
 use crate::frame::read_publish_properties;
 use crate::property::{self, Properties, PropertiesRef};
 use crate::reader::Reader;
-use crate::{DecodeError, Decoder, Flow, PacketId, QoS, Topic, TopicError, TopicRef, topic};
+use crate::{
+    DecodeError, Decoder, Flow, PacketId, PropertyId, QoS, Topic, TopicError, TopicRef, topic,
+};
 
 /// A message to send: what a PUBLISH says apart from its delivery (section 3.3).
 ///
@@ -135,7 +137,7 @@ impl PublishView {
             (properties, present) = read_publish_properties(&mut r, decoder.sender)?;
             properties_at = r.at() - properties.len();
         }
-        if topic.is_empty() && present & crate::PropertyId::TOPIC_ALIAS.bit() == 0 {
+        if topic.is_empty() && present & PropertyId::TOPIC_ALIAS.bit() == 0 {
             return Err(no_topic(decoder));
         }
         let topic_len = topic.len() as u16;
@@ -211,18 +213,22 @@ impl PublishView {
         property::share(&self.frame, part)
     }
 
-    /// The message alone, sharing the read buffer, to be published again. `None` where a topic alias stands for the topic.
+    /// The message alone, sharing the read buffer, to be published again: without topic alias and subscription identifiers,
+    /// which belong to the connection that it came on. `None` where a topic alias stands for the topic.
     pub fn to_publish(&self) -> Option<Publish> {
         let topic = self.topic();
         (!topic.is_empty()).then(|| {
-            let properties = self.properties();
+            let bytes = self.frame.slice_ref(self.properties().as_bytes());
+            let properties = Properties::checked_before(bytes, self.present);
+            let of_connection = [PropertyId::TOPIC_ALIAS, PropertyId::SUBSCRIPTION_IDENTIFIER];
             Publish {
                 topic: Topic::checked_before(self.frame.slice_ref(topic.as_bytes())),
                 payload: self.payload_bytes(),
-                properties: Properties::checked_before(
-                    self.frame.slice_ref(properties.as_bytes()),
-                    self.present,
-                ),
+                properties: if of_connection.iter().any(|id| properties.view().has(*id)) {
+                    properties.without(&of_connection)
+                } else {
+                    properties
+                },
                 retain: self.retain,
             }
         })

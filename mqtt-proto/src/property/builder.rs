@@ -252,8 +252,7 @@ setters! {
 }
 
 impl Properties {
-    /// These properties without those that only explain: what an acknowledgement may go without when it would otherwise be
-    /// larger than the peer takes [MQTT-3.4.2-2], [MQTT-3.4.2-3].
+    /// A copy of these properties without some.
     pub(crate) fn without(&self, dropped: &[PropertyId]) -> Self {
         let mut kept = PropertiesBuilder::default();
         for (id, value) in self.view() {

@@ -110,7 +110,11 @@ impl Events {
             state.ring.watchers += 1;
             state.ring.end()
         });
-        Self { shared, next, place: None }
+        Self {
+            shared,
+            next,
+            place: None,
+        }
     }
 
     /// The next event; `None` after the last.
@@ -119,7 +123,11 @@ impl Events {
     }
 
     fn poll(&mut self, context: &Context<'_>) -> Poll<Option<ClientEvent>> {
-        let Self { shared, next, place } = self;
+        let Self {
+            shared,
+            next,
+            place,
+        } = self;
         shared.poll(context, |state, park| match state.ring.take(next) {
             Some(event) => Poll::Ready(Some(event)),
             None if state.closed.is_some() => Poll::Ready(None),

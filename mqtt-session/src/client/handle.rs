@@ -6,7 +6,9 @@ use std::time::Duration;
 use std::vec::Vec;
 
 use bytes::Bytes;
-use mqtt_proto::{ConnAck, Disconnect, Properties, Publish, QoS, SubscribeOptions, Topic, TopicFilter};
+use mqtt_proto::{
+    ConnAck, Disconnect, Properties, Publish, QoS, SubscribeOptions, Topic, TopicFilter,
+};
 
 use crate::{Capacity, Phase, QueueId, Stats};
 
@@ -39,7 +41,9 @@ struct Handle {
 
 impl Client {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { handle: Arc::new(Handle { shared }) }
+        Self {
+            handle: Arc::new(Handle { shared }),
+        }
     }
 
     fn shared(&self) -> &Arc<Shared> {
@@ -56,14 +60,16 @@ impl Client {
     /// The last error, if no server accepts; the session is closed then.
     pub async fn connect(&self) -> Result<ConnAck, Closed> {
         let now = self.shared().now();
-        self.shared().run(|state| state.connection.session_mut().connect(now));
+        self.shared()
+            .run(|state| state.connection.session_mut().connect(now));
         self.connected().await
     }
 
     /// Begins to connect, and keeps trying. What happens is told by [`events`](Self::events).
     pub fn start(&self) {
         let now = self.shared().now();
-        self.shared().run(|state| state.connection.session_mut().start(now));
+        self.shared()
+            .run(|state| state.connection.session_mut().start(now));
     }
 
     /// Waits until the session is connected, which may be now. Gives the server's latest CONNACK.
@@ -78,14 +84,19 @@ impl Client {
                 return Poll::Ready(Err(closed.clone()));
             }
             let connected = state.connection.session().phase() == Phase::Connected;
-            if connected || state.connections != before { Poll::Ready(Ok(state.connack.clone())) } else { Poll::Pending }
+            if connected || state.connections != before {
+                Poll::Ready(Ok(state.connack.clone()))
+            } else {
+                Poll::Pending
+            }
         })
         .await
     }
 
     /// Waits until the session is closed, and tells why it was.
     pub async fn closed(&self) -> Closed {
-        self.wait(|state| state.closed.clone().map_or(Poll::Pending, Poll::Ready)).await
+        self.wait(|state| state.closed.clone().map_or(Poll::Pending, Poll::Ready))
+            .await
     }
 
     /// Publishes a message; resolves when it is accepted. Where the queue is full, that is when there is room.
@@ -103,7 +114,9 @@ impl Client {
         T: TryInto<Topic>,
         SendError: From<T::Error>,
     {
-        let message = topic.try_into().map(|topic| (qos, Publish::new(topic, payload)));
+        let message = topic
+            .try_into()
+            .map(|topic| (qos, Publish::new(topic, payload)));
         Publishing::new(self.shared(), message.map_err(SendError::from))
     }
 
@@ -118,7 +131,12 @@ impl Client {
     /// # Errors
     ///
     /// As for [`publish`](Self::publish), and that the queue is full. The message is in the error.
-    pub fn try_publish<T>(&self, topic: T, qos: QoS, payload: impl Into<Bytes>) -> Result<Delivery, SendError>
+    pub fn try_publish<T>(
+        &self,
+        topic: T,
+        qos: QoS,
+        payload: impl Into<Bytes>,
+    ) -> Result<Delivery, SendError>
     where
         T: TryInto<Topic>,
         SendError: From<T::Error>,
@@ -147,7 +165,8 @@ impl Client {
         F: TryInto<TopicFilter>,
         SubscribeFailed: From<F::Error>,
     {
-        self.subscribe_many([(filter.try_into()?, options.into())]).await
+        self.subscribe_many([(filter.try_into()?, options.into())])
+            .await
     }
 
     /// Subscribes to several filters at once, all to one stream: see [`subscribe`](Self::subscribe). A message that several of
@@ -187,7 +206,9 @@ impl Client {
     /// The messages that no subscription claims: those of a resumed session, or of a subscription that was dropped. Several such streams
     /// share them: each message goes to one.
     pub fn messages(&self) -> Subscription {
-        let reader = self.shared().run(|state| state.open_reader(QueueId::DEFAULT));
+        let reader = self
+            .shared()
+            .run(|state| state.open_reader(QueueId::DEFAULT));
         Subscription::new(Arc::clone(self.shared()), reader, Vec::new())
     }
 
@@ -231,7 +252,10 @@ impl Client {
 
     /// Until `ready`; asked again whenever the session was connected or closed.
     async fn wait<R>(&self, mut ready: impl FnMut(&State) -> Poll<R>) -> R {
-        let mut waiting = Waiting { shared: self.shared(), place: None };
+        let mut waiting = Waiting {
+            shared: self.shared(),
+            place: None,
+        };
         poll_fn(|context| {
             let Waiting { shared, place } = &mut waiting;
             shared.poll(context, |state, park| {
@@ -251,7 +275,10 @@ impl Handle {
         let now = self.shared.now();
         self.shared.run(|state| {
             if state.closed.is_none() {
-                state.connection.session_mut().disconnect(now, disconnect, drain);
+                state
+                    .connection
+                    .session_mut()
+                    .disconnect(now, disconnect, drain);
             }
         });
     }
@@ -265,7 +292,9 @@ impl Drop for Handle {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("phase", &self.phase()).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("phase", &self.phase())
+            .finish_non_exhaustive()
     }
 }
 

@@ -67,7 +67,10 @@ impl Message {
 
 impl Acker {
     pub(super) fn new(shared: &Arc<Shared>, ticket: Ticket) -> Self {
-        Self { shared: Arc::clone(shared), ticket }
+        Self {
+            shared: Arc::clone(shared),
+            ticket,
+        }
     }
 
     /// Acknowledges the message.

@@ -88,7 +88,11 @@ pub(super) struct Sleeper {
 
 impl Port {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, wakes: Vec::new(), waker: None }
+        Self {
+            shared,
+            wakes: Vec::new(),
+            waker: None,
+        }
     }
 
     /// The time by the clock that the client was built with.
@@ -101,7 +105,10 @@ impl Port {
     /// A turn that changes nothing is allowed at any time.
     pub fn turn(&mut self, turn: Turn<'_>) -> Next {
         if let Some(waker) = turn.idle
-            && !self.waker.as_ref().is_some_and(|clone| clone.will_wake(waker))
+            && !self
+                .waker
+                .as_ref()
+                .is_some_and(|clone| clone.will_wake(waker))
         {
             self.waker = Some(waker.clone());
         }
@@ -127,7 +134,15 @@ impl Drop for Port {
 
 impl State {
     fn turn(&mut self, turn: Turn<'_>, waker: &mut Option<Waker>, wakes: &mut Wakes) -> Next {
-        let Turn { now, input, written, reports, output, actions, idle } = turn;
+        let Turn {
+            now,
+            input,
+            written,
+            reports,
+            output,
+            actions,
+            idle,
+        } = turn;
         self.driver.asleep = false;
         let connection = &mut self.connection;
         if written > 0 {
@@ -138,12 +153,17 @@ impl State {
         }
         for report in reports.drain(..) {
             match report {
-                Report::Resolved(attempt, result) => connection.handle_resolved(now, attempt, result),
+                Report::Resolved(attempt, result) => {
+                    connection.handle_resolved(now, attempt, result)
+                }
                 Report::Opened(attempt) => connection.handle_opened(now, attempt),
                 Report::Closed(attempt, cause) => connection.handle_closed(now, attempt, cause),
             }
         }
-        if connection.poll_timeout().is_some_and(|deadline| deadline <= now) {
+        if connection
+            .poll_timeout()
+            .is_some_and(|deadline| deadline <= now)
+        {
             connection.handle_timeout(now);
         }
         while let Some(action) = connection.poll_action() {
@@ -168,7 +188,12 @@ impl State {
                 std::mem::swap(&mut driver.waker, waker);
             }
         }
-        Next { deadline, wants_read, sleep, closed: self.closed.is_some() }
+        Next {
+            deadline,
+            wants_read,
+            sleep,
+            closed: self.closed.is_some(),
+        }
     }
 }
 

@@ -64,7 +64,11 @@ pub struct Publishing<'a> {
 
 impl<'a> Publishing<'a> {
     pub(super) fn new(shared: &'a Arc<Shared>, message: Result<(QoS, Publish), SendError>) -> Self {
-        Self { shared, message: Some(message), place: None }
+        Self {
+            shared,
+            message: Some(message),
+            place: None,
+        }
     }
 }
 
@@ -75,13 +79,19 @@ impl Future for Publishing<'_> {
     ///
     /// If it is polled after it has resolved.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { shared, message, place } = self.get_mut();
+        let Self {
+            shared,
+            message,
+            place,
+        } = self.get_mut();
         if let Some(Err(error)) = message.take_if(|message| message.is_err()) {
             return Poll::Ready(Err(error));
         }
         let now = shared.now();
         let polled = shared.poll(context, |state, park| {
-            let Some(Ok((qos, publish))) = message.take() else { panic!("polled after it has resolved") };
+            let Some(Ok((qos, publish))) = message.take() else {
+                panic!("polled after it has resolved")
+            };
             match state.publish(now, qos, publish) {
                 Err(error) if error.reason.is_full() => {
                     *message = Some(Ok((error.qos, error.publish)));
@@ -105,24 +115,44 @@ impl Drop for Publishing<'_> {
 }
 
 /// Publishes if there is room.
-pub(super) fn try_publish(shared: &Arc<Shared>, qos: QoS, publish: Publish) -> Result<Delivery, SendError> {
+pub(super) fn try_publish(
+    shared: &Arc<Shared>,
+    qos: QoS,
+    publish: Publish,
+) -> Result<Delivery, SendError> {
     let now = shared.now();
     let result = shared.run(|state| state.publish(now, qos, publish));
     delivery(shared, result)
 }
 
-fn delivery(shared: &Arc<Shared>, result: Result<Token, PublishError>) -> Result<Delivery, SendError> {
+fn delivery(
+    shared: &Arc<Shared>,
+    result: Result<Token, PublishError>,
+) -> Result<Delivery, SendError> {
     match result {
-        Ok(token) => Ok(Delivery { shared: Arc::clone(shared), token, outcome: None }),
+        Ok(token) => Ok(Delivery {
+            shared: Arc::clone(shared),
+            token,
+            outcome: None,
+        }),
         Err(error) => Err(SendError::Refused(Box::new(error))),
     }
 }
 
 impl State {
     #[inline]
-    fn publish(&mut self, now: crate::Instant, qos: QoS, publish: Publish) -> Result<Token, PublishError> {
+    fn publish(
+        &mut self,
+        now: crate::Instant,
+        qos: QoS,
+        publish: Publish,
+    ) -> Result<Token, PublishError> {
         if let Some(reason) = self.refuses() {
-            return Err(PublishError { publish, qos, reason });
+            return Err(PublishError {
+                publish,
+                qos,
+                reason,
+            });
         }
         let token = self.connection.session_mut().publish(now, qos, publish)?;
         self.deliveries.watch(token);
@@ -158,7 +188,9 @@ impl Delivery {
     /// The outcome, if it is known already.
     pub fn outcome(&mut self) -> Option<Outcome> {
         if self.outcome.is_none()
-            && let Poll::Ready(outcome) = self.shared.run(|state| state.deliveries.poll(self.token, None))
+            && let Poll::Ready(outcome) = self
+                .shared
+                .run(|state| state.deliveries.poll(self.token, None))
         {
             self.outcome = outcome;
         }
@@ -171,16 +203,26 @@ impl Future for Delivery {
     type Output = Result<Outcome, DeliveryError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { shared, token, outcome } = self.get_mut();
+        let Self {
+            shared,
+            token,
+            outcome,
+        } = self.get_mut();
         if outcome.is_none() {
-            match shared.poll(context, |state, park| state.deliveries.poll(*token, Some(park))) {
+            match shared.poll(context, |state, park| {
+                state.deliveries.poll(*token, Some(park))
+            }) {
                 Poll::Ready(known) => *outcome = known,
                 Poll::Pending => return Poll::Pending,
             }
         }
         // There is an entry for as long as there is a delivery without an outcome.
         let outcome = outcome.unwrap_or(Outcome::Closed);
-        Poll::Ready(if outcome.is_success() { Ok(outcome) } else { Err(DeliveryError { outcome }) })
+        Poll::Ready(if outcome.is_success() {
+            Ok(outcome)
+        } else {
+            Err(DeliveryError { outcome })
+        })
     }
 }
 
@@ -197,12 +239,22 @@ impl fmt::Display for DeliveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.outcome {
             Outcome::Rejected(reason) => write!(f, "the server rejected the message: {reason}"),
-            Outcome::Refused(reason) => write!(f, "the message could not be sent to this server: {reason}"),
+            Outcome::Refused(reason) => {
+                write!(f, "the message could not be sent to this server: {reason}")
+            }
             Outcome::Expired => f.write_str("the message expired before it could be sent"),
-            Outcome::SessionLost => f.write_str("the server lost the session that the message was in flight in"),
-            Outcome::ConnectionLost => f.write_str("the connection was lost while the message was being written"),
-            Outcome::Closed => f.write_str("the session was closed before the message was acknowledged"),
-            Outcome::Written | Outcome::Acknowledged { .. } => f.write_str("the message was delivered"),
+            Outcome::SessionLost => {
+                f.write_str("the server lost the session that the message was in flight in")
+            }
+            Outcome::ConnectionLost => {
+                f.write_str("the connection was lost while the message was being written")
+            }
+            Outcome::Closed => {
+                f.write_str("the session was closed before the message was acknowledged")
+            }
+            Outcome::Written | Outcome::Acknowledged { .. } => {
+                f.write_str("the message was delivered")
+            }
         }
     }
 }

@@ -10,8 +10,8 @@ use std::vec::Vec;
 use mqtt_proto::{ConnAck, ReasonCode};
 
 use crate::{
-    Action, Cause, Connection, ConnectionError, Event, Instant, Outcome, PublishRefused, QueueId, Received, Session,
-    SubscribeError, Ticket,
+    Action, Cause, Connection, ConnectionError, Event, Instant, Outcome, PublishRefused, QueueId,
+    Received, Session, SubscribeError, Ticket,
 };
 
 use super::closed::Closed;
@@ -55,7 +55,10 @@ pub(super) struct Reader {
 }
 
 impl Shared {
-    pub(super) fn new(session: Session, clock: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
+    pub(super) fn new(
+        session: Session,
+        clock: impl Fn() -> Instant + Send + Sync + 'static,
+    ) -> Self {
         let mut connection = Connection::new(session);
         // Until somebody reads them.
         connection.session_mut().keep_unclaimed(false);
@@ -75,7 +78,10 @@ impl Shared {
             closed: None,
             last_error: None,
         };
-        Self { state: Mutex::new(state), clock: Box::new(clock) }
+        Self {
+            state: Mutex::new(state),
+            clock: Box::new(clock),
+        }
     }
 
     pub(super) fn now(&self) -> Instant {
@@ -145,14 +151,16 @@ impl State {
                 self.connack = connack.clone();
                 self.last_error = None;
                 self.phase.wake_all(wakes);
-                self.ring.push(ClientEvent::Connected { addr, connack }, wakes);
+                self.ring
+                    .push(ClientEvent::Connected { addr, connack }, wakes);
             }
             Event::Lost { error, retry_in } => {
                 self.last_error = retry_in.is_none().then(|| error.clone());
                 self.ring.push(ClientEvent::Lost { error, retry_in }, wakes);
             }
             Event::SubscriptionLost { filter, reason } => {
-                self.ring.push(ClientEvent::SubscriptionLost { filter, reason }, wakes);
+                self.ring
+                    .push(ClientEvent::SubscriptionLost { filter, reason }, wakes);
             }
             Event::Dropping => self.ring.push(ClientEvent::Dropping, wakes),
             Event::Closed => self.close(wakes),
@@ -164,13 +172,18 @@ impl State {
         if self.closed.is_some() {
             return;
         }
-        self.closed = Some(Closed { error: self.last_error.take().map(Box::new) });
+        self.closed = Some(Closed {
+            error: self.last_error.take().map(Box::new),
+        });
         self.driver.finished = true;
         self.deliveries.complete_all(|| Outcome::Closed, wakes);
-        self.requests.complete_all(|| Err(SubscribeError::Closed), wakes);
+        self.requests
+            .complete_all(|| Err(SubscribeError::Closed), wakes);
         self.room.wake_all(wakes);
         self.phase.wake_all(wakes);
-        self.readers.values_mut().for_each(|parked| wakes.push(parked.take()));
+        self.readers
+            .values_mut()
+            .for_each(|parked| wakes.push(parked.take()));
         self.ring.push(ClientEvent::Closed, wakes);
     }
 
@@ -178,7 +191,11 @@ impl State {
     pub(super) fn abandon(&mut self, now: Instant, wakes: &mut Wakes) {
         if self.closed.is_none() {
             let session = self.connection.session_mut();
-            session.disconnect(now, mqtt_proto::Disconnect::default(), core::time::Duration::ZERO);
+            session.disconnect(
+                now,
+                mqtt_proto::Disconnect::default(),
+                core::time::Duration::ZERO,
+            );
             while let Some(action) = self.connection.poll_action() {
                 if let Action::Hangup { attempt, .. } = action {
                     self.connection.handle_closed(now, attempt, Cause::HungUp);
@@ -191,7 +208,10 @@ impl State {
 
     pub(super) fn open_reader(&mut self, queue: QueueId) -> Reader {
         self.next_reader += 1;
-        let reader = Reader { queue, number: self.next_reader };
+        let reader = Reader {
+            queue,
+            number: self.next_reader,
+        };
         self.readers.insert(reader, None);
         if queue == QueueId::DEFAULT {
             self.connection.session_mut().keep_unclaimed(true);
@@ -209,11 +229,15 @@ impl State {
     }
 
     pub(super) fn wake_readers(&mut self, queue: QueueId, wakes: &mut Wakes) {
-        self.readers_of(queue).for_each(|parked| wakes.push(parked.take()));
+        self.readers_of(queue)
+            .for_each(|parked| wakes.push(parked.take()));
     }
 
     fn readers_of(&mut self, queue: QueueId) -> impl Iterator<Item = &mut Option<Waker>> {
-        let of_queue = Reader { queue, number: 0 }..=Reader { queue, number: u64::MAX };
+        let of_queue = Reader { queue, number: 0 }..=Reader {
+            queue,
+            number: u64::MAX,
+        };
         self.readers.range_mut(of_queue).map(|(_, parked)| parked)
     }
 

@@ -55,7 +55,11 @@ pub(super) async fn subscribe(
         match session.subscribe(now, filters, properties, queue) {
             Ok(token) => {
                 state.requests.watch(token);
-                Ok(Request { shared, token: Some(token), queue: Some(queue) })
+                Ok(Request {
+                    shared,
+                    token: Some(token),
+                    queue: Some(queue),
+                })
             }
             Err(error) => {
                 session.close_queue(now, queue);
@@ -66,12 +70,20 @@ pub(super) async fn subscribe(
     let codes = request.answer().await?;
     if let Err(refused) = check(&names, &codes) {
         // All or nothing: those that were granted are undone.
-        let granted = names.into_iter().zip(codes).filter(|(_, code)| !code.is_error());
+        let granted = names
+            .into_iter()
+            .zip(codes)
+            .filter(|(_, code)| !code.is_error());
         let granted: Vec<_> = granted.map(|(filter, _)| filter).collect();
         if !granted.is_empty() {
             let now = shared.now();
             // Nobody waits for the answer.
-            let _ = shared.run(|state| state.connection.session_mut().unsubscribe(now, granted, Properties::new()));
+            let _ = shared.run(|state| {
+                state
+                    .connection
+                    .session_mut()
+                    .unsubscribe(now, granted, Properties::new())
+            });
         }
         return Err(refused);
     }
@@ -91,9 +103,16 @@ pub(super) async fn unsubscribe(
         if state.closed.is_some() {
             return Err(SubscribeError::Closed);
         }
-        let token = state.connection.session_mut().unsubscribe(now, filters, properties)?;
+        let token = state
+            .connection
+            .session_mut()
+            .unsubscribe(now, filters, properties)?;
         state.requests.watch(token);
-        Ok(Request { shared, token: Some(token), queue: None })
+        Ok(Request {
+            shared,
+            token: Some(token),
+            queue: None,
+        })
     })?;
     let codes = request.answer().await?;
     check(&names, &codes)
@@ -102,7 +121,10 @@ pub(super) async fn unsubscribe(
 /// The first filter that was refused. Where there are no codes, as in UNSUBACK of 3.x, there are no refusals.
 fn check(filters: &[TopicFilter], codes: &[ReasonCode]) -> Result<(), SubscribeFailed> {
     match filters.iter().zip(codes).find(|(_, code)| code.is_error()) {
-        Some((filter, reason)) => Err(SubscribeFailed::Refused { filter: filter.clone(), reason: *reason }),
+        Some((filter, reason)) => Err(SubscribeFailed::Refused {
+            filter: filter.clone(),
+            reason: *reason,
+        }),
         None => Ok(()),
     }
 }
@@ -118,9 +140,13 @@ struct Request<'a> {
 
 impl Request<'_> {
     async fn answer(&mut self) -> Result<Vec<ReasonCode>, SubscribeError> {
-        let Some(token) = self.token else { return Err(SubscribeError::Closed) };
+        let Some(token) = self.token else {
+            return Err(SubscribeError::Closed);
+        };
         let answer = poll_fn(|context| {
-            self.shared.poll(context, |state, park| state.requests.poll(token, Some(park)))
+            self.shared.poll(context, |state, park| {
+                state.requests.poll(token, Some(park))
+            })
         })
         .await;
         self.token = None;
@@ -130,7 +156,11 @@ impl Request<'_> {
 
 impl Drop for Request<'_> {
     fn drop(&mut self) {
-        let Self { shared, token, queue } = self;
+        let Self {
+            shared,
+            token,
+            queue,
+        } = self;
         if token.is_none() && queue.is_none() {
             return;
         }

@@ -110,7 +110,14 @@ impl Subscription {
         let now = self.shared.now();
         // Dropped, with its payload, after unlocking.
         let mut taken = self.current.take();
-        let Self { shared, reader, mode, batch, spent, .. } = self;
+        let Self {
+            shared,
+            reader,
+            mode,
+            batch,
+            spent,
+            ..
+        } = self;
         let mut exchange = |state: &mut State| {
             let ticket = taken.as_mut().and_then(|held| held.ticket.take());
             for ticket in spent.drain(..).chain(ticket) {
@@ -122,7 +129,13 @@ impl Subscription {
             !batch.is_empty() || state.closed.is_some()
         };
         let polled = match context {
-            None => shared.run(|state| if exchange(state) { Poll::Ready(()) } else { Poll::Pending }),
+            None => shared.run(|state| {
+                if exchange(state) {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            }),
             Some(context) => shared.poll(context, |state, park| {
                 if exchange(state) {
                     return Poll::Ready(());
@@ -142,7 +155,12 @@ impl Subscription {
         match (self.mode, ticket) {
             (_, Some(ticket)) if publish.qos() == QoS::AtMostOnce => self.spent.push(ticket),
             (AckMode::Manual, Some(ticket)) => acker = Some(Acker::new(&self.shared, ticket)),
-            (_, Some(ticket)) => self.current = Some(Held { publish: publish.clone(), ticket: Some(ticket) }),
+            (_, Some(ticket)) => {
+                self.current = Some(Held {
+                    publish: publish.clone(),
+                    ticket: Some(ticket),
+                })
+            }
             (_, None) => {}
         }
         Message::new(publish, acker)
@@ -171,7 +189,10 @@ impl State {
     /// Takes back what a stream had taken over, in its order.
     fn take_back(&mut self, queue: QueueId, unread: Vec<Received>, wakes: &mut Wakes) {
         if queue == QueueId::DEFAULT {
-            unread.into_iter().rev().for_each(|received| self.returned.push_front(received));
+            unread
+                .into_iter()
+                .rev()
+                .for_each(|received| self.returned.push_front(received));
         } else {
             self.returned.extend(unread);
         }
@@ -193,13 +214,24 @@ impl Drop for Subscription {
         let now = self.shared.now();
         let current = self.current.take();
         // What the application was at when it panicked is not dealt with.
-        let (unread, done) = if std::thread::panicking() { (current, None) } else { (None, current) };
+        let (unread, done) = if std::thread::panicking() {
+            (current, None)
+        } else {
+            (None, current)
+        };
         let queue = self.reader.queue;
-        let keeps = |held: &Held| queue == QueueId::DEFAULT || held.publish.qos() != QoS::AtMostOnce;
-        let (kept, gone): (Vec<_>, Vec<_>) = unread.into_iter().chain(self.batch.drain(..)).partition(keeps);
+        let keeps =
+            |held: &Held| queue == QueueId::DEFAULT || held.publish.qos() != QoS::AtMostOnce;
+        let (kept, gone): (Vec<_>, Vec<_>) = unread
+            .into_iter()
+            .chain(self.batch.drain(..))
+            .partition(keeps);
         let kept = kept.into_iter().filter_map(Held::into_received).collect();
-        let (gone, tickets): (Vec<_>, Vec<_>) =
-            gone.into_iter().chain(done).map(|held| (held.publish, held.ticket)).unzip();
+        let (gone, tickets): (Vec<_>, Vec<_>) = gone
+            .into_iter()
+            .chain(done)
+            .map(|held| (held.publish, held.ticket))
+            .unzip();
 
         let mut wakes = Wakes::default();
         let mut state = self.shared.lock();
@@ -211,7 +243,10 @@ impl Drop for Subscription {
         if self.unsubscribe_on_drop && !self.filters.is_empty() {
             let filters = std::mem::take(&mut self.filters);
             // There is nobody left to tell.
-            let _ = state.connection.session_mut().unsubscribe(now, filters, Properties::new());
+            let _ = state
+                .connection
+                .session_mut()
+                .unsubscribe(now, filters, Properties::new());
         }
         if queue != QueueId::DEFAULT {
             state.connection.session_mut().close_queue(now, queue);

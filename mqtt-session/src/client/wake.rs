@@ -38,12 +38,20 @@ pub(super) struct Park<'w> {
 
 impl<'w> Park<'w> {
     pub(super) fn new(waker: &'w Waker) -> Self {
-        Self { waker, clone: None, replaced: None, lacks_clone: false }
+        Self {
+            waker,
+            clone: None,
+            replaced: None,
+            lacks_clone: false,
+        }
     }
 
     /// Leaves the waker in a slot. Once in each try.
     pub(super) fn at(&mut self, slot: &mut Option<Waker>) {
-        if slot.as_ref().is_some_and(|parked| parked.will_wake(self.waker)) {
+        if slot
+            .as_ref()
+            .is_some_and(|parked| parked.will_wake(self.waker))
+        {
             return;
         }
         match self.clone.take() {
@@ -75,7 +83,10 @@ impl Waiters {
 
     /// Gives up a place; the waker is for dropping outside of the lock.
     pub(super) fn leave(&mut self, place: &mut Place) -> Option<Waker> {
-        place.take().and_then(|key| self.parked.remove(&key)).flatten()
+        place
+            .take()
+            .and_then(|key| self.parked.remove(&key))
+            .flatten()
     }
 
     pub(super) fn wake_all(&mut self, wakes: &mut Wakes) {

@@ -22,7 +22,9 @@ enum Watch<T> {
 
 impl<T> Watches<T> {
     pub(super) fn new() -> Self {
-        Self { entries: HashMap::default() }
+        Self {
+            entries: HashMap::default(),
+        }
     }
 
     pub(super) fn watch(&mut self, token: Token) {

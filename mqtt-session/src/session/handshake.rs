@@ -17,9 +17,16 @@ impl Session {
         self.link.opened_at = self.now;
         self.link.last_written = self.now;
         self.link.last_received = self.now;
-        let connect = Connect { clean_start: self.clean_start(), ..self.config.connect.clone() };
+        let connect = Connect {
+            clean_start: self.clean_start(),
+            ..self.config.connect.clone()
+        };
         self.link.clean_start = connect.clean_start;
-        match self.link.encoder.encode(&Packet::Connect(connect.into()), &mut self.link.outbox) {
+        match self
+            .link
+            .encoder
+            .encode(&Packet::Connect(connect.into()), &mut self.link.outbox)
+        {
             Ok(len) => self.link.encoded += len as u64,
             Err(error) => self.lose(ConnectionError::Connect { error }, Farewell::Silent),
         }
@@ -30,19 +37,31 @@ impl Session {
     fn clean_start(&self) -> bool {
         let begins = self.config.connect.clean_start;
         match self.config.version() {
-            Version::V5 => begins && (!self.connected_before || self.config.session_expiry.is_zero()),
+            Version::V5 => {
+                begins && (!self.connected_before || self.config.session_expiry.is_zero())
+            }
             Version::V3_1 | Version::V3_1_1 => begins,
         }
     }
 
     pub(super) fn connack(&mut self, connack: ConnAck) {
-        let Stage::Open { addr, .. } = self.stage else { return };
+        let Stage::Open { addr, .. } = self.stage else {
+            return;
+        };
         let properties = connack.properties.view();
         if connack.reason != ReasonCode::SUCCESS {
             let words = properties.reason_string().map(ToString::to_string);
             let (reason, after) = (connack.reason, self.now - self.link.opened_at);
             // [MQTT-3.2.2-7]: the server closes, too.
-            self.lose(ConnectionError::Refused { addr, after, reason, words }, Farewell::Silent);
+            self.lose(
+                ConnectionError::Refused {
+                    addr,
+                    after,
+                    reason,
+                    words,
+                },
+                Farewell::Silent,
+            );
             return;
         }
         // [MQTT-3.2.2-2]
@@ -60,7 +79,10 @@ impl Session {
         self.link.connected = true;
         self.stats.connections += 1;
         self.connected_before = true;
-        self.events.push_back(Event::Connected { addr, connack: connack.clone() });
+        self.events.push_back(Event::Connected {
+            addr,
+            connack: connack.clone(),
+        });
         self.resume(connack.session_present);
         self.refuse_what_no_longer_fits();
         self.arm_keep_alive();
@@ -82,14 +104,19 @@ impl Session {
         };
         // [MQTT-4.9.0-1]
         let ours = self.config.limits.max_in_flight;
-        self.link.quota_max = said.receive_maximum().map_or(ours, |theirs| theirs.min(ours)).get();
+        self.link.quota_max = said
+            .receive_maximum()
+            .map_or(ours, |theirs| theirs.min(ours))
+            .get();
         self.link.quota = self.link.quota_max;
         // [MQTT-3.2.2-15]
         if let Some(max) = said.maximum_packet_size() {
             self.link.encoder = self.link.encoder.with_max_packet_size(max.get());
         }
         // [MQTT-3.1.2-21], [MQTT-3.2.2-21]
-        let seconds = said.server_keep_alive().unwrap_or(self.config.connect.keep_alive);
+        let seconds = said
+            .server_keep_alive()
+            .unwrap_or(self.config.connect.keep_alive);
         self.link.keep_alive = Duration::from_secs(seconds.into());
     }
 
@@ -110,9 +137,14 @@ impl Session {
     }
 
     pub(super) fn violated(&mut self, violation: Violation) {
-        let Stage::Open { addr, .. } = self.stage else { return };
+        let Stage::Open { addr, .. } = self.stage else {
+            return;
+        };
         let reason = violation.reason();
-        self.lose(ConnectionError::Protocol { addr, violation }, Farewell::Reason(reason));
+        self.lose(
+            ConnectionError::Protocol { addr, violation },
+            Farewell::Reason(reason),
+        );
     }
 
     /// Encodes a packet that is no message. Whether it could be.

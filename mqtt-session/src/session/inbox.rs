@@ -64,7 +64,10 @@ pub(super) enum Seen {
 impl Inbox {
     pub(super) fn new() -> Self {
         Self {
-            queues: alloc::vec![Queue { messages: VecDeque::new(), open: true }],
+            queues: alloc::vec![Queue {
+                messages: VecDeque::new(),
+                open: true
+            }],
             bytes: 0,
             epoch: 0,
             arrivals: Slab::new(),
@@ -89,7 +92,10 @@ impl Inbox {
     }
 
     pub(super) fn open_queue(&mut self) -> QueueId {
-        let free = self.queues.iter().position(|queue| !queue.open && queue.messages.is_empty());
+        let free = self
+            .queues
+            .iter()
+            .position(|queue| !queue.open && queue.messages.is_empty());
         let index = free.unwrap_or_else(|| {
             self.queues.push(Queue::default());
             self.queues.len() - 1
@@ -103,17 +109,22 @@ impl Inbox {
         if id == QueueId::DEFAULT {
             return Vec::new();
         }
-        let Some(queue) = self.queues.get_mut(id.0 as usize) else { return Vec::new() };
+        let Some(queue) = self.queues.get_mut(id.0 as usize) else {
+            return Vec::new();
+        };
         queue.open = false;
         let messages = core::mem::take(&mut queue.messages);
-        let (kept, dropped): (Vec<_>, Vec<_>) =
-            messages.into_iter().partition(|message| message.ticket.arrival.is_some());
+        let (kept, dropped): (Vec<_>, Vec<_>) = messages
+            .into_iter()
+            .partition(|message| message.ticket.arrival.is_some());
         self.queues[0].messages.extend(kept);
         dropped
     }
 
     pub(super) fn is_readable(&self, id: QueueId) -> bool {
-        self.queues.get(id.0 as usize).is_some_and(|queue| !queue.messages.is_empty())
+        self.queues
+            .get(id.0 as usize)
+            .is_some_and(|queue| !queue.messages.is_empty())
     }
 
     pub(super) fn pop(&mut self, id: QueueId) -> Option<Received> {
@@ -135,7 +146,11 @@ impl Inbox {
         }
         let mut put = |queue: &QueueId, publish| {
             // The memory is shared: the first copy accounts for it.
-            let ticket = Ticket { epoch: self.epoch, bytes: core::mem::take(&mut bytes), arrival };
+            let ticket = Ticket {
+                epoch: self.epoch,
+                bytes: core::mem::take(&mut bytes),
+                arrival,
+            };
             if let Some(to) = self.queues.get_mut(queue.0 as usize) {
                 if to.messages.is_empty() {
                     woken(*queue);
@@ -152,10 +167,16 @@ impl Inbox {
     /// Drops the oldest QoS 0 message of this queue, or of any.
     pub(super) fn drop_oldest(&mut self, id: QueueId) -> bool {
         let first = id.0 as usize;
-        let order = core::iter::once(first).chain((0..self.queues.len()).filter(|index| *index != first));
+        let order =
+            core::iter::once(first).chain((0..self.queues.len()).filter(|index| *index != first));
         for index in order {
-            let Some(queue) = self.queues.get_mut(index) else { continue };
-            let oldest = queue.messages.iter().position(|message| message.ticket.arrival.is_none());
+            let Some(queue) = self.queues.get_mut(index) else {
+                continue;
+            };
+            let oldest = queue
+                .messages
+                .iter()
+                .position(|message| message.ticket.arrival.is_none());
             if let Some(dropped) = oldest.and_then(|at| queue.messages.remove(at)) {
                 self.bytes -= dropped.ticket.bytes as usize;
                 return true;
@@ -166,12 +187,18 @@ impl Inbox {
 
     /// Moves what `claims` from the default queue to another.
     pub(super) fn claim(&mut self, to: QueueId, claims: impl Fn(&PublishView) -> bool) {
-        if to == QueueId::DEFAULT || !self.queues.get(to.0 as usize).is_some_and(|queue| queue.open) {
+        if to == QueueId::DEFAULT
+            || !self
+                .queues
+                .get(to.0 as usize)
+                .is_some_and(|queue| queue.open)
+        {
             return;
         }
         let messages = core::mem::take(&mut self.queues[0].messages);
-        let (claimed, left): (VecDeque<_>, VecDeque<_>) =
-            messages.into_iter().partition(|message| claims(&message.publish));
+        let (claimed, left): (VecDeque<_>, VecDeque<_>) = messages
+            .into_iter()
+            .partition(|message| claims(&message.publish));
         self.queues[0].messages = left;
         self.queues[to.0 as usize].messages.extend(claimed);
     }
@@ -185,7 +212,13 @@ impl Inbox {
             match self.held.remove(&id) {
                 // It came over this connection already.
                 None => return (Seen::Held, None),
-                Some(index) if dup && self.arrivals.get(index).is_some_and(|arrival| arrival.qos == qos) => {
+                Some(index)
+                    if dup
+                        && self
+                            .arrivals
+                            .get(index)
+                            .is_some_and(|arrival| arrival.qos == qos) =>
+                {
                     self.due(qos).push_back(index);
                     return (Seen::Held, Some(index));
                 }
@@ -194,7 +227,12 @@ impl Inbox {
             }
         }
         self.unacknowledged.insert(id);
-        let index = self.arrivals.insert(Arrival { id, qos, tickets: 1, orphan: false });
+        let index = self.arrivals.insert(Arrival {
+            id,
+            qos,
+            tickets: 1,
+            orphan: false,
+        });
         self.due(qos).push_back(index);
         (Seen::New, Some(index))
     }
@@ -218,7 +256,9 @@ impl Inbox {
     /// Takes a ticket back.
     pub(super) fn give_back(&mut self, ticket: Ticket) -> Result<(), Stale> {
         self.bytes -= ticket.bytes as usize;
-        let Some(index) = ticket.arrival else { return Ok(()) };
+        let Some(index) = ticket.arrival else {
+            return Ok(());
+        };
         if ticket.epoch != self.epoch {
             return Err(Stale);
         }
@@ -235,8 +275,14 @@ impl Inbox {
     /// The next acknowledgement that may be sent: those of each kind in the order of arrival.
     pub(super) fn next_ack(&mut self) -> Option<(PacketId, QoS)> {
         for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
-            let Some(index) = self.due(qos).front().copied() else { continue };
-            if self.arrivals.get(index).is_some_and(|arrival| arrival.tickets > 0) {
+            let Some(index) = self.due(qos).front().copied() else {
+                continue;
+            };
+            if self
+                .arrivals
+                .get(index)
+                .is_some_and(|arrival| arrival.tickets > 0)
+            {
                 continue;
             }
             self.due(qos).pop_front();

@@ -44,7 +44,11 @@ pub(super) enum SentState {
 
 impl InFlight {
     pub(super) const fn new(base: u16) -> Self {
-        Self { publishes: Slab::new(), requests: Slab::new(), base: base as u32 % IDS }
+        Self {
+            publishes: Slab::new(),
+            requests: Slab::new(),
+            base: base as u32 % IDS,
+        }
     }
 
     /// Messages in flight.
@@ -71,6 +75,11 @@ impl InFlight {
         self.requests.has_gap() || self.has_room()
     }
 
+    /// The identifier that [`insert`](Self::insert) will give next.
+    pub(super) fn next_id(&self) -> PacketId {
+        self.id(self.publishes.next_index())
+    }
+
     pub(super) fn insert(&mut self, sent: Sent) -> PacketId {
         let index = self.publishes.insert(sent);
         self.id(index)
@@ -88,7 +97,10 @@ impl InFlight {
 
     fn id(&self, index: u32) -> PacketId {
         let id = (self.base + index) % IDS + 1;
-        u16::try_from(id).ok().and_then(PacketId::new).unwrap_or(PacketId::MIN)
+        u16::try_from(id)
+            .ok()
+            .and_then(PacketId::new)
+            .unwrap_or(PacketId::MIN)
     }
 
     fn index(&self, id: PacketId) -> u32 {
@@ -126,7 +138,11 @@ impl InFlight {
     }
 
     pub(super) fn requests_mut(&mut self, token: Token) -> Option<&mut Request> {
-        let index = self.requests.iter().find(|(_, request)| request.token == Some(token))?.0;
+        let index = self
+            .requests
+            .iter()
+            .find(|(_, request)| request.token == Some(token))?
+            .0;
         self.requests.get_mut(index)
     }
 
@@ -157,10 +173,15 @@ impl InFlight {
 
     /// Those messages that `wrong` finds a reason against.
     pub(super) fn find<R>(&self, wrong: impl Fn(QoS, &Publish) -> Option<R>) -> Vec<(PacketId, R)> {
-        let refused = self.publishes.iter().filter_map(|(index, sent)| match &sent.state {
-            SentState::Unacknowledged { qos, publish } => Some((self.id(index), wrong(*qos, publish)?)),
-            SentState::Released { .. } => None,
-        });
+        let refused = self
+            .publishes
+            .iter()
+            .filter_map(|(index, sent)| match &sent.state {
+                SentState::Unacknowledged { qos, publish } => {
+                    Some((self.id(index), wrong(*qos, publish)?))
+                }
+                SentState::Released { .. } => None,
+            });
         refused.collect()
     }
 }

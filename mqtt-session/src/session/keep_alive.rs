@@ -29,18 +29,28 @@ impl Session {
             Duration::ZERO => link.last_received,
             _ => link.last_written.min(link.last_received),
         };
-        self.timers.set(Timer::KeepAlive, quiet_since + self.ping_interval());
+        self.timers
+            .set(Timer::KeepAlive, quiet_since + self.ping_interval());
     }
 
     pub(super) fn keep_alive_due(&mut self) {
         self.arm_keep_alive();
-        if self.timers.get(Timer::KeepAlive).is_some_and(|at| at > self.now) {
+        if self
+            .timers
+            .get(Timer::KeepAlive)
+            .is_some_and(|at| at > self.now)
+        {
             return;
         }
         // One is out: its own deadline runs.
-        self.timers.set(Timer::KeepAlive, self.now + self.ping_interval());
+        self.timers
+            .set(Timer::KeepAlive, self.now + self.ping_interval());
         if self.link.ping.is_none() && self.put(&Packet::PingReq) {
-            self.link.ping = Some(Ping { end: self.link.encoded, sent_at: self.now, written_at: None });
+            self.link.ping = Some(Ping {
+                end: self.link.encoded,
+                sent_at: self.now,
+                written_at: None,
+            });
             // A peer that does not even read: the PINGREQ never leaves.
             let patience = self.ping_interval() + self.config.timeouts.pingresp;
             self.timers.set(Timer::PingResp, self.now + patience);
@@ -54,7 +64,8 @@ impl Session {
             && ping.end <= self.link.written
         {
             ping.written_at = Some(self.now);
-            self.timers.set(Timer::PingResp, self.now + self.config.timeouts.pingresp);
+            self.timers
+                .set(Timer::PingResp, self.now + self.config.timeouts.pingresp);
         }
     }
 
@@ -63,14 +74,21 @@ impl Session {
         let Some(ping) = self.link.ping else { return };
         let timeout = self.config.timeouts.pingresp;
         if let Some(written_at) = ping.written_at {
-            let heard = (self.link.last_received + timeout).min(written_at + timeout + self.ping_interval());
+            let heard = (self.link.last_received + timeout)
+                .min(written_at + timeout + self.ping_interval());
             if heard > self.now {
                 self.timers.set(Timer::PingResp, heard);
                 return;
             }
         }
         let since: Instant = ping.written_at.unwrap_or(ping.sent_at);
-        self.lose(ConnectionError::NoPingResp { addr, after: self.now - since }, Farewell::Silent);
+        self.lose(
+            ConnectionError::NoPingResp {
+                addr,
+                after: self.now - since,
+            },
+            Farewell::Silent,
+        );
     }
 
     pub(super) fn ping_answered(&mut self) {

@@ -77,7 +77,9 @@ impl Server {
     pub(super) const fn refuses(&self, qos: QoS, publish_retain: bool) -> Option<PublishRefused> {
         // [MQTT-3.2.2-11]
         if qos as u8 > self.maximum_qos as u8 {
-            return Some(PublishRefused::QoSNotSupported { max: self.maximum_qos });
+            return Some(PublishRefused::QoSNotSupported {
+                max: self.maximum_qos,
+            });
         }
         // [MQTT-3.2.2-14]
         if publish_retain && !self.retain_available {
@@ -88,10 +90,14 @@ impl Server {
 
     pub(super) fn refuses_filter(&self, filter: &TopicFilter) -> Option<SubscribeError> {
         if !self.wildcard_available && filter.has_wildcard() {
-            return Some(SubscribeError::WildcardNotAvailable { filter: filter.clone() });
+            return Some(SubscribeError::WildcardNotAvailable {
+                filter: filter.clone(),
+            });
         }
         if !self.shared_available && filter.share_name().is_some() {
-            return Some(SubscribeError::SharedNotAvailable { filter: filter.clone() });
+            return Some(SubscribeError::SharedNotAvailable {
+                filter: filter.clone(),
+            });
         }
         None
     }
@@ -102,7 +108,8 @@ impl Link {
         Self {
             connected: false,
             encoder: Encoder::new(version, Sender::Client),
-            decoder: Decoder::new(version, Sender::Server).with_max_packet_size(config.limits.max_packet_size),
+            decoder: Decoder::new(version, Sender::Server)
+                .with_max_packet_size(config.limits.max_packet_size),
             outbox: Outbox::new(),
             encoded: 0,
             written: 0,

@@ -16,12 +16,26 @@ use crate::{Action, Attempt, Cause, ConnectionError, Event, Instant, Outcome, Ti
 #[derive(Debug)]
 pub(super) enum Stage {
     Idle,
-    Resolving { attempt: Attempt, since: Instant },
-    Dialing { attempt: Attempt, addr: SocketAddr, since: Instant, rest: VecDeque<SocketAddr> },
+    Resolving {
+        attempt: Attempt,
+        since: Instant,
+    },
+    Dialing {
+        attempt: Attempt,
+        addr: SocketAddr,
+        since: Instant,
+        rest: VecDeque<SocketAddr>,
+    },
     /// The stream is open; `link.connected` tells whether CONNACK has come.
-    Open { attempt: Attempt, addr: SocketAddr },
+    Open {
+        attempt: Attempt,
+        addr: SocketAddr,
+    },
     /// The driver has been told to hang up.
-    Closing { attempt: Attempt, next: Next },
+    Closing {
+        attempt: Attempt,
+        next: Next,
+    },
     Waiting,
     Closed,
 }
@@ -62,22 +76,38 @@ impl Session {
             return;
         }
         self.stage = Stage::Resolving { attempt, since };
-        self.timers.set(Timer::Resolve, since + self.config.timeouts.resolve);
+        self.timers
+            .set(Timer::Resolve, since + self.config.timeouts.resolve);
         let (host, port) = (self.endpoint.host().to_string(), self.endpoint.port());
-        self.actions.push_back(Action::Resolve { attempt, host, port });
+        self.actions.push_back(Action::Resolve {
+            attempt,
+            host,
+            port,
+        });
     }
 
     pub(super) fn resolved(&mut self, attempt: Attempt, found: Result<Vec<SocketAddr>, Cause>) {
-        let Stage::Resolving { attempt: current, since } = self.stage else { return };
+        let Stage::Resolving {
+            attempt: current,
+            since,
+        } = self.stage
+        else {
+            return;
+        };
         if attempt != current {
             return;
         }
         self.timers.stop(Timer::Resolve);
         let (host, after) = (self.endpoint.host().to_string(), self.now - since);
         match found {
-            Ok(addrs) if addrs.is_empty() => self.lose(ConnectionError::NoAddress { host, after }, Farewell::Gone),
+            Ok(addrs) if addrs.is_empty() => {
+                self.lose(ConnectionError::NoAddress { host, after }, Farewell::Gone)
+            }
             Ok(addrs) => self.dial(addrs.into()),
-            Err(cause) => self.lose(ConnectionError::Resolve { host, after, cause }, Farewell::Gone),
+            Err(cause) => self.lose(
+                ConnectionError::Resolve { host, after, cause },
+                Farewell::Gone,
+            ),
         }
     }
 
@@ -85,14 +115,25 @@ impl Session {
     fn dial(&mut self, mut rest: VecDeque<SocketAddr>) {
         let Some(addr) = rest.pop_front() else { return };
         let attempt = self.next_attempt();
-        self.stage = Stage::Dialing { attempt, addr, since: self.now, rest };
-        self.timers.set(Timer::Dial, self.now + self.config.timeouts.dial);
+        self.stage = Stage::Dialing {
+            attempt,
+            addr,
+            since: self.now,
+            rest,
+        };
+        self.timers
+            .set(Timer::Dial, self.now + self.config.timeouts.dial);
         self.actions.push_back(Action::Dial { attempt, addr });
     }
 
     /// The address did not answer: the next one, or the round has failed.
     fn dial_failed(&mut self, cause: Cause) {
-        let Stage::Dialing { addr, since, rest, .. } = &mut self.stage else { return };
+        let Stage::Dialing {
+            addr, since, rest, ..
+        } = &mut self.stage
+        else {
+            return;
+        };
         let (addr, after, rest) = (*addr, self.now - *since, core::mem::take(rest));
         self.timers.stop(Timer::Dial);
         if rest.is_empty() {
@@ -103,24 +144,43 @@ impl Session {
     }
 
     pub(super) fn opened(&mut self, attempt: Attempt) {
-        let Stage::Dialing { attempt: current, addr, .. } = self.stage else { return };
+        let Stage::Dialing {
+            attempt: current,
+            addr,
+            ..
+        } = self.stage
+        else {
+            return;
+        };
         if attempt != current {
             return;
         }
         self.timers.stop(Timer::Dial);
         self.stage = Stage::Open { attempt, addr };
-        self.timers.set(Timer::ConnAck, self.now + self.config.timeouts.connack);
+        self.timers
+            .set(Timer::ConnAck, self.now + self.config.timeouts.connack);
         self.send_connect();
     }
 
     pub(super) fn closed(&mut self, attempt: Attempt, cause: Cause) {
         match self.stage {
-            Stage::Dialing { attempt: current, .. } if current == attempt => self.dial_failed(cause),
-            Stage::Open { attempt: current, addr } if current == attempt => {
+            Stage::Dialing {
+                attempt: current, ..
+            } if current == attempt => self.dial_failed(cause),
+            Stage::Open {
+                attempt: current,
+                addr,
+            } if current == attempt => {
                 let after = self.now - self.link.opened_at;
-                self.lose(ConnectionError::Closed { addr, after, cause }, Farewell::Gone);
+                self.lose(
+                    ConnectionError::Closed { addr, after, cause },
+                    Farewell::Gone,
+                );
             }
-            Stage::Closing { attempt: current, next } if current == attempt => self.settle(next),
+            Stage::Closing {
+                attempt: current,
+                next,
+            } if current == attempt => self.settle(next),
             _ => {}
         }
     }
@@ -131,7 +191,14 @@ impl Session {
                 let (attempt, after) = (*attempt, self.now - *since);
                 self.actions.push_back(Action::Cancel { attempt });
                 let host = self.endpoint.host().to_string();
-                self.lose(ConnectionError::Resolve { host, after, cause: Cause::TimedOut }, Farewell::Gone);
+                self.lose(
+                    ConnectionError::Resolve {
+                        host,
+                        after,
+                        cause: Cause::TimedOut,
+                    },
+                    Farewell::Gone,
+                );
             }
             (Timer::Dial, Stage::Dialing { attempt, .. }) => {
                 self.actions.push_back(Action::Cancel { attempt: *attempt });
@@ -159,7 +226,10 @@ impl Session {
     /// The next round, unless the inbox must empty first.
     pub(super) fn retry(&mut self) {
         let full = self.inbox_was_full && self.inbox.bytes() > self.config.limits.inbox_bytes / 2;
-        if matches!(self.stage, Stage::Waiting) && self.timers.get(Timer::Reconnect).is_none() && !full {
+        if matches!(self.stage, Stage::Waiting)
+            && self.timers.get(Timer::Reconnect).is_none()
+            && !full
+        {
             self.inbox_was_full = false;
             self.round();
         }
@@ -167,15 +237,29 @@ impl Session {
 
     /// The connection, or the round of attempts, has failed.
     pub(super) fn lose(&mut self, error: ConnectionError, farewell: Farewell) {
-        let stable = self.link.connected && self.now - self.link.opened_at >= self.config.backoff.stable_after;
-        self.failures = if stable { 1 } else { self.failures.saturating_add(1) };
+        let stable = self.link.connected
+            && self.now - self.link.opened_at >= self.config.backoff.stable_after;
+        self.failures = if stable {
+            1
+        } else {
+            self.failures.saturating_add(1)
+        };
         self.inbox_was_full |= matches!(error, ConnectionError::InboxFull { .. });
         let retry = self.wants_connection()
             && (self.persistent || self.connected_before)
             && verdict(&error) == Verdict::Retry;
         let delay = self.config.backoff.delay(self.failures, self.dice.roll());
-        let next = if retry { Next::Retry { at: self.now + delay } } else { Next::Close };
-        self.events.push_back(Event::Lost { error, retry_in: retry.then_some(delay) });
+        let next = if retry {
+            Next::Retry {
+                at: self.now + delay,
+            }
+        } else {
+            Next::Close
+        };
+        self.events.push_back(Event::Lost {
+            error,
+            retry_in: retry.then_some(delay),
+        });
         self.hang_up(next, farewell);
     }
 
@@ -199,7 +283,8 @@ impl Session {
     fn close_stream(&mut self, attempt: Attempt, flush: bool, next: Next) {
         self.stage = Stage::Closing { attempt, next };
         self.actions.push_back(Action::Hangup { attempt, flush });
-        self.timers.set(Timer::Hangup, self.now + self.config.timeouts.hangup);
+        self.timers
+            .set(Timer::Hangup, self.now + self.config.timeouts.hangup);
     }
 
     /// The stream is closed, and everything that belonged to it goes.
@@ -221,7 +306,13 @@ impl Session {
     }
 
     fn stop_link_timers(&mut self) {
-        for timer in [Timer::Resolve, Timer::Dial, Timer::ConnAck, Timer::KeepAlive, Timer::PingResp] {
+        for timer in [
+            Timer::Resolve,
+            Timer::Dial,
+            Timer::ConnAck,
+            Timer::KeepAlive,
+            Timer::PingResp,
+        ] {
             self.timers.stop(timer);
         }
     }
@@ -244,7 +335,11 @@ impl Session {
             _ => self.leaving = Some(disconnect),
         }
         let at = self.now + drain;
-        if self.timers.get(Timer::Drain).is_none_or(|earlier| at < earlier) {
+        if self
+            .timers
+            .get(Timer::Drain)
+            .is_none_or(|earlier| at < earlier)
+        {
             self.timers.set(Timer::Drain, at);
         }
         if drain.is_zero() || matches!(self.stage, Stage::Idle) {
@@ -269,13 +364,19 @@ impl Session {
     /// Sends DISCONNECT and closes, or gives up what has not come that far.
     fn say_goodbye(&mut self) {
         self.timers.stop(Timer::Drain);
-        let Some(disconnect) = self.leaving.clone() else { return };
+        let Some(disconnect) = self.leaving.clone() else {
+            return;
+        };
         match self.stage {
             Stage::Open { attempt, .. } => {
                 // In 3.x the will is published unless DISCONNECT comes (section 3.14.4).
                 let v5 = self.config.version().is_v5();
                 let silent = !v5 && disconnect.reason == ReasonCode::DISCONNECT_WITH_WILL;
-                let packet = if v5 { disconnect } else { Disconnect::default() };
+                let packet = if v5 {
+                    disconnect
+                } else {
+                    Disconnect::default()
+                };
                 let flush = self.link.connected && !silent && self.put_disconnect(packet);
                 self.stop_link_timers();
                 self.link.connected = false;
@@ -292,7 +393,8 @@ impl Session {
 
     /// Writes DISCONNECT as the application wants it, or a plain one where the server or the version can't take that.
     fn put_disconnect(&mut self, disconnect: Disconnect) -> bool {
-        self.put(&Packet::Disconnect(disconnect)) || self.put(&Packet::Disconnect(Disconnect::default()))
+        self.put(&Packet::Disconnect(disconnect))
+            || self.put(&Packet::Disconnect(Disconnect::default()))
     }
 
     fn next_attempt(&mut self) -> Attempt {
@@ -310,7 +412,9 @@ enum Verdict {
 /// Whether asking again could help. The one table for every reason of CONNACK and DISCONNECT.
 const fn verdict(error: &ConnectionError) -> Verdict {
     let reason = match error {
-        ConnectionError::Refused { reason, .. } | ConnectionError::Disconnected { reason, .. } => *reason,
+        ConnectionError::Refused { reason, .. } | ConnectionError::Disconnected { reason, .. } => {
+            *reason
+        }
         ConnectionError::Connect { .. } => return Verdict::GiveUp,
         _ => return Verdict::Retry,
     };

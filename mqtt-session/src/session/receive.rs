@@ -25,7 +25,10 @@ impl Session {
                 Ok(None) => break,
                 Err(error) => {
                     let reason = error.reason();
-                    self.lose(ConnectionError::Decode { addr, error }, Farewell::Reason(reason));
+                    self.lose(
+                        ConnectionError::Decode { addr, error },
+                        Farewell::Reason(reason),
+                    );
                 }
             }
         }
@@ -56,7 +59,9 @@ impl Session {
             return match packet {
                 Packet::ConnAck(connack) => self.connack(connack),
                 // [MQTT-3.2.0-1], [MQTT-3.14.0-1]
-                _ => self.violated(Violation::BeforeConnAck { packet: packet_type }),
+                _ => self.violated(Violation::BeforeConnAck {
+                    packet: packet_type,
+                }),
             };
         }
         match packet {
@@ -66,18 +71,32 @@ impl Session {
             }
             Packet::PubRel(ack) => self.released(ack.id),
             Packet::SubAck(suback) => self.request_answered(packet_type, suback.id, &suback.codes),
-            Packet::UnsubAck(unsuback) => self.request_answered(packet_type, unsuback.id, &unsuback.codes),
+            Packet::UnsubAck(unsuback) => {
+                self.request_answered(packet_type, unsuback.id, &unsuback.codes)
+            }
             Packet::PingResp => self.ping_answered(),
             Packet::Disconnect(disconnect) => {
-                let Stage::Open { addr, .. } = self.stage else { return };
-                let words = disconnect.properties.view().reason_string().map(ToString::to_string);
-                let error = ConnectionError::Disconnected { addr, reason: disconnect.reason, words };
+                let Stage::Open { addr, .. } = self.stage else {
+                    return;
+                };
+                let words = disconnect
+                    .properties
+                    .view()
+                    .reason_string()
+                    .map(ToString::to_string);
+                let error = ConnectionError::Disconnected {
+                    addr,
+                    reason: disconnect.reason,
+                    words,
+                };
                 self.lose(error, Farewell::Silent);
             }
             // [MQTT-3.2.0-2]
             Packet::ConnAck(_) => self.violated(Violation::SecondConnAck),
             // [MQTT-4.12.0-6]: no authentication method was named.
-            _ => self.violated(Violation::Unexpected { packet: packet_type }),
+            _ => self.violated(Violation::Unexpected {
+                packet: packet_type,
+            }),
         }
     }
 
@@ -85,9 +104,13 @@ impl Session {
         self.stats.received += 1;
         // [MQTT-3.1.2-26], [MQTT-3.1.2-27]: our Topic Alias Maximum is 0.
         if let Some(alias) = publish.topic_alias() {
-            return self.violated(Violation::TopicAlias { alias: alias.get(), max: 0 });
+            return self.violated(Violation::TopicAlias {
+                alias: alias.get(),
+                max: 0,
+            });
         }
-        let full = self.inbox.bytes().saturating_add(publish.size()) > self.config.limits.inbox_bytes;
+        let full =
+            self.inbox.bytes().saturating_add(publish.size()) > self.config.limits.inbox_bytes;
         let Some(id) = publish.packet_id() else {
             return self.deliver_at_most_once(publish, full);
         };
@@ -115,26 +138,32 @@ impl Session {
     }
 
     fn deliver_at_most_once(&mut self, publish: PublishView, full: bool) {
-        let queue = self.subscriptions.matches(publish.topic()).first().copied();
-        // Messages of QoS 0 that nothing claims are not held.
-        let Some(queue) = queue else {
-            self.deliver_unclaimed(publish);
+        if !full {
+            self.deliver(publish, None);
             return;
-        };
-        if full {
-            let limit = self.config.limits.inbox_bytes;
-            while self.inbox.bytes() + publish.size() > limit && self.drop_one(queue) {}
-            if self.inbox.bytes() > 0 && self.inbox.bytes() + publish.size() > limit && !self.may_exceed() {
-                self.stats.dropped += 1;
-                return;
-            }
         }
-        self.deliver(publish, None);
+        let limit = self.config.limits.inbox_bytes;
+        let queue = self
+            .subscriptions
+            .matches(publish.topic())
+            .first()
+            .copied()
+            .unwrap_or(QueueId::DEFAULT);
+        while self.inbox.bytes() + publish.size() > limit && self.drop_one(queue) {}
+        if self.inbox.bytes() > 0
+            && self.inbox.bytes() + publish.size() > limit
+            && !self.may_exceed()
+        {
+            self.stats.dropped += 1;
+        } else {
+            self.deliver(publish, None);
+        }
     }
 
     /// One message over the bound is taken while reading would pause behind it.
     fn may_exceed(&self) -> bool {
-        self.config.inbox_full == InboxFull::Pause && self.inbox.bytes() < self.config.limits.inbox_bytes
+        self.config.inbox_full == InboxFull::Pause
+            && self.inbox.bytes() < self.config.limits.inbox_bytes
     }
 
     /// Drops the oldest QoS 0 message, unless reading can pause instead.
@@ -150,36 +179,40 @@ impl Session {
         dropped
     }
 
-    /// Puts a message into every queue that claims it, or into the default one.
+    /// Puts a message into every queue that claims it, or into the default one. QoS 0 that nothing claims is kept there only if
+    /// somebody may look.
     fn deliver(&mut self, publish: PublishView, arrival: Option<u32>) {
         let queues = match self.subscriptions.matches(publish.topic()) {
+            [] if arrival.is_none() && !self.inbox.keep_unclaimed => {
+                self.stats.dropped += 1;
+                return;
+            }
             [] => &[QueueId::DEFAULT],
             queues => queues,
         };
         let events = &mut self.events;
-        self.inbox.push(publish, arrival, queues, |queue| events.push_back(Event::Readable(queue)));
-    }
-
-    /// A QoS 0 message that no subscription claims: kept for the default queue while there is room and somebody may look there.
-    fn deliver_unclaimed(&mut self, publish: PublishView) {
-        let room = self.config.limits.inbox_bytes > self.inbox.bytes() + publish.size();
-        if self.inbox.keep_unclaimed && room {
-            self.deliver(publish, None);
-        } else {
-            self.stats.dropped += 1;
-        }
+        self.inbox.push(publish, arrival, queues, |queue| {
+            events.push_back(Event::Readable(queue))
+        });
     }
 
     fn released(&mut self, id: PacketId) {
         // [MQTT-4.3.3-11]
-        let reason =
-            if self.inbox.release(id) { ReasonCode::SUCCESS } else { ReasonCode::PACKET_IDENTIFIER_NOT_FOUND };
+        let reason = if self.inbox.release(id) {
+            ReasonCode::SUCCESS
+        } else {
+            ReasonCode::PACKET_IDENTIFIER_NOT_FOUND
+        };
         self.acknowledge(PacketType::PubComp, id, reason);
     }
 
     /// Encodes PUBACK, PUBREC, PUBREL or PUBCOMP. 3.x has no reason codes.
     pub(super) fn acknowledge(&mut self, packet: PacketType, id: PacketId, reason: ReasonCode) {
-        let reason = if self.config.version().is_v5() { reason } else { ReasonCode::SUCCESS };
+        let reason = if self.config.version().is_v5() {
+            reason
+        } else {
+            ReasonCode::SUCCESS
+        };
         let ack = Ack::new(id).with_reason(reason);
         if let Ok(len) = self.link.encoder.ack(packet, &ack, &mut self.link.outbox) {
             self.link.encoded += len as u64;
@@ -205,7 +238,11 @@ impl Session {
             return;
         }
         while let Some((id, qos)) = self.inbox.next_ack() {
-            let packet = if qos == QoS::ExactlyOnce { PacketType::PubRec } else { PacketType::PubAck };
+            let packet = if qos == QoS::ExactlyOnce {
+                PacketType::PubRec
+            } else {
+                PacketType::PubAck
+            };
             self.acknowledge(packet, id, ReasonCode::SUCCESS);
         }
     }

@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 
 use mqtt_proto::{
-    EncodeError, Outbox, PacketId, PacketType, Properties, ReasonCode, SubscribeOptions, TopicFilter,
+    EncodeError, Outbox, PacketId, PacketType, Properties, ReasonCode, SubscribeOptions,
+    TopicFilter,
 };
 
 use super::Session;
@@ -18,13 +19,21 @@ impl Session {
         properties: Properties,
         queue: QueueId,
     ) -> Result<Token, SubscribeError> {
-        let refused = filters.iter().find_map(|(filter, _)| self.link.server.refuses_filter(filter));
+        let refused = filters
+            .iter()
+            .find_map(|(filter, _)| self.link.server.refuses_filter(filter));
         let kind = RequestKind::Subscribe { filters, queue };
         let token = self.request(kind, properties, refused)?;
-        if let Some(Request { kind: RequestKind::Subscribe { filters, .. }, .. }) = self.subscriptions.pending.back() {
+        if let Some(Request {
+            kind: RequestKind::Subscribe { filters, .. },
+            ..
+        }) = self.subscriptions.pending.back()
+        {
             let filters = filters.clone();
             let claims = |publish: &mqtt_proto::PublishView| {
-                filters.iter().any(|(filter, _)| filter.matches(publish.topic()))
+                filters
+                    .iter()
+                    .any(|(filter, _)| filter.matches(publish.topic()))
             };
             let was_readable = self.inbox.is_readable(queue);
             self.inbox.claim(queue, claims);
@@ -54,7 +63,12 @@ impl Session {
         properties: Properties,
         refused: Option<SubscribeError>,
     ) -> Result<Token, SubscribeError> {
-        let mut request = Request { token: None, kind, properties, withdrawn: false };
+        let mut request = Request {
+            token: None,
+            kind,
+            properties,
+            withdrawn: false,
+        };
         let max = self.config.limits.max_requests;
         if self.leaving.is_some() || matches!(self.stage, Stage::Closed) {
             return Err(SubscribeError::Closed);
@@ -85,12 +99,14 @@ impl Session {
         if !self.can_send_request() {
             return false;
         }
-        let Some(mut request) = self.subscriptions.pending.pop_front() else { return false };
+        let Some(mut request) = self.subscriptions.pending.pop_front() else {
+            return false;
+        };
         // This server may be able to do less than the one that it was accepted for.
         let refused = match &request.kind {
-            RequestKind::Subscribe { filters, .. } => {
-                filters.iter().find_map(|(filter, _)| self.link.server.refuses_filter(filter))
-            }
+            RequestKind::Subscribe { filters, .. } => filters
+                .iter()
+                .find_map(|(filter, _)| self.link.server.refuses_filter(filter)),
             RequestKind::Unsubscribe { .. } => None,
         };
         if let Some(refused) = refused {
@@ -113,19 +129,32 @@ impl Session {
         match (request.token, request.kind) {
             (Some(token), RequestKind::Subscribe { filters, queue }) => {
                 for (filter, _) in &filters {
-                    self.subscriptions.settle(filter, queue, ReasonCode::UNSPECIFIED_ERROR);
+                    self.subscriptions
+                        .settle(filter, queue, ReasonCode::UNSPECIFIED_ERROR);
                 }
-                self.events.push_back(Event::Subscribed { token, result: Err(error) });
+                self.events.push_back(Event::Subscribed {
+                    token,
+                    result: Err(error),
+                });
             }
             (Some(token), RequestKind::Unsubscribe { .. }) => {
-                self.events.push_back(Event::Unsubscribed { token, result: Err(error) });
+                self.events.push_back(Event::Unsubscribed {
+                    token,
+                    result: Err(error),
+                });
             }
             (None, RequestKind::Subscribe { filters, .. }) => {
                 for (filter, _) in filters {
                     let reason = match &error {
-                        SubscribeError::WildcardNotAvailable { .. } => ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED,
-                        SubscribeError::SharedNotAvailable { .. } => ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED,
-                        SubscribeError::Encode(EncodeError::PacketTooLarge { .. }) => ReasonCode::PACKET_TOO_LARGE,
+                        SubscribeError::WildcardNotAvailable { .. } => {
+                            ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED
+                        }
+                        SubscribeError::SharedNotAvailable { .. } => {
+                            ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED
+                        }
+                        SubscribeError::Encode(EncodeError::PacketTooLarge { .. }) => {
+                            ReasonCode::PACKET_TOO_LARGE
+                        }
                         _ => ReasonCode::UNSPECIFIED_ERROR,
                     };
                     self.subscription_lost(filter, reason);
@@ -136,7 +165,12 @@ impl Session {
     }
 
     /// SUBACK or UNSUBACK.
-    pub(super) fn request_answered(&mut self, packet: PacketType, id: PacketId, codes: &[ReasonCode]) {
+    pub(super) fn request_answered(
+        &mut self,
+        packet: PacketType,
+        id: PacketId,
+        codes: &[ReasonCode],
+    ) {
         let Some(request) = self.outgoing.inflight.request(id) else {
             self.stats.unexpected += 1;
             return;
@@ -150,7 +184,11 @@ impl Session {
         // [MQTT-3.8.4-6], [MQTT-3.11.3-1]; UNSUBACK of 3.x has no codes.
         let counted = packet == PacketType::SubAck || self.config.version().is_v5();
         if counted && codes.len() != wanted {
-            return self.violated(Violation::CodeCount { packet, got: codes.len(), wanted });
+            return self.violated(Violation::CodeCount {
+                packet,
+                got: codes.len(),
+                wanted,
+            });
         }
         if let Some(request) = self.outgoing.inflight.remove_request(id) {
             self.settle_request(request, codes);
@@ -161,14 +199,22 @@ impl Session {
     fn settle_request(&mut self, request: Request, codes: &[ReasonCode]) {
         match request.kind {
             RequestKind::Subscribe { filters, .. } if request.withdrawn => {
-                let granted = filters.into_iter().zip(codes).filter(|(_, code)| !code.is_error());
+                let granted = filters
+                    .into_iter()
+                    .zip(codes)
+                    .filter(|(_, code)| !code.is_error());
                 let filters: Vec<_> = granted
                     .map(|((filter, _), _)| filter)
                     .filter(|filter| !self.subscriptions.is_wanted(filter))
                     .collect();
                 if !filters.is_empty() {
                     let kind = RequestKind::Unsubscribe { filters };
-                    let undo = Request { token: None, kind, properties: Properties::new(), withdrawn: false };
+                    let undo = Request {
+                        token: None,
+                        kind,
+                        properties: Properties::new(),
+                        withdrawn: false,
+                    };
                     self.subscriptions.pending.push_back(undo);
                 }
             }
@@ -181,7 +227,10 @@ impl Session {
                     }
                 }
                 if let Some(token) = request.token {
-                    self.events.push_back(Event::Subscribed { token, result: Ok(codes.to_vec()) });
+                    self.events.push_back(Event::Subscribed {
+                        token,
+                        result: Ok(codes.to_vec()),
+                    });
                 }
             }
             RequestKind::Unsubscribe { filters } => {
@@ -191,7 +240,10 @@ impl Session {
                     }
                 }
                 if let Some(token) = request.token {
-                    self.events.push_back(Event::Unsubscribed { token, result: Ok(codes.to_vec()) });
+                    self.events.push_back(Event::Unsubscribed {
+                        token,
+                        result: Ok(codes.to_vec()),
+                    });
                 }
             }
         }
@@ -199,11 +251,16 @@ impl Session {
 
     fn subscription_lost(&mut self, filter: TopicFilter, reason: ReasonCode) {
         self.subscriptions.remove(&filter);
-        self.events.push_back(Event::SubscriptionLost { filter, reason });
+        self.events
+            .push_back(Event::SubscriptionLost { filter, reason });
     }
 
     pub(super) fn withdraw_request(&mut self, token: Token) {
-        let waiting = self.subscriptions.pending.iter().position(|request| request.token == Some(token));
+        let waiting = self
+            .subscriptions
+            .pending
+            .iter()
+            .position(|request| request.token == Some(token));
         let withdrawn = match waiting.and_then(|at| self.subscriptions.pending.remove(at)) {
             Some(request) => Some(request.kind),
             None => self.outgoing.inflight.requests_mut(token).map(|request| {

@@ -2,7 +2,9 @@
 
 use alloc::collections::VecDeque;
 
-use mqtt_proto::{EncodeError, Flow, PacketId, PacketType, PropertyId, Publish, QoS, ReasonCode, Sender};
+use mqtt_proto::{
+    EncodeError, Flow, PacketId, PacketType, PropertyId, Publish, QoS, ReasonCode, Sender,
+};
 
 use super::Session;
 use super::inflight::{InFlight, Sent, SentState};
@@ -55,55 +57,95 @@ impl Outgoing {
 impl Session {
     pub(super) fn accept(&mut self, qos: QoS, publish: Publish) -> Result<Token, PublishError> {
         let size = publish.size();
-        if let Err(reason) = self.admit(qos, &publish, size) {
-            self.outgoing.wants_room |= reason.is_full();
-            return Err(PublishError { publish, qos, reason });
-        }
+        let accepted = self.admit(qos, &publish, size).and_then(|()| {
+            // Straight into the outbox where nothing is ahead of it.
+            if self.outgoing.queue.is_empty() && self.can_send_now(qos) {
+                return self
+                    .encode(qos, &publish, self.outgoing.inflight.next_id(), false)
+                    .map(Some);
+            }
+            match self.unencodable(qos, &publish) {
+                Some(refused) => Err(refused),
+                None if self.outgoing.queue.len() >= self.config.limits.max_queued => {
+                    Err(PublishRefused::Full)
+                }
+                None => Ok(None),
+            }
+        });
+        let encoded = match accepted {
+            Ok(encoded) => encoded,
+            Err(reason) => {
+                self.outgoing.wants_room |= reason.is_full();
+                return Err(PublishError {
+                    publish,
+                    qos,
+                    reason,
+                });
+            }
+        };
         let token = self.outgoing.next_token();
         self.outgoing.bytes += size;
         self.stats.accepted += 1;
-        let queued = Queued { token, qos, publish, republished: false };
-        // Straight into the outbox where nothing is ahead of it.
-        if self.outgoing.queue.is_empty() && self.can_send_now(qos) {
-            self.send(queued);
-        } else {
-            self.outgoing.queue.push_back(queued);
+        match encoded {
+            Some(len) => self.keep(token, qos, publish, false, len),
+            None => self.outgoing.queue.push_back(Queued {
+                token,
+                qos,
+                publish,
+                republished: false,
+            }),
         }
         Ok(token)
     }
 
     fn admit(&self, qos: QoS, publish: &Publish, size: usize) -> Result<(), PublishRefused> {
-        let limits = &self.config.limits;
+        let limit = self.config.limits.outgoing_bytes;
         if self.leaving.is_some() || matches!(self.stage, Stage::Closed) {
             return Err(PublishRefused::Closed);
         }
-        if !self.link.connected && qos == QoS::AtMostOnce && self.config.offline == Offline::Refuse {
+        if !self.link.connected && qos == QoS::AtMostOnce && self.config.offline == Offline::Refuse
+        {
             return Err(PublishRefused::Offline);
         }
-        if let Some(refused) = self.refuses(qos, publish) {
+        // Aliases belong to a connection: the session's business.
+        if publish.properties().has(PropertyId::TOPIC_ALIAS) {
+            let (property, packet, sender) =
+                (PropertyId::TOPIC_ALIAS, PacketType::Publish, Sender::Client);
+            return Err(EncodeError::PropertyNotAllowed {
+                property,
+                packet,
+                sender,
+            }
+            .into());
+        }
+        if let Some(refused) = self.link.server.refuses(qos, publish.retain()) {
             return Err(refused);
         }
-        if size > limits.outgoing_bytes {
-            return Err(PublishRefused::AboveLimit { size, max: limits.outgoing_bytes });
+        if size > limit {
+            return Err(PublishRefused::AboveLimit { size, max: limit });
         }
-        if self.outgoing.bytes + size > limits.outgoing_bytes || self.outgoing.queue.len() >= limits.max_queued {
-            return Err(PublishRefused::Full);
+        if self.outgoing.bytes + size > limit {
+            Err(PublishRefused::Full)
+        } else {
+            Ok(())
         }
-        Ok(())
     }
 
     /// Why this server, or this version where there is no connection, can't be sent the message.
     fn refuses(&self, qos: QoS, publish: &Publish) -> Option<PublishRefused> {
-        // Aliases belong to a connection: the session's business.
-        if publish.properties().has(PropertyId::TOPIC_ALIAS) {
-            let (property, packet, sender) = (PropertyId::TOPIC_ALIAS, PacketType::Publish, Sender::Client);
-            return Some(EncodeError::PropertyNotAllowed { property, packet, sender }.into());
-        }
-        if let Some(refused) = self.link.server.refuses(qos, publish.retain()) {
-            return Some(refused);
-        }
+        self.link
+            .server
+            .refuses(qos, publish.retain())
+            .or_else(|| self.unencodable(qos, publish))
+    }
+
+    fn unencodable(&self, qos: QoS, publish: &Publish) -> Option<PublishRefused> {
         // Any identifier is as long as another.
-        self.link.encoder.publish_len(publish, flow(qos, PacketId::MIN, false), None).err().map(Into::into)
+        self.link
+            .encoder
+            .publish_len(publish, flow(qos, PacketId::MIN, false), None)
+            .err()
+            .map(Into::into)
     }
 
     /// Whether a message may be encoded now: there is a connection, nothing must go first, and the bounds allow it.
@@ -118,34 +160,77 @@ impl Session {
         self.link.connected && self.link.outbox.len() < self.config.limits.outbox_bytes
     }
 
-    /// Encodes a message for the first time, which [`can_send_now`](Self::can_send_now).
+    /// Encodes a message from the queue, which [`can_send_now`](Self::can_send_now).
     fn send(&mut self, queued: Queued) {
-        let Queued { token, qos, publish, republished } = queued;
-        if qos == QoS::AtMostOnce {
-            match self.link.encoder.publish(&publish, Flow::AtMostOnce, None, &mut self.link.outbox) {
-                Ok(len) => {
-                    self.sent(len);
-                    let (end, len) = (self.link.encoded, len as u64);
-                    self.link.unwritten.push_back(Unwritten { end, len, token, publish });
-                }
-                Err(error) => self.finish(token, publish.size(), Outcome::Refused(error.into())),
-            }
-            return;
+        let Queued {
+            token,
+            qos,
+            publish,
+            republished,
+        } = queued;
+        match self.encode(qos, &publish, self.outgoing.inflight.next_id(), false) {
+            Ok(len) => self.keep(token, qos, publish, republished, len),
+            Err(refused) => self.finish(token, publish.size(), Outcome::Refused(refused)),
         }
-        let state = SentState::Unacknowledged { qos, publish };
-        let id = self.outgoing.inflight.insert(Sent { token, republished, state });
-        self.transmit(id, false);
     }
 
-    /// Encodes a message in flight.
-    fn transmit(&mut self, id: PacketId, dup: bool) {
-        let Some(sent) = self.outgoing.inflight.get(id) else { return };
-        let SentState::Unacknowledged { qos, publish } = &sent.state else { return };
-        match self.link.encoder.publish(publish, flow(*qos, id, dup), None, &mut self.link.outbox) {
+    #[inline]
+    fn encode(
+        &mut self,
+        qos: QoS,
+        publish: &Publish,
+        id: PacketId,
+        dup: bool,
+    ) -> Result<usize, PublishRefused> {
+        let len =
+            self.link
+                .encoder
+                .publish(publish, flow(qos, id, dup), None, &mut self.link.outbox)?;
+        self.link.encoded += len as u64;
+        self.stats.sent += 1;
+        Ok(len)
+    }
+
+    /// Keeps a message that was encoded, as the next in flight: QoS 0 until it is written, the others until they are acknowledged.
+    #[inline]
+    fn keep(&mut self, token: Token, qos: QoS, publish: Publish, republished: bool, len: usize) {
+        if qos == QoS::AtMostOnce {
+            let (end, len) = (self.link.encoded, len as u64);
+            self.link.unwritten.push_back(Unwritten {
+                end,
+                len,
+                token,
+                publish,
+            });
+        } else {
+            self.link.quota = self.link.quota.saturating_sub(1);
+            let state = SentState::Unacknowledged { qos, publish };
+            self.outgoing.inflight.insert(Sent {
+                token,
+                republished,
+                state,
+            });
+        }
+    }
+
+    /// Encodes a message in flight once more.
+    fn transmit_again(&mut self, id: PacketId) {
+        let Some(sent) = self.outgoing.inflight.get(id) else {
+            return;
+        };
+        let SentState::Unacknowledged { qos, publish } = &sent.state else {
+            return;
+        };
+        match self
+            .link
+            .encoder
+            .publish(publish, flow(*qos, id, true), None, &mut self.link.outbox)
+        {
             Ok(len) => {
+                self.link.encoded += len as u64;
                 self.link.quota = self.link.quota.saturating_sub(1);
-                self.stats.resent += u64::from(dup);
-                self.sent(len);
+                self.stats.sent += 1;
+                self.stats.resent += 1;
             }
             Err(error) => {
                 let (token, size) = (sent.token, publish.size());
@@ -153,11 +238,6 @@ impl Session {
                 self.finish(token, size, Outcome::Refused(error.into()));
             }
         }
-    }
-
-    const fn sent(&mut self, len: usize) {
-        self.link.encoded += len as u64;
-        self.stats.sent += 1;
     }
 
     /// Encodes what waits, as far as the bounds allow: requests, then what is sent again, then what is new.
@@ -202,10 +282,12 @@ impl Session {
     fn resend(&mut self, id: PacketId, token: Token) -> bool {
         match self.outgoing.inflight.get(id) {
             Some(sent) if sent.token == token => match sent.state {
-                SentState::Released { .. } => self.acknowledge(PacketType::PubRel, id, ReasonCode::SUCCESS),
+                SentState::Released { .. } => {
+                    self.acknowledge(PacketType::PubRel, id, ReasonCode::SUCCESS)
+                }
                 SentState::Unacknowledged { .. } if self.link.quota == 0 => return false,
                 // [MQTT-3.3.1-1]
-                SentState::Unacknowledged { .. } => self.transmit(id, true),
+                SentState::Unacknowledged { .. } => self.transmit_again(id),
             },
             // It was acknowledged meanwhile.
             _ => {}
@@ -239,17 +321,39 @@ impl Session {
             self.stats.unexpected += 1;
             if packet == PubRec {
                 // Nobody waits for it, but the server must not wait for ever.
-                self.acknowledge(PacketType::PubRel, id, ReasonCode::PACKET_IDENTIFIER_NOT_FOUND);
+                self.acknowledge(
+                    PacketType::PubRel,
+                    id,
+                    ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
+                );
             }
             return;
         };
         match (&sent.state, packet) {
-            (SentState::Unacknowledged { qos: QoS::AtLeastOnce, .. }, PubAck) => self.conclude(id, reason),
+            (
+                SentState::Unacknowledged {
+                    qos: QoS::AtLeastOnce,
+                    ..
+                },
+                PubAck,
+            ) => self.conclude(id, reason),
             // [MQTT-4.4.0-2], [MQTT-4.3.3-9]
-            (SentState::Unacknowledged { qos: QoS::ExactlyOnce, .. }, PubRec) if reason.is_error() => {
+            (
+                SentState::Unacknowledged {
+                    qos: QoS::ExactlyOnce,
+                    ..
+                },
+                PubRec,
+            ) if reason.is_error() => {
                 self.conclude(id, reason);
             }
-            (SentState::Unacknowledged { qos: QoS::ExactlyOnce, publish }, PubRec) => {
+            (
+                SentState::Unacknowledged {
+                    qos: QoS::ExactlyOnce,
+                    publish,
+                },
+                PubRec,
+            ) => {
                 let size = publish.size();
                 let order = self.outgoing.pubrecs;
                 sent.state = SentState::Released { reason, order };
@@ -260,7 +364,9 @@ impl Session {
                 self.acknowledge(PacketType::PubRel, id, ReasonCode::SUCCESS);
             }
             // The PUBREC came again: so goes the PUBREL.
-            (SentState::Released { .. }, PubRec) => self.acknowledge(PacketType::PubRel, id, ReasonCode::SUCCESS),
+            (SentState::Released { .. }, PubRec) => {
+                self.acknowledge(PacketType::PubRel, id, ReasonCode::SUCCESS)
+            }
             (SentState::Released { reason, .. }, PubComp) => {
                 let reason = *reason;
                 self.conclude(id, reason);
@@ -273,7 +379,9 @@ impl Session {
 
     /// The exchange is over: its identifier is free.
     fn conclude(&mut self, id: PacketId, reason: ReasonCode) {
-        let Some(sent) = self.outgoing.inflight.remove(id) else { return };
+        let Some(sent) = self.outgoing.inflight.remove(id) else {
+            return;
+        };
         // [MQTT-3.3.4-7]: never above what the server allowed.
         self.link.quota = self.link.quota.saturating_add(1).min(self.link.quota_max);
         let size = match &sent.state {
@@ -286,7 +394,11 @@ impl Session {
         let outcome = if reason.is_error() {
             Outcome::Rejected(reason)
         } else {
-            Outcome::Acknowledged { reason, republished: sent.republished, completed: true }
+            Outcome::Acknowledged {
+                reason,
+                republished: sent.republished,
+                completed: true,
+            }
         };
         self.finish(sent.token, size, outcome);
     }
@@ -297,15 +409,26 @@ impl Session {
         for Sent { token, state, .. } in self.outgoing.inflight.drain() {
             match state {
                 SentState::Released { reason, .. } => {
-                    let outcome = Outcome::Acknowledged { reason, republished: false, completed: false };
+                    let outcome = Outcome::Acknowledged {
+                        reason,
+                        republished: false,
+                        completed: false,
+                    };
                     self.finish(token, 0, outcome);
                 }
-                SentState::Unacknowledged { publish, .. } if self.config.session_lost == SessionLost::Fail => {
+                SentState::Unacknowledged { publish, .. }
+                    if self.config.session_lost == SessionLost::Fail =>
+                {
                     self.finish(token, publish.size(), Outcome::SessionLost);
                 }
                 SentState::Unacknowledged { qos, publish } => {
                     self.stats.republished += 1;
-                    again.push(Queued { token, qos, publish, republished: true });
+                    again.push(Queued {
+                        token,
+                        qos,
+                        publish,
+                        republished: true,
+                    });
                 }
             }
         }
@@ -315,11 +438,22 @@ impl Session {
     /// QoS 0 messages of which no byte has left go back to the queue.
     pub(super) fn requeue_unwritten(&mut self) {
         let mut again = alloc::vec::Vec::new();
-        for Unwritten { end, len, token, publish } in core::mem::take(&mut self.link.unwritten) {
+        for Unwritten {
+            end,
+            len,
+            token,
+            publish,
+        } in core::mem::take(&mut self.link.unwritten)
+        {
             if end - len < self.link.written {
                 self.finish(token, publish.size(), Outcome::ConnectionLost);
             } else {
-                again.push(Queued { token, qos: QoS::AtMostOnce, publish, republished: false });
+                again.push(Queued {
+                    token,
+                    qos: QoS::AtMostOnce,
+                    publish,
+                    republished: false,
+                });
             }
         }
         self.put_back(again);
@@ -330,16 +464,28 @@ impl Session {
         if again.is_empty() {
             return;
         }
-        again.into_iter().rev().for_each(|queued| self.outgoing.queue.push_front(queued));
-        self.outgoing.queue.make_contiguous().sort_by_key(|queued| queued.token);
+        again
+            .into_iter()
+            .rev()
+            .for_each(|queued| self.outgoing.queue.push_front(queued));
+        self.outgoing
+            .queue
+            .make_contiguous()
+            .sort_by_key(|queued| queued.token);
     }
 
     /// After CONNACK: what this server can't be sent ends, and says which limit it was.
     pub(super) fn refuse_what_no_longer_fits(&mut self) {
-        let refused = self.outgoing.inflight.find(|qos, publish| self.refuses(qos, publish));
+        let refused = self
+            .outgoing
+            .inflight
+            .find(|qos, publish| self.refuses(qos, publish));
         for (id, refused) in refused {
-            if let Some(Sent { token, state: SentState::Unacknowledged { publish, .. }, .. }) =
-                self.outgoing.inflight.remove(id)
+            if let Some(Sent {
+                token,
+                state: SentState::Unacknowledged { publish, .. },
+                ..
+            }) = self.outgoing.inflight.remove(id)
             {
                 self.finish(token, publish.size(), Outcome::Refused(refused));
             }
@@ -349,7 +495,11 @@ impl Session {
         for queued in queue {
             match self.refuses(queued.qos, &queued.publish) {
                 None => kept.push_back(queued),
-                Some(refused) => self.finish(queued.token, queued.publish.size(), Outcome::Refused(refused)),
+                Some(refused) => self.finish(
+                    queued.token,
+                    queued.publish.size(),
+                    Outcome::Refused(refused),
+                ),
             }
         }
         self.outgoing.queue = kept;
@@ -369,12 +519,14 @@ impl Session {
     /// The one place where a message gets its outcome.
     fn finish(&mut self, token: Token, size: usize, outcome: Outcome) {
         self.outgoing.bytes -= size;
-        self.events.push_back(Event::Published { token, outcome });
+        self.events.published(token, outcome);
     }
 
     /// Whether every accepted message has its outcome.
     pub(super) fn is_drained(&self) -> bool {
-        self.outgoing.queue.is_empty() && self.outgoing.inflight.len() == 0 && self.link.unwritten.is_empty()
+        self.outgoing.queue.is_empty()
+            && self.outgoing.inflight.len() == 0
+            && self.link.unwritten.is_empty()
     }
 
     fn tell_room(&mut self) {

@@ -16,7 +16,11 @@ enum Slot<T> {
 
 impl<T> Slab<T> {
     pub(super) const fn new() -> Self {
-        Self { slots: Vec::new(), free: None, len: 0 }
+        Self {
+            slots: Vec::new(),
+            free: None,
+            len: 0,
+        }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -72,26 +76,33 @@ impl<T> Slab<T> {
         if matches!(slot, Slot::Free { .. }) {
             return None;
         }
-        let Slot::Used(value) = core::mem::replace(slot, Slot::Free { next: self.free }) else { return None };
+        let Slot::Used(value) = core::mem::replace(slot, Slot::Free { next: self.free }) else {
+            return None;
+        };
         self.free = Some(index);
         self.len -= 1;
         Some(value)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        self.slots.iter().enumerate().filter_map(|(index, slot)| match slot {
-            Slot::Used(value) => Some((index as u32, value)),
-            Slot::Free { .. } => None,
-        })
+        self.slots
+            .iter()
+            .enumerate()
+            .filter_map(|(index, slot)| match slot {
+                Slot::Used(value) => Some((index as u32, value)),
+                Slot::Free { .. } => None,
+            })
     }
 
     /// Takes everything out, in the order of the indices.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = T> {
         self.free = None;
         self.len = 0;
-        core::mem::take(&mut self.slots).into_iter().filter_map(|slot| match slot {
-            Slot::Used(value) => Some(value),
-            Slot::Free { .. } => None,
-        })
+        core::mem::take(&mut self.slots)
+            .into_iter()
+            .filter_map(|slot| match slot {
+                Slot::Used(value) => Some(value),
+                Slot::Free { .. } => None,
+            })
     }
 }

@@ -4,8 +4,8 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use mqtt_proto::{
-    EncodeError, Encoder, Outbox, Packet, PacketId, Properties, ReasonCode, Subscribe, SubscribeOptions,
-    TopicFilter, TopicRef, Unsubscribe,
+    EncodeError, Encoder, Outbox, Packet, PacketId, Properties, ReasonCode, Subscribe,
+    SubscribeOptions, TopicFilter, TopicRef, Unsubscribe,
 };
 
 use crate::{QueueId, Token};
@@ -42,8 +42,13 @@ pub(super) struct Request {
 
 #[derive(Clone, Debug)]
 pub(super) enum RequestKind {
-    Subscribe { filters: Vec<(TopicFilter, SubscribeOptions)>, queue: QueueId },
-    Unsubscribe { filters: Vec<TopicFilter> },
+    Subscribe {
+        filters: Vec<(TopicFilter, SubscribeOptions)>,
+        queue: QueueId,
+    },
+    Unsubscribe {
+        filters: Vec<TopicFilter>,
+    },
 }
 
 /// How many filters one SUBSCRIBE has at most when the session subscribes anew.
@@ -58,11 +63,20 @@ impl Request {
     }
 
     /// Writes the packet, whose filters go out and come back without a copy.
-    pub(super) fn encode(&mut self, id: PacketId, encoder: &Encoder, out: &mut Outbox) -> Result<usize, EncodeError> {
+    pub(super) fn encode(
+        &mut self,
+        id: PacketId,
+        encoder: &Encoder,
+        out: &mut Outbox,
+    ) -> Result<usize, EncodeError> {
         let properties = self.properties.clone();
         match &mut self.kind {
             RequestKind::Subscribe { filters, .. } => {
-                let packet = Packet::Subscribe(Subscribe { id, filters: core::mem::take(filters), properties });
+                let packet = Packet::Subscribe(Subscribe {
+                    id,
+                    filters: core::mem::take(filters),
+                    properties,
+                });
                 let result = encoder.encode(&packet, out);
                 if let Packet::Subscribe(subscribe) = packet {
                     *filters = subscribe.filters;
@@ -70,7 +84,11 @@ impl Request {
                 result
             }
             RequestKind::Unsubscribe { filters } => {
-                let packet = Packet::Unsubscribe(Unsubscribe { id, filters: core::mem::take(filters), properties });
+                let packet = Packet::Unsubscribe(Unsubscribe {
+                    id,
+                    filters: core::mem::take(filters),
+                    properties,
+                });
                 let result = encoder.encode(&packet, out);
                 if let Packet::Unsubscribe(unsubscribe) = packet {
                     *filters = unsubscribe.filters;
@@ -85,10 +103,19 @@ impl Subscriptions {
     /// Routes are in place before SUBSCRIBE is sent: what the server sends at once is not missed.
     pub(super) fn add(&mut self, filters: &[(TopicFilter, SubscribeOptions)], queue: QueueId) {
         for (filter, options) in filters {
-            match self.routes.iter_mut().find(|route| route.queue == queue && route.filter == *filter) {
+            match self
+                .routes
+                .iter_mut()
+                .find(|route| route.queue == queue && route.filter == *filter)
+            {
                 Some(route) => route.options = *options,
                 None => {
-                    self.routes.push(Route { filter: filter.clone(), options: *options, queue, granted: false });
+                    self.routes.push(Route {
+                        filter: filter.clone(),
+                        options: *options,
+                        queue,
+                        granted: false,
+                    });
                 }
             }
         }
@@ -97,9 +124,12 @@ impl Subscriptions {
     /// SUBACK came for this filter. A route that the server refuses goes.
     pub(super) fn settle(&mut self, filter: &TopicFilter, queue: QueueId, code: ReasonCode) {
         if code.is_error() {
-            self.routes.retain(|route| route.queue != queue || route.filter != *filter);
-        } else if let Some(route) =
-            self.routes.iter_mut().find(|route| route.queue == queue && route.filter == *filter)
+            self.routes
+                .retain(|route| route.queue != queue || route.filter != *filter);
+        } else if let Some(route) = self
+            .routes
+            .iter_mut()
+            .find(|route| route.queue == queue && route.filter == *filter)
         {
             route.granted = true;
         }
@@ -112,7 +142,8 @@ impl Subscriptions {
 
     /// Nobody waits for this subscription any more.
     pub(super) fn withdraw(&mut self, filter: &TopicFilter, queue: QueueId) {
-        self.routes.retain(|route| route.queue != queue || route.filter != *filter || route.granted);
+        self.routes
+            .retain(|route| route.queue != queue || route.filter != *filter || route.granted);
     }
 
     /// UNSUBSCRIBE is asked for: not to be subscribed anew. The route stays until UNSUBACK.
@@ -153,9 +184,17 @@ impl Subscriptions {
             }
         }
         for filters in filters.chunks(FILTERS_AT_ONCE).rev() {
-            let kind = RequestKind::Subscribe { filters: filters.to_vec(), queue: QueueId::DEFAULT };
+            let kind = RequestKind::Subscribe {
+                filters: filters.to_vec(),
+                queue: QueueId::DEFAULT,
+            };
             let properties = Properties::new();
-            self.pending.push_front(Request { token: None, kind, properties, withdrawn: false });
+            self.pending.push_front(Request {
+                token: None,
+                kind,
+                properties,
+                withdrawn: false,
+            });
         }
     }
 
