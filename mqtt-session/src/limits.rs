@@ -11,8 +11,12 @@ pub struct Limits {
     pub max_packet_size: u32,
     /// Received messages that the application has not taken or acknowledged yet, in bytes (16 MiB).
     pub inbox_bytes: usize,
-    /// Messages of QoS 1 and 2 that are sent and not yet acknowledged (65,535, or less where the server's Receive Maximum is less).
+    /// Messages of QoS 1 and 2 that are sent and not yet acknowledged, in 5.0 (65,535, or less where the server's Receive Maximum is
+    /// less).
     pub max_in_flight: NonZeroU16,
+    /// The same in 3.x, whose servers can't tell how many they take (20). Some close the connection when it is more: mosquitto by
+    /// default at the 21st of QoS 2.
+    pub max_in_flight_v3: NonZeroU16,
     /// Messages that wait to be sent (10,000).
     pub max_queued: usize,
     /// Messages that wait to be sent or to be acknowledged, in bytes (64 MiB).
@@ -30,6 +34,7 @@ impl Default for Limits {
             max_packet_size: 1 << 20,
             inbox_bytes: 16 << 20,
             max_in_flight: NonZeroU16::MAX,
+            max_in_flight_v3: NonZeroU16::MIN.saturating_add(19),
             max_queued: 10_000,
             outgoing_bytes: 64 << 20,
             outbox_bytes: 256 << 10,

@@ -1,1 +1,128 @@
-//! Placeholder.
+//! MQTT for tokio: 3.1, 3.1.1 and 5.0 behind one API.
+//!
+//! ```no_run
+//! use mqtt_tokio::{Config, QoS};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = mqtt_tokio::connect("mqtt://localhost", Config::builder("sensor-7").build()?).await?;
+//! let mut alerts = client.subscribe("alerts/#", QoS::AtLeastOnce).await?;         // a Stream of messages
+//! let delivery = client.publish("readings/7", QoS::AtLeastOnce, "21.5").await?;   // accepted: there was room
+//! delivery.await?;                                                                // acknowledged, with its reason code
+//!
+//! while let Some(message) = alerts.next().await {
+//!     println!("{}: {} bytes", message.topic(), message.payload().len());
+//!     // Publishing here can't deadlock, whatever the size of the queue.
+//!     client.publish("seen", QoS::AtMostOnce, message.payload_bytes()).await?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Which way to connect
+//!
+//! - [`connect`] waits for the server's answer, and fails where there is none.
+//! - [`start`] returns at once and keeps trying; [`Client::events`] tells how it goes.
+//! - [`build`] gives the [`Driver`] as a future, for who wants to choose where it runs, or to subscribe before connecting.
+//!
+//! However it began, a connection that was there and is lost is made again, with growing delays, until [`Client::disconnect`] or the drop of the
+//! last [`Client`].
+//!
+//! # Where it runs
+//!
+//! The driver is one task. It is woken when there is something to write and was not before, so many messages leave in one system
+//! call. A program that publishes from `block_on` itself pays for waking up another thread each time: publish from a spawned
+//! task where speed matters.
+
+mod dial;
+mod driver;
+mod stream;
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+pub use driver::Driver;
+pub use mqtt_session::client::{
+    AckMode, Acker, Client, ClientEvent, Closed, Delivery, DeliveryError, Events, Message,
+    Publishing, SendError, SubscribeFailed, Subscription,
+};
+pub use mqtt_session::proto::{
+    ConnAck, Disconnect, Properties, PropertiesRef, Publish, PublishView, QoS, ReasonCode,
+    RetainHandling, SubscribeOptions, Topic, TopicError, TopicFilter, TopicRef, Version, Will,
+};
+pub use mqtt_session::{
+    Backoff, Capacity, Cause, Config, ConfigBuilder, ConfigError, ConnectionError, Endpoint,
+    EndpointError, Fault, InboxFull, Limits, Offline, Outcome, Phase, PublishError, PublishRefused,
+    SessionLost, Stale, Stats, SubscribeError, Timeouts, Token,
+};
+
+use mqtt_session::Instant;
+
+/// Why [`connect`] has no client to give.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The URL names no server.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// No server accepted: the last error, with the address and the time it took.
+    #[error(transparent)]
+    Connection(Box<ConnectionError>),
+    /// The session was closed meanwhile: the runtime is shutting down.
+    #[error("the session was closed before the server answered")]
+    Closed,
+}
+
+/// Connects to `mqtt://host` or `mqtt://host:port`: looks the name up, tries each address, and waits for CONNACK. The driver is spawned on the
+/// current runtime.
+///
+/// Dropping the future gives the attempt up.
+///
+/// # Errors
+///
+/// The URL is none, or no address accepts; then the last error.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime with I/O and time enabled.
+pub async fn connect(url: &str, config: Config) -> Result<Client, ConnectError> {
+    let (client, driver) = build(url, config)?;
+    tokio::spawn(driver);
+    match client.connect().await {
+        Ok(_) => Ok(client),
+        Err(Closed {
+            error: Some(error), ..
+        }) => Err(ConnectError::Connection(error)),
+        Err(_) => Err(ConnectError::Closed),
+    }
+}
+
+/// Begins to connect and returns at once. The session keeps trying; what is published and subscribed meanwhile waits.
+///
+/// # Errors
+///
+/// The URL names no server.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime with I/O and time enabled.
+pub fn start(url: &str, config: Config) -> Result<Client, EndpointError> {
+    let (client, driver) = build(url, config)?;
+    client.start();
+    tokio::spawn(driver);
+    Ok(client)
+}
+
+/// A client and its driver, which has not begun: nothing happens before [`Client::connect`] or [`Client::start`], and the driver is polled.
+///
+/// # Errors
+///
+/// The URL names no server.
+pub fn build(url: &str, config: Config) -> Result<(Client, Driver), EndpointError> {
+    let endpoint = Endpoint::parse(url)?;
+    let epoch = tokio::time::Instant::now();
+    let clock =
+        move || Instant::ZERO + tokio::time::Instant::now().saturating_duration_since(epoch);
+    // Dice: no two clients come back in step.
+    let seed = RandomState::new().build_hasher().finish();
+    let (client, port) = mqtt_session::client::build(config, endpoint, seed, clock);
+    Ok((client, Driver::new(port, epoch)))
+}

@@ -1,1 +1,1 @@
-
+//! There are only tests here: `tests/codec.rs`.

@@ -8,7 +8,10 @@ use crate::model::*;
 
 /// A packet of one of these kinds, with the side that sends it.
 pub fn packet(version: Version, kinds: Vec<Kind>) -> impl Strategy<Value = (Sender, Packet)> {
-    (proptest::sample::select(kinds), prop_oneof![Just(Sender::Client), Just(Sender::Server)])
+    (
+        proptest::sample::select(kinds),
+        prop_oneof![Just(Sender::Client), Just(Sender::Server)],
+    )
         .prop_flat_map(move |(kind, side)| {
             let sender = sender(version, kind, side);
             (Just(sender), body(version, kind, sender))
@@ -34,7 +37,11 @@ fn body(version: Version, kind: Kind, sender: Sender) -> BoxedStrategy<Packet> {
         Kind::Subscribe => subscribe(version),
         Kind::SubAck => suback(version),
         Kind::Unsubscribe => (packet_id(), vec(filter(), 1..5), properties(version, &[]))
-            .prop_map(|(id, filters, properties)| Packet::Unsubscribe { id, filters, properties })
+            .prop_map(|(id, filters, properties)| Packet::Unsubscribe {
+                id,
+                filters,
+                properties,
+            })
             .boxed(),
         Kind::UnsubAck => unsuback(version),
         Kind::PingReq => Just(Packet::PingReq).boxed(),
@@ -56,22 +63,38 @@ fn connect(version: Version) -> BoxedStrategy<Packet> {
         id::MAXIMUM_PACKET_SIZE,
     ];
     let credentials = (option::of(text()), option::of(binary()));
-    (any::<bool>(), any::<u16>(), text(), option::of(will(version)), credentials, properties(version, IDS))
-        .prop_map(move |(clean_start, keep_alive, client_id, will, (user_name, password), mut properties)| {
-            method_for_data(&mut properties);
-            let v3 = version == Version::V3_1_1;
-            Packet::Connect(Connect {
-                // 3.1.1 has no empty client identifier with a kept session [MQTT-3.1.3-7]; 5.0 has (section 3.1.3.1).
-                clean_start: clean_start || (v3 && client_id.is_empty()),
+    (
+        any::<bool>(),
+        any::<u16>(),
+        text(),
+        option::of(will(version)),
+        credentials,
+        properties(version, IDS),
+    )
+        .prop_map(
+            move |(
+                clean_start,
                 keep_alive,
                 client_id,
                 will,
-                // In 3.1.1 a password needs a user name [MQTT-3.1.2-22]; not in 5.0 (section 3.1.2.9).
-                password: password.filter(|_| !v3 || user_name.is_some()),
-                user_name,
-                properties,
-            })
-        })
+                (user_name, password),
+                mut properties,
+            )| {
+                method_for_data(&mut properties);
+                let v3 = version == Version::V3_1_1;
+                Packet::Connect(Connect {
+                    // 3.1.1 has no empty client identifier with a kept session [MQTT-3.1.3-7]; 5.0 has (section 3.1.3.1).
+                    clean_start: clean_start || (v3 && client_id.is_empty()),
+                    keep_alive,
+                    client_id,
+                    will,
+                    // In 3.1.1 a password needs a user name [MQTT-3.1.2-22]; not in 5.0 (section 3.1.2.9).
+                    password: password.filter(|_| !v3 || user_name.is_some()),
+                    user_name,
+                    properties,
+                })
+            },
+        )
         .boxed()
 }
 
@@ -84,15 +107,20 @@ fn will(version: Version) -> impl Strategy<Value = Will> {
         id::RESPONSE_TOPIC,
         id::CORRELATION_DATA,
     ];
-    (topic(), binary(), 0..=2u8, any::<bool>(), properties(version, IDS)).prop_map(
-        |(topic, payload, qos, retain, properties)| Will {
+    (
+        topic(),
+        binary(),
+        0..=2u8,
+        any::<bool>(),
+        properties(version, IDS),
+    )
+        .prop_map(|(topic, payload, qos, retain, properties)| Will {
             topic,
             payload: as_indicated(payload, &properties),
             qos,
             retain,
             properties,
-        },
-    )
+        })
 }
 
 fn connack(version: Version) -> BoxedStrategy<Packet> {
@@ -116,14 +144,22 @@ fn connack(version: Version) -> BoxedStrategy<Packet> {
     ];
     const V3: &[u8] = &[0, 0, 0, 1, 2, 3, 4, 5];
     const V5: &[u8] = &[
-        0, 0, 0, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8A, 0x8C, 0x90, 0x95, 0x97, 0x99, 0x9A,
-        0x9B, 0x9C, 0x9D, 0x9F,
+        0, 0, 0, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8A, 0x8C, 0x90,
+        0x95, 0x97, 0x99, 0x9A, 0x9B, 0x9C, 0x9D, 0x9F,
     ];
-    (any::<bool>(), code(version, V3, V5), properties(version, IDS))
+    (
+        any::<bool>(),
+        code(version, V3, V5),
+        properties(version, IDS),
+    )
         .prop_map(|(session_present, code, mut properties)| {
             method_for_data(&mut properties);
             // [MQTT-3.2.2-6]
-            Packet::ConnAck { session_present: session_present && code == 0, code, properties }
+            Packet::ConnAck {
+                session_present: session_present && code == 0,
+                code,
+                properties,
+            }
         })
         .boxed()
 }
@@ -138,37 +174,74 @@ fn publish(version: Version, sender: Sender) -> BoxedStrategy<Packet> {
         id::CONTENT_TYPE,
     ];
     // Only a server sends subscription identifiers [MQTT-3.3.4-6].
-    let most = if version == Version::V5 && sender == Sender::Server { 4 } else { 0 };
+    let most = if version == Version::V5 && sender == Sender::Server {
+        4
+    } else {
+        0
+    };
     let subscription_ids = vec(subscription_id(), 0..=most);
     let flags = (any::<bool>(), 0..=2u8, any::<bool>(), any::<bool>());
-    (flags, topic(), packet_id(), payload(), properties(version, IDS), subscription_ids)
-        .prop_map(|((dup, qos, retain, by_alias), topic, id, payload, mut properties, subscription_ids)| {
-            properties.subscription_ids = subscription_ids;
-            // An alias may stand for the topic (section 3.3.2.3.4).
-            let by_alias = by_alias && properties.has(id::TOPIC_ALIAS);
-            Packet::Publish(Publish {
-                // [MQTT-3.3.1-2]
-                dup: dup && qos > 0,
-                qos,
-                retain,
-                topic: if by_alias { String::new() } else { topic },
-                id: (qos > 0).then_some(id),
-                payload: as_indicated(payload, &properties),
-                properties,
-            })
-        })
+    (
+        flags,
+        topic(),
+        packet_id(),
+        payload(),
+        properties(version, IDS),
+        subscription_ids,
+    )
+        .prop_map(
+            |(
+                (dup, qos, retain, by_alias),
+                topic,
+                id,
+                payload,
+                mut properties,
+                subscription_ids,
+            )| {
+                properties.subscription_ids = subscription_ids;
+                // An alias may stand for the topic (section 3.3.2.3.4).
+                let by_alias = by_alias && properties.has(id::TOPIC_ALIAS);
+                Packet::Publish(Publish {
+                    // [MQTT-3.3.1-2]
+                    dup: dup && qos > 0,
+                    qos,
+                    retain,
+                    topic: if by_alias { String::new() } else { topic },
+                    id: (qos > 0).then_some(id),
+                    payload: as_indicated(payload, &properties),
+                    properties,
+                })
+            },
+        )
         .boxed()
 }
 
 fn ack(version: Version, kind: Kind, sender: Sender) -> BoxedStrategy<Packet> {
     const FIRST: &[u8] = &[0, 0, 0, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99];
     const SECOND: &[u8] = &[0, 0x92];
-    let codes = if matches!(kind, Kind::PubAck | Kind::PubRec) { FIRST } else { SECOND };
-    (packet_id(), code(version, &[0], codes), properties(version, &[id::REASON_STRING]))
+    let codes = if matches!(kind, Kind::PubAck | Kind::PubRec) {
+        FIRST
+    } else {
+        SECOND
+    };
+    (
+        packet_id(),
+        code(version, &[0], codes),
+        properties(version, &[id::REASON_STRING]),
+    )
         .prop_map(move |(id, code, properties)| {
             // Only a server knows that nobody subscribes (sections 3.4.2.1 and 3.5.2.1).
-            let code = if code == 0x10 && sender == Sender::Client { 0 } else { code };
-            Packet::Ack(Ack { kind, id, code, properties })
+            let code = if code == 0x10 && sender == Sender::Client {
+                0
+            } else {
+                code
+            };
+            Packet::Ack(Ack {
+                kind,
+                id,
+                code,
+                properties,
+            })
         })
         .boxed()
 }
@@ -176,47 +249,82 @@ fn ack(version: Version, kind: Kind, sender: Sender) -> BoxedStrategy<Packet> {
 fn subscribe(version: Version) -> BoxedStrategy<Packet> {
     let v5 = version == Version::V5;
     let options = (0..=2u8, any::<bool>(), any::<bool>(), 0..=2u8);
-    let filter = (filter(), options).prop_map(move |(filter, (qos, no_local, retain_as_published, retain_handling))| {
-        Filter {
-            qos,
-            // [MQTT-3.8.3-4]
-            no_local: v5 && no_local && !filter.starts_with("$share/"),
-            retain_as_published: v5 && retain_as_published,
-            retain_handling: if v5 { retain_handling } else { 0 },
-            filter,
-        }
-    });
+    let filter = (filter(), options).prop_map(
+        move |(filter, (qos, no_local, retain_as_published, retain_handling))| {
+            Filter {
+                qos,
+                // [MQTT-3.8.3-4]
+                no_local: v5 && no_local && !filter.starts_with("$share/"),
+                retain_as_published: v5 && retain_as_published,
+                retain_handling: if v5 { retain_handling } else { 0 },
+                filter,
+            }
+        },
+    );
     let subscription_id = vec(subscription_id(), 0..=usize::from(v5));
-    (packet_id(), vec(filter, 1..5), properties(version, &[]), subscription_id)
+    (
+        packet_id(),
+        vec(filter, 1..5),
+        properties(version, &[]),
+        subscription_id,
+    )
         .prop_map(|(id, filters, mut properties, subscription_ids)| {
             properties.subscription_ids = subscription_ids;
-            Packet::Subscribe { id, filters, properties }
+            Packet::Subscribe {
+                id,
+                filters,
+                properties,
+            }
         })
         .boxed()
 }
 
 fn suback(version: Version) -> BoxedStrategy<Packet> {
-    const V5: &[u8] = &[0, 1, 2, 0x80, 0x83, 0x87, 0x8F, 0x91, 0x97, 0x9E, 0xA1, 0xA2];
+    const V5: &[u8] = &[
+        0, 1, 2, 0x80, 0x83, 0x87, 0x8F, 0x91, 0x97, 0x9E, 0xA1, 0xA2,
+    ];
     let codes = vec(code(version, &[0, 1, 2, 0x80], V5), 1..6);
-    (packet_id(), codes, properties(version, &[id::REASON_STRING]))
-        .prop_map(|(id, codes, properties)| Packet::SubAck { id, codes, properties })
+    (
+        packet_id(),
+        codes,
+        properties(version, &[id::REASON_STRING]),
+    )
+        .prop_map(|(id, codes, properties)| Packet::SubAck {
+            id,
+            codes,
+            properties,
+        })
         .boxed()
 }
 
 fn unsuback(version: Version) -> BoxedStrategy<Packet> {
     const V5: &[u8] = &[0, 0x11, 0x80, 0x83, 0x87, 0x8F, 0x91];
-    let codes = if version == Version::V5 { vec(code(version, &[], V5), 1..6).boxed() } else { Just(Vec::new()).boxed() };
-    (packet_id(), codes, properties(version, &[id::REASON_STRING]))
-        .prop_map(|(id, codes, properties)| Packet::UnsubAck { id, codes, properties })
+    let codes = if version == Version::V5 {
+        vec(code(version, &[], V5), 1..6).boxed()
+    } else {
+        Just(Vec::new()).boxed()
+    };
+    (
+        packet_id(),
+        codes,
+        properties(version, &[id::REASON_STRING]),
+    )
+        .prop_map(|(id, codes, properties)| Packet::UnsubAck {
+            id,
+            codes,
+            properties,
+        })
         .boxed()
 }
 
 fn disconnect(version: Version, sender: Sender) -> BoxedStrategy<Packet> {
     // Without 0x8C: table 2-6 of section 2.4 gives it to DISCONNECT, table 3-10 of section 3.14.2.1 does not.
-    const CLIENT: &[u8] = &[0, 0, 4, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99];
+    const CLIENT: &[u8] = &[
+        0, 0, 4, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99,
+    ];
     const SERVER: &[u8] = &[
-        0, 0x80, 0x81, 0x82, 0x83, 0x87, 0x89, 0x8B, 0x8D, 0x8E, 0x8F, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99,
-        0x9A, 0x9B, 0x9C, 0x9D, 0x9E, 0x9F, 0xA0, 0xA1, 0xA2,
+        0, 0x80, 0x81, 0x82, 0x83, 0x87, 0x89, 0x8B, 0x8D, 0x8E, 0x8F, 0x90, 0x93, 0x94, 0x95,
+        0x96, 0x97, 0x98, 0x99, 0x9A, 0x9B, 0x9C, 0x9D, 0x9E, 0x9F, 0xA0, 0xA1, 0xA2,
     ];
     // The session expiry is the client's to change [MQTT-3.14.2-2]; another server is the server's to name (section 3.14.2.2.5).
     let (codes, ids): (_, &[u8]) = match sender {
@@ -235,7 +343,11 @@ fn auth(sender: Sender) -> BoxedStrategy<Packet> {
         Sender::Server => &[0, 0x18],
     };
     let ids = &[id::AUTHENTICATION_DATA, id::REASON_STRING];
-    (code(Version::V5, &[], codes), text(), properties(Version::V5, ids))
+    (
+        code(Version::V5, &[], codes),
+        text(),
+        properties(Version::V5, ids),
+    )
         .prop_map(|(code, method, mut properties)| {
             // Never without a method (section 3.15.2.2.2).
             properties.set(id::AUTHENTICATION_METHOD, Some(method));
@@ -253,10 +365,16 @@ fn properties(version: Version, ids: &'static [u8]) -> BoxedStrategy<Properties>
     if version == Version::V3_1_1 {
         return Just(Properties::default()).boxed();
     }
-    let single: Vec<_> = ids.iter().map(|id| option::weighted(0.3, (Just(*id), value(*id)))).collect();
+    let single: Vec<_> = ids
+        .iter()
+        .map(|id| option::weighted(0.3, (Just(*id), value(*id))))
+        .collect();
     (single, vec((text(), text()), 0..4))
         .prop_map(|(single, user)| {
-            let mut properties = Properties { user, ..Properties::default() };
+            let mut properties = Properties {
+                user,
+                ..Properties::default()
+            };
             for (id, value) in single.into_iter().flatten() {
                 properties.set(id, Some(value));
             }
@@ -278,7 +396,9 @@ fn value(id: u8) -> BoxedStrategy<Value> {
         id::SERVER_KEEP_ALIVE | id::TOPIC_ALIAS_MAXIMUM => number_of_two(0),
         // Not zero: sections 3.1.2.11.3 and 3.3.2.3.4.
         id::RECEIVE_MAXIMUM | id::TOPIC_ALIAS => number_of_two(1),
-        id::MESSAGE_EXPIRY_INTERVAL | id::SESSION_EXPIRY_INTERVAL | id::WILL_DELAY_INTERVAL => number_of_four(0),
+        id::MESSAGE_EXPIRY_INTERVAL | id::SESSION_EXPIRY_INTERVAL | id::WILL_DELAY_INTERVAL => {
+            number_of_four(0)
+        }
         // Not zero: section 3.1.2.11.4.
         id::MAXIMUM_PACKET_SIZE => number_of_four(1),
         id::CONTENT_TYPE
@@ -295,11 +415,15 @@ fn value(id: u8) -> BoxedStrategy<Value> {
 }
 
 fn number_of_two(from: u16) -> BoxedStrategy<Value> {
-    prop_oneof![Just(from), Just(u16::MAX), from..].prop_map(Value::Two).boxed()
+    prop_oneof![Just(from), Just(u16::MAX), from..]
+        .prop_map(Value::Two)
+        .boxed()
 }
 
 fn number_of_four(from: u32) -> BoxedStrategy<Value> {
-    prop_oneof![Just(from), Just(u32::MAX), from..].prop_map(Value::Four).boxed()
+    prop_oneof![Just(from), Just(u32::MAX), from..]
+        .prop_map(Value::Four)
+        .boxed()
 }
 
 /// Authentication data goes with a method (section 3.1.2.11.10).
@@ -323,7 +447,12 @@ fn packet_id() -> impl Strategy<Value = u16> {
 
 /// Variable byte integers of one to four bytes.
 fn subscription_id() -> impl Strategy<Value = u32> {
-    prop_oneof![1..=127u32, 128..=16_383u32, 16_384..=2_097_151u32, 2_097_152..=268_435_455u32]
+    prop_oneof![
+        1..=127u32,
+        128..=16_383u32,
+        16_384..=2_097_151u32,
+        2_097_152..=268_435_455u32
+    ]
 }
 
 /// A string without U+0000 [MQTT-1.5.4-2], sometimes of more bytes than one length byte can count.
@@ -337,7 +466,13 @@ fn text() -> impl Strategy<Value = String> {
 
 /// A topic name [MQTT-4.7.0-1], [MQTT-4.7.3-1].
 fn topic() -> impl Strategy<Value = String> {
-    text().prop_map(|s| if s.is_empty() { "/".to_owned() } else { s.replace(['+', '#'], "/") })
+    text().prop_map(|s| {
+        if s.is_empty() {
+            "/".to_owned()
+        } else {
+            s.replace(['+', '#'], "/")
+        }
+    })
 }
 
 /// A topic filter, shared or not [MQTT-4.7.1-1], [MQTT-4.7.1-2], [MQTT-4.8.2-1].

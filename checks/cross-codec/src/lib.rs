@@ -2,14 +2,15 @@
 //! fields, and theirs in ours.
 //!
 //! Each rival says in [`Rival::gaps`] what it gets wrong or can't hold, with the rule that it breaks, and `tests/gaps.rs` shows
-//! for each wrong that it is one: a gap can neither hide a bug of ours nor outlive the rival's mending.
+//! for each of them, with bytes written from the specification, that it is the rival's: a gap neither hides a bug of ours nor
+//! outlives its mending.
 
 pub mod arbitrary;
 pub mod model;
 pub mod ours;
 pub mod rivals;
 
-use model::{Kind, Packet, Sender, Version};
+use model::{Kind, Packet, Version};
 
 /// A codec of somebody else.
 pub trait Rival {
@@ -17,7 +18,7 @@ pub trait Rival {
     fn kinds(version: Version) -> Vec<Kind>;
 
     /// Changes whatever in the packet this codec can't carry, and nothing else.
-    fn gaps(version: Version, sender: Sender, packet: &mut Packet);
+    fn gaps(version: Version, packet: &mut Packet);
 
     fn encode(version: Version, packet: &Packet) -> Vec<u8>;
 

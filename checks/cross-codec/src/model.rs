@@ -60,17 +60,43 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Packet {
     Connect(Connect),
-    ConnAck { session_present: bool, code: u8, properties: Properties },
+    ConnAck {
+        session_present: bool,
+        code: u8,
+        properties: Properties,
+    },
     Publish(Publish),
     Ack(Ack),
-    Subscribe { id: u16, filters: Vec<Filter>, properties: Properties },
-    SubAck { id: u16, codes: Vec<u8>, properties: Properties },
-    Unsubscribe { id: u16, filters: Vec<String>, properties: Properties },
-    UnsubAck { id: u16, codes: Vec<u8>, properties: Properties },
+    Subscribe {
+        id: u16,
+        filters: Vec<Filter>,
+        properties: Properties,
+    },
+    SubAck {
+        id: u16,
+        codes: Vec<u8>,
+        properties: Properties,
+    },
+    Unsubscribe {
+        id: u16,
+        filters: Vec<String>,
+        properties: Properties,
+    },
+    UnsubAck {
+        id: u16,
+        codes: Vec<u8>,
+        properties: Properties,
+    },
     PingReq,
     PingResp,
-    Disconnect { code: u8, properties: Properties },
-    Auth { code: u8, properties: Properties },
+    Disconnect {
+        code: u8,
+        properties: Properties,
+    },
+    Auth {
+        code: u8,
+        properties: Properties,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +152,7 @@ pub struct Filter {
 /// Properties by identifier, where the order does not matter; the two that may repeat are lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Properties {
-    single: BTreeMap<u8, Value>,
+    pub single: BTreeMap<u8, Value>,
     pub subscription_ids: Vec<u32>,
     pub user: Vec<(String, String)>,
 }

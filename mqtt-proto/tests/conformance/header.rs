@@ -256,7 +256,7 @@ fn one_of_each(version: Version) -> Vec<(Sender, Packet)> {
             Sender::Server,
             Packet::Auth(Auth {
                 reason: ReasonCode::CONTINUE_AUTHENTICATION,
-                properties: properties.clone(),
+                properties,
             }),
         ));
         let reason = |reason| Ack::new(id(7)).with_reason(reason);

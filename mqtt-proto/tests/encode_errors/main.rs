@@ -154,7 +154,7 @@ fn with_properties(version: Version, properties: &Properties) -> Vec<(Sender, Pa
             Sender::Server,
             Packet::SubAck(SubAck {
                 id: id(7),
-                codes: codes.clone(),
+                codes,
                 properties: p(),
             }),
         ),

@@ -53,7 +53,7 @@ fn can_be_sent((version, sender): Side, packet: &Packet) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn arbitrary_bytes_are_taken_refused_or_awaited(side in side(), bytes in vec(any::<u8>(), 0..64)) {

@@ -2,7 +2,9 @@ use mqtt_proto::{Ack, Packet, PacketType, Properties, ReasonCode, Version};
 
 use crate::common::{SENDERS, VERSIONS, accepts, both_ways, hex, id};
 
-const ACKS: [(u8, fn(Ack) -> Packet); 4] = [
+type ToPacket = fn(Ack) -> Packet;
+
+const ACKS: [(u8, ToPacket); 4] = [
     (0x40, Packet::PubAck),
     (0x50, Packet::PubRec),
     (0x62, Packet::PubRel),

@@ -103,7 +103,10 @@ impl Session {
             shared_available: said.shared_subscription_available() != Some(false),
         };
         // [MQTT-4.9.0-1]
-        let ours = self.config.limits.max_in_flight;
+        let ours = match self.config.version() {
+            Version::V5 => self.config.limits.max_in_flight,
+            Version::V3_1 | Version::V3_1_1 => self.config.limits.max_in_flight_v3,
+        };
         self.link.quota_max = said
             .receive_maximum()
             .map_or(ours, |theirs| theirs.min(ours))
@@ -124,6 +127,9 @@ impl Session {
     fn resume(&mut self, session_present: bool) {
         // 3.1 can't tell: a session that was to be kept counts as there, and what must not be missing is sent again.
         let untold = self.config.version() == Version::V3_1 && !self.link.clean_start;
+        if untold {
+            self.inbox.doubt();
+        }
         if session_present || untold {
             self.link.resend = self.outgoing.inflight.to_resend().into();
         } else {

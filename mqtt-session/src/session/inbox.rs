@@ -26,7 +26,9 @@ pub(super) struct Inbox {
     unacknowledged: IdSet,
     /// QoS 2: PUBREC was sent, PUBREL is awaited [MQTT-4.3.3-10].
     recorded: IdSet,
-    /// How many of them since the connection began.
+    /// The same in 3.1, from earlier connections: the server may have lost the session, and can't tell.
+    doubtful: IdSet,
+    /// How many were recorded since the connection began.
     recorded_here: u16,
     /// QoS 0 messages were dropped since there was room.
     pub(super) dropping: bool,
@@ -76,6 +78,7 @@ impl Inbox {
             held: BTreeMap::new(),
             unacknowledged: IdSet::default(),
             recorded: IdSet::default(),
+            doubtful: IdSet::default(),
             recorded_here: 0,
             dropping: false,
             keep_unclaimed: true,
@@ -208,6 +211,10 @@ impl Inbox {
         if qos == QoS::ExactlyOnce && self.recorded.contains(id) {
             return (Seen::Recorded, None);
         }
+        if qos == QoS::ExactlyOnce && self.doubtful.remove(id) && dup {
+            self.recorded.insert(id);
+            return (Seen::Recorded, None);
+        }
         if self.unacknowledged.contains(id) {
             match self.held.remove(&id) {
                 // It came over this connection already.
@@ -235,6 +242,14 @@ impl Inbox {
         });
         self.due(qos).push_back(index);
         (Seen::New, Some(index))
+    }
+
+    /// Forgets a new message that is not taken after all: the server will send it again.
+    pub(super) fn unsee(&mut self, arrival: Option<u32>) {
+        if let Some(arrival) = arrival.and_then(|index| self.arrivals.remove(index)) {
+            self.unacknowledged.remove(arrival.id);
+            self.due(arrival.qos).pop_back();
+        }
     }
 
     fn orphan(&mut self, index: u32) {
@@ -304,7 +319,13 @@ impl Inbox {
         if known {
             self.recorded_here = self.recorded_here.saturating_sub(1);
         }
-        known
+        self.doubtful.remove(id) || known
+    }
+
+    /// Nobody knows whether the server still has the session: a message that comes without DUP is another one than that which was
+    /// recorded under its identifier.
+    pub(super) fn doubt(&mut self) {
+        self.doubtful.take_all(&mut self.recorded);
     }
 
     /// The connection is gone: what is unacknowledged waits for the server to send it again.
@@ -326,6 +347,7 @@ impl Inbox {
         self.held.clear();
         self.unacknowledged = IdSet::default();
         self.recorded = IdSet::default();
+        self.doubtful = IdSet::default();
         self.recorded_here = 0;
     }
 }
@@ -355,6 +377,13 @@ impl IdSet {
             *bits &= !bit;
             was
         })
+    }
+
+    fn take_all(&mut self, other: &mut Self) {
+        self.0.resize(self.0.len().max(other.0.len()), 0);
+        for (bits, more) in self.0.iter_mut().zip(core::mem::take(&mut other.0)) {
+            *bits |= more;
+        }
     }
 
     const fn place(id: PacketId) -> (usize, u64) {

@@ -27,6 +27,8 @@ pub(super) struct InFlight {
 pub(super) struct Sent {
     pub(super) token: Token,
     pub(super) republished: bool,
+    /// Its PUBLISH went out on this connection, and counts against the server's Receive Maximum until its end.
+    pub(super) counted: bool,
     pub(super) state: SentState,
 }
 
@@ -155,7 +157,10 @@ impl InFlight {
 
     /// What is to be sent again when the session goes on: PUBRELs in the order of their PUBRECs, then messages in the order of
     /// their tokens [MQTT-4.4.0-1], [MQTT-4.6.0-1].
-    pub(super) fn to_resend(&self) -> Vec<(PacketId, Token)> {
+    pub(super) fn to_resend(&mut self) -> Vec<(PacketId, Token)> {
+        self.publishes
+            .iter_mut()
+            .for_each(|sent| sent.counted = false);
         let mut all: Vec<_> = self
             .publishes
             .iter()

@@ -127,10 +127,4 @@ impl Link {
             left: 0,
         }
     }
-
-    /// Throws away what the driver has not taken: whole packets, since it takes whole packets.
-    pub(super) fn discard(&mut self) {
-        self.encoded -= self.outbox.len() as u64;
-        self.outbox.clear();
-    }
 }

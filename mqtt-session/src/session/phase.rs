@@ -270,7 +270,7 @@ impl Session {
             _ => return self.settle(next),
         };
         self.link.connected = false;
-        self.link.discard();
+        self.discard();
         let mut flush = false;
         if let Farewell::Reason(reason) = farewell
             && self.config.version().is_v5()

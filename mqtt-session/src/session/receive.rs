@@ -49,7 +49,7 @@ impl Session {
             || self.link.ping.is_some()
             || self.outgoing.inflight.len() > 0
             || self.outgoing.inflight.requests() > 0
-            || self.outgoing.wants_room;
+            || self.outgoing.wants_room.is_some();
         awaits || self.config.inbox_full == InboxFull::DropOldest
     }
 
@@ -121,9 +121,11 @@ impl Session {
                 // [MQTT-3.3.4-9]
                 let max = self.config.limits.receive_maximum.get();
                 if self.config.version().is_v5() && self.inbox.in_flight() > usize::from(max) {
+                    self.inbox.unsee(arrival);
                     return self.violated(Violation::ReceiveMaximum { max });
                 }
                 if full && self.inbox.bytes() >= self.config.limits.inbox_bytes {
+                    self.inbox.unsee(arrival);
                     let bytes = self.inbox.bytes();
                     let farewell = Farewell::Reason(ReasonCode::QUOTA_EXCEEDED);
                     return self.lose(ConnectionError::InboxFull { bytes }, farewell);

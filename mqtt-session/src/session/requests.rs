@@ -51,8 +51,14 @@ impl Session {
         filters: Vec<TopicFilter>,
         properties: Properties,
     ) -> Result<Token, SubscribeError> {
+        let token = self.request(
+            RequestKind::Unsubscribe {
+                filters: filters.clone(),
+            },
+            properties,
+            None,
+        )?;
         self.subscriptions.unwant(&filters);
-        let token = self.request(RequestKind::Unsubscribe { filters }, properties, None)?;
         self.pump();
         Ok(token)
     }
@@ -92,6 +98,11 @@ impl Session {
 
     pub(super) fn can_send_request(&self) -> bool {
         !self.subscriptions.pending.is_empty() && self.outgoing.inflight.can_request()
+    }
+
+    /// Messages in flight have had all packet identifiers: new ones wait until a request has one, too.
+    pub(super) fn request_starves(&self) -> bool {
+        !self.subscriptions.pending.is_empty() && !self.outgoing.inflight.can_request()
     }
 
     /// Sends the next request. `false` where there is none, or no identifier for it.
@@ -203,20 +214,10 @@ impl Session {
                     .into_iter()
                     .zip(codes)
                     .filter(|(_, code)| !code.is_error());
-                let filters: Vec<_> = granted
-                    .map(|((filter, _), _)| filter)
-                    .filter(|filter| !self.subscriptions.is_wanted(filter))
-                    .collect();
-                if !filters.is_empty() {
-                    let kind = RequestKind::Unsubscribe { filters };
-                    let undo = Request {
-                        token: None,
-                        kind,
-                        properties: Properties::new(),
-                        withdrawn: false,
-                    };
-                    self.subscriptions.pending.push_back(undo);
-                }
+                let undo = self
+                    .subscriptions
+                    .undo(granted.map(|((filter, _), _)| filter).collect());
+                self.subscriptions.pending.extend(undo);
             }
             RequestKind::Subscribe { filters, queue } => {
                 for ((filter, _), code) in filters.iter().zip(codes) {
@@ -235,9 +236,8 @@ impl Session {
             }
             RequestKind::Unsubscribe { filters } => {
                 for (at, filter) in filters.iter().enumerate() {
-                    if codes.get(at).is_none_or(|code| !code.is_error()) {
-                        self.subscriptions.remove(filter);
-                    }
+                    self.subscriptions
+                        .unsubscribed(filter, codes.get(at).copied());
                 }
                 if let Some(token) = request.token {
                     self.events.push_back(Event::Unsubscribed {

@@ -23,8 +23,8 @@ pub(super) struct Outgoing {
     next_token: u64,
     /// Counts PUBRECs, whose order the PUBRELs keep.
     pubrecs: u64,
-    /// A message was refused because the queue is full: tell when there is room.
-    pub(super) wants_room: bool,
+    /// A message of this size, or larger ones, were refused because the queue is full: tell when there is room.
+    pub(super) wants_room: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Outgoing {
             bytes: 0,
             next_token: 1,
             pubrecs: 0,
-            wants_room: false,
+            wants_room: None,
         }
     }
 
@@ -75,7 +75,13 @@ impl Session {
         let encoded = match accepted {
             Ok(encoded) => encoded,
             Err(reason) => {
-                self.outgoing.wants_room |= reason.is_full();
+                if reason.is_full() {
+                    let wanted = self
+                        .outgoing
+                        .wants_room
+                        .map_or(size, |least| least.min(size));
+                    self.outgoing.wants_room = Some(wanted);
+                }
                 return Err(PublishError {
                     publish,
                     qos,
@@ -153,7 +159,10 @@ impl Session {
         self.can_encode()
             && self.link.resend.is_empty()
             // [MQTT-4.9.0-2]
-            && (qos == QoS::AtMostOnce || (self.link.quota > 0 && self.outgoing.inflight.can_publish()))
+            && (qos == QoS::AtMostOnce
+                || (self.link.quota > 0
+                    && self.outgoing.inflight.can_publish()
+                    && !self.request_starves()))
     }
 
     fn can_encode(&self) -> bool {
@@ -208,6 +217,7 @@ impl Session {
             self.outgoing.inflight.insert(Sent {
                 token,
                 republished,
+                counted: true,
                 state,
             });
         }
@@ -215,7 +225,7 @@ impl Session {
 
     /// Encodes a message in flight once more.
     fn transmit_again(&mut self, id: PacketId) {
-        let Some(sent) = self.outgoing.inflight.get(id) else {
+        let Some(sent) = self.outgoing.inflight.get_mut(id) else {
             return;
         };
         let SentState::Unacknowledged { qos, publish } = &sent.state else {
@@ -228,6 +238,7 @@ impl Session {
         {
             Ok(len) => {
                 self.link.encoded += len as u64;
+                sent.counted = true;
                 self.link.quota = self.link.quota.saturating_sub(1);
                 self.stats.sent += 1;
                 self.stats.resent += 1;
@@ -382,8 +393,10 @@ impl Session {
         let Some(sent) = self.outgoing.inflight.remove(id) else {
             return;
         };
-        // [MQTT-3.3.4-7]: never above what the server allowed.
-        self.link.quota = self.link.quota.saturating_add(1).min(self.link.quota_max);
+        // [MQTT-3.3.4-7]: one whose PUBLISH went out on an earlier connection was not counted on this one.
+        if sent.counted {
+            self.link.quota = self.link.quota.saturating_add(1).min(self.link.quota_max);
+        }
         let size = match &sent.state {
             SentState::Unacknowledged { publish, .. } => {
                 self.stats.acknowledged += 1;
@@ -406,12 +419,18 @@ impl Session {
     /// The server has lost the session: what was in flight is published anew, or ends.
     pub(super) fn lose_session(&mut self) {
         let mut again = alloc::vec::Vec::new();
-        for Sent { token, state, .. } in self.outgoing.inflight.drain() {
+        for Sent {
+            token,
+            republished,
+            state,
+            ..
+        } in self.outgoing.inflight.drain()
+        {
             match state {
                 SentState::Released { reason, .. } => {
                     let outcome = Outcome::Acknowledged {
                         reason,
-                        republished: false,
+                        republished,
                         completed: false,
                     };
                     self.finish(token, 0, outcome);
@@ -435,25 +454,32 @@ impl Session {
         self.put_back(again);
     }
 
+    /// Throws away what the driver has not taken: whole packets, since it takes whole packets. QoS 0 messages among them go
+    /// back to the queue.
+    pub(super) fn discard(&mut self) {
+        self.link.encoded -= self.link.outbox.len() as u64;
+        self.link.outbox.clear();
+        let taken = self.link.encoded;
+        let first = self
+            .link
+            .unwritten
+            .partition_point(|unwritten| unwritten.end <= taken);
+        let untaken = self.link.unwritten.split_off(first);
+        self.put_back(untaken.into_iter().map(Unwritten::into_queued).collect());
+    }
+
     /// QoS 0 messages of which no byte has left go back to the queue.
     pub(super) fn requeue_unwritten(&mut self) {
         let mut again = alloc::vec::Vec::new();
-        for Unwritten {
-            end,
-            len,
-            token,
-            publish,
-        } in core::mem::take(&mut self.link.unwritten)
-        {
-            if end - len < self.link.written {
-                self.finish(token, publish.size(), Outcome::ConnectionLost);
+        for unwritten in core::mem::take(&mut self.link.unwritten) {
+            if unwritten.end - unwritten.len < self.link.written {
+                self.finish(
+                    unwritten.token,
+                    unwritten.publish.size(),
+                    Outcome::ConnectionLost,
+                );
             } else {
-                again.push(Queued {
-                    token,
-                    qos: QoS::AtMostOnce,
-                    publish,
-                    republished: false,
-                });
+                again.push(unwritten.into_queued());
             }
         }
         self.put_back(again);
@@ -530,12 +556,23 @@ impl Session {
     }
 
     fn tell_room(&mut self) {
-        if self.outgoing.wants_room {
+        if let Some(size) = self.outgoing.wants_room {
             let room = self.publish_capacity();
-            if room.messages > 0 && room.bytes > 0 {
-                self.outgoing.wants_room = false;
+            if room.messages > 0 && room.bytes >= size {
+                self.outgoing.wants_room = None;
                 self.events.push_back(Event::Room);
             }
+        }
+    }
+}
+
+impl Unwritten {
+    fn into_queued(self) -> Queued {
+        Queued {
+            token: self.token,
+            qos: QoS::AtMostOnce,
+            publish: self.publish,
+            republished: false,
         }
     }
 }

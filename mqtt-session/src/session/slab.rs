@@ -81,6 +81,11 @@ impl<T> Slab<T> {
         };
         self.free = Some(index);
         self.len -= 1;
+        if self.len == 0 {
+            // So that the indices begin from below again.
+            self.slots.clear();
+            self.free = None;
+        }
         Some(value)
     }
 
@@ -92,6 +97,13 @@ impl<T> Slab<T> {
                 Slot::Used(value) => Some((index as u32, value)),
                 Slot::Free { .. } => None,
             })
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut().filter_map(|slot| match slot {
+            Slot::Used(value) => Some(value),
+            Slot::Free { .. } => None,
+        })
     }
 
     /// Takes everything out, in the order of the indices.

@@ -27,6 +27,8 @@ struct Route {
     queue: QueueId,
     /// The server has granted it, and shall again if it loses the session.
     granted: bool,
+    /// UNSUBSCRIBE is under way, and nobody has subscribed again since.
+    leaving: bool,
 }
 
 /// A SUBSCRIBE or UNSUBSCRIBE.
@@ -108,13 +110,18 @@ impl Subscriptions {
                 .iter_mut()
                 .find(|route| route.queue == queue && route.filter == *filter)
             {
-                Some(route) => route.options = *options,
+                Some(route) => {
+                    route.options = *options;
+                    route.leaving = false;
+                }
                 None => {
+                    let (granted, leaving) = (false, false);
                     self.routes.push(Route {
                         filter: filter.clone(),
                         options: *options,
                         queue,
-                        granted: false,
+                        granted,
+                        leaving,
                     });
                 }
             }
@@ -135,11 +142,6 @@ impl Subscriptions {
         }
     }
 
-    /// Whether some queue has this filter.
-    pub(super) fn is_wanted(&self, filter: &TopicFilter) -> bool {
-        self.routes.iter().any(|route| route.filter == *filter)
-    }
-
     /// Nobody waits for this subscription any more.
     pub(super) fn withdraw(&mut self, filter: &TopicFilter, queue: QueueId) {
         self.routes
@@ -150,8 +152,25 @@ impl Subscriptions {
     pub(super) fn unwant(&mut self, filters: &[TopicFilter]) {
         for route in &mut self.routes {
             if filters.contains(&route.filter) {
-                route.granted = false;
+                route.leaving = true;
             }
+        }
+    }
+
+    /// UNSUBACK came for this filter. A route that was asked for again meanwhile stays.
+    pub(super) fn unsubscribed(&mut self, filter: &TopicFilter, code: Option<ReasonCode>) {
+        if code.is_some_and(ReasonCode::is_error) {
+            // The server goes on with it.
+            for route in self
+                .routes
+                .iter_mut()
+                .filter(|route| route.filter == *filter)
+            {
+                route.leaving = false;
+            }
+        } else {
+            self.routes
+                .retain(|route| !route.leaving || route.filter != *filter);
         }
     }
 
@@ -177,8 +196,14 @@ impl Subscriptions {
 
     /// The server has no session: everything that it had granted is asked for anew, ahead of what was not sent yet.
     pub(super) fn resubscribe(&mut self) {
+        // What was under way to the same end begins anew, and there is nothing left to undo.
+        self.pending.retain(|request| request.token.is_some());
         let mut filters: Vec<(TopicFilter, SubscribeOptions)> = Vec::new();
-        for route in self.routes.iter().filter(|route| route.granted) {
+        for route in self
+            .routes
+            .iter()
+            .filter(|route| route.granted && !route.leaving)
+        {
             if !filters.iter().any(|(filter, _)| *filter == route.filter) {
                 filters.push((route.filter.clone(), route.options));
             }
@@ -198,13 +223,34 @@ impl Subscriptions {
         }
     }
 
-    /// What was sent and not answered is sent again, in its order.
+    /// What was sent and not answered is sent again, in its order; a subscribe that nobody waits for any more, which the server
+    /// may have granted, is undone instead.
     pub(super) fn requeue(&mut self, requests: Vec<Request>) {
-        for request in requests.into_iter().rev() {
-            // The session asks anew by itself where it must.
-            if request.token.is_some() && !request.withdrawn {
-                self.pending.push_front(request);
+        for mut request in requests.into_iter().rev() {
+            if request.withdrawn {
+                let RequestKind::Subscribe { filters, .. } = request.kind else {
+                    continue;
+                };
+                let filters = filters.into_iter().map(|(filter, _)| filter).collect();
+                let Some(undo) = self.undo(filters) else {
+                    continue;
+                };
+                request = undo;
             }
+            self.pending.push_front(request);
         }
+    }
+
+    /// An UNSUBSCRIBE for those of these filters that no queue wants.
+    pub(super) fn undo(&self, mut filters: Vec<TopicFilter>) -> Option<Request> {
+        filters.retain(|filter| !self.routes.iter().any(|route| route.filter == *filter));
+        let kind = RequestKind::Unsubscribe { filters };
+        let undo = Request {
+            token: None,
+            kind,
+            properties: Properties::new(),
+            withdrawn: false,
+        };
+        (undo.filters() > 0).then_some(undo)
     }
 }

@@ -9,16 +9,19 @@ use mqtt_protocol_core::mqtt::connection::{PacketBuildResult, PacketBuilder};
 use mqtt_protocol_core::mqtt::packet::Qos;
 
 use crate::Rival;
-use crate::model::{Kind, Packet, Sender, Version};
+use crate::model::{Kind, Packet, Version};
 
 pub struct ProtocolCore;
 
 impl Rival for ProtocolCore {
     fn kinds(version: Version) -> Vec<Kind> {
-        Kind::ALL.into_iter().filter(|kind| version == Version::V5 || *kind != Kind::Auth).collect()
+        Kind::ALL
+            .into_iter()
+            .filter(|kind| version == Version::V5 || *kind != Kind::Auth)
+            .collect()
     }
 
-    fn gaps(version: Version, _: Sender, packet: &mut Packet) {
+    fn gaps(version: Version, packet: &mut Packet) {
         match packet {
             Packet::Connect(connect) if version == Version::V5 => {
                 // Refuses a password without a user name, which 5.0 allows (section 3.1.2.9).

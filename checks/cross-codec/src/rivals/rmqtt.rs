@@ -4,16 +4,19 @@ mod v3;
 mod v5;
 
 use crate::Rival;
-use crate::model::{Kind, Packet, Properties, Sender, Version, id};
+use crate::model::{Kind, Packet, Properties, Version, id};
 
 pub struct Rmqtt;
 
 impl Rival for Rmqtt {
     fn kinds(version: Version) -> Vec<Kind> {
-        Kind::ALL.into_iter().filter(|kind| version == Version::V5 || *kind != Kind::Auth).collect()
+        Kind::ALL
+            .into_iter()
+            .filter(|kind| version == Version::V5 || *kind != Kind::Auth)
+            .collect()
     }
 
-    fn gaps(version: Version, _: Sender, packet: &mut Packet) {
+    fn gaps(version: Version, packet: &mut Packet) {
         match packet {
             Packet::Connect(connect) => {
                 // Refuses an empty client identifier without Clean Start, which section 3.1.3.1 of 5.0 leaves to the server.
@@ -26,8 +29,16 @@ impl Rival for Rmqtt {
                 }
                 // These hold the default where the property is absent: equal in meaning, so one form of the two is tried.
                 absent_if_default(&mut connect.properties, id::SESSION_EXPIRY_INTERVAL, 0u32);
-                absent_if_default(&mut connect.properties, id::REQUEST_PROBLEM_INFORMATION, 1u8);
-                absent_if_default(&mut connect.properties, id::REQUEST_RESPONSE_INFORMATION, 0u8);
+                absent_if_default(
+                    &mut connect.properties,
+                    id::REQUEST_PROBLEM_INFORMATION,
+                    1u8,
+                );
+                absent_if_default(
+                    &mut connect.properties,
+                    id::REQUEST_RESPONSE_INFORMATION,
+                    0u8,
+                );
                 absent_if_default(&mut connect.properties, id::TOPIC_ALIAS_MAXIMUM, 0u16);
             }
             Packet::ConnAck { properties, .. } => {
@@ -72,7 +83,10 @@ fn absent_if_default<T>(properties: &mut Properties, id: u8, default: T)
 where
     T: From<crate::model::Value> + PartialEq,
 {
-    if properties.get::<T>(id).is_some_and(|value| value == default) {
+    if properties
+        .get::<T>(id)
+        .is_some_and(|value| value == default)
+    {
         properties.remove(id);
     }
 }

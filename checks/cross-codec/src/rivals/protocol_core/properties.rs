@@ -56,9 +56,19 @@ table! {
 }
 
 pub(super) fn to(properties: &Properties) -> theirs::Properties {
-    let single = properties.iter().map(|(id, value)| to_property(id, value.clone()));
-    let ids = properties.subscription_ids.iter().map(|id| theirs::SubscriptionIdentifier::new(*id).expect("in range").into());
-    let user = properties.user.iter().map(|(k, v)| theirs::UserProperty::new(k, v).expect("short enough").into());
+    let single = properties
+        .iter()
+        .map(|(id, value)| to_property(id, value.clone()));
+    let ids = properties.subscription_ids.iter().map(|id| {
+        theirs::SubscriptionIdentifier::new(*id)
+            .expect("in range")
+            .into()
+    });
+    let user = properties.user.iter().map(|(k, v)| {
+        theirs::UserProperty::new(k, v)
+            .expect("short enough")
+            .into()
+    });
     single.chain(ids).chain(user).collect()
 }
 

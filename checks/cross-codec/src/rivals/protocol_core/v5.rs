@@ -2,8 +2,8 @@ use mqtt_protocol_core::mqtt::connection::{PacketData, RawPacket};
 use mqtt_protocol_core::mqtt::packet::v5_0 as theirs;
 use mqtt_protocol_core::mqtt::packet::{RetainHandling, SubEntry, SubOpts};
 use mqtt_protocol_core::mqtt::result_code::{
-    AuthReasonCode, ConnectReasonCode, DisconnectReasonCode, MqttError, PubackReasonCode, PubcompReasonCode,
-    PubrecReasonCode, PubrelReasonCode, SubackReasonCode, UnsubackReasonCode,
+    AuthReasonCode, ConnectReasonCode, DisconnectReasonCode, MqttError, PubackReasonCode,
+    PubcompReasonCode, PubrecReasonCode, PubrelReasonCode, SubackReasonCode, UnsubackReasonCode,
 };
 
 use super::{properties, qos};
@@ -36,7 +36,11 @@ fn to(packet: &Packet) -> Result<Vec<u8>, MqttError> {
             }
             builder.build()?.to_continuous_buffer()
         }
-        Packet::ConnAck { session_present, code, properties } => theirs::Connack::builder()
+        Packet::ConnAck {
+            session_present,
+            code,
+            properties,
+        } => theirs::Connack::builder()
             .session_present(*session_present)
             .reason_code(ConnectReasonCode::try_from(*code).expect(CODE))
             .props(properties::to(properties))
@@ -56,7 +60,11 @@ fn to(packet: &Packet) -> Result<Vec<u8>, MqttError> {
             }
         }
         Packet::Ack(ack) => to_ack(ack)?,
-        Packet::Subscribe { id, filters, properties } => {
+        Packet::Subscribe {
+            id,
+            filters,
+            properties,
+        } => {
             let entries = filters.iter().map(|f| {
                 let options = SubOpts::new()
                     .set_qos(qos(f.qos))
@@ -67,21 +75,55 @@ fn to(packet: &Packet) -> Result<Vec<u8>, MqttError> {
             });
             let entries = entries.collect::<Result<Vec<_>, _>>()?;
             let builder = theirs::Subscribe::builder().packet_id(*id).entries(entries);
-            builder.props(properties::to(properties)).build()?.to_continuous_buffer()
+            builder
+                .props(properties::to(properties))
+                .build()?
+                .to_continuous_buffer()
         }
-        Packet::SubAck { id, codes, properties } => {
-            let codes = codes.iter().map(|code| SubackReasonCode::try_from(*code).expect(CODE)).collect();
+        Packet::SubAck {
+            id,
+            codes,
+            properties,
+        } => {
+            let codes = codes
+                .iter()
+                .map(|code| SubackReasonCode::try_from(*code).expect(CODE))
+                .collect();
             let builder = theirs::Suback::builder().packet_id(*id).reason_codes(codes);
-            builder.props(properties::to(properties)).build()?.to_continuous_buffer()
+            builder
+                .props(properties::to(properties))
+                .build()?
+                .to_continuous_buffer()
         }
-        Packet::Unsubscribe { id, filters, properties } => {
-            let builder = theirs::Unsubscribe::builder().packet_id(*id).entries(filters)?;
-            builder.props(properties::to(properties)).build()?.to_continuous_buffer()
+        Packet::Unsubscribe {
+            id,
+            filters,
+            properties,
+        } => {
+            let builder = theirs::Unsubscribe::builder()
+                .packet_id(*id)
+                .entries(filters)?;
+            builder
+                .props(properties::to(properties))
+                .build()?
+                .to_continuous_buffer()
         }
-        Packet::UnsubAck { id, codes, properties } => {
-            let codes = codes.iter().map(|code| UnsubackReasonCode::try_from(*code).expect(CODE)).collect();
-            let builder = theirs::Unsuback::builder().packet_id(*id).reason_codes(codes);
-            builder.props(properties::to(properties)).build()?.to_continuous_buffer()
+        Packet::UnsubAck {
+            id,
+            codes,
+            properties,
+        } => {
+            let codes = codes
+                .iter()
+                .map(|code| UnsubackReasonCode::try_from(*code).expect(CODE))
+                .collect();
+            let builder = theirs::Unsuback::builder()
+                .packet_id(*id)
+                .reason_codes(codes);
+            builder
+                .props(properties::to(properties))
+                .build()?
+                .to_continuous_buffer()
         }
         Packet::PingReq => theirs::Pingreq::builder().build()?.to_continuous_buffer(),
         Packet::PingResp => theirs::Pingresp::builder().build()?.to_continuous_buffer(),
@@ -125,7 +167,10 @@ macro_rules! from_ack {
             kind: Kind::$kind,
             id: ack.packet_id(),
             code: ack.reason_code().map_or(0, |code| code as u8),
-            properties: ack.props().as_ref().map_or_else(Properties::default, |p| properties::from(p)),
+            properties: ack
+                .props()
+                .as_ref()
+                .map_or_else(Properties::default, |p| properties::from(p)),
         })
     }};
 }
@@ -142,7 +187,9 @@ pub(super) fn decode(raw: &RawPacket) -> Result<Packet, MqttError> {
             }
         }
         3 => {
-            let PacketData::Publish(body) = &raw.data else { unreachable!("it is a PUBLISH") };
+            let PacketData::Publish(body) = &raw.data else {
+                unreachable!("it is a PUBLISH")
+            };
             let (publish, consumed) = theirs::Publish::parse(raw.flags(), body.clone())?;
             assert_eq!(consumed, body.len(), "bytes are left");
             Packet::Publish(Publish {
@@ -169,38 +216,76 @@ pub(super) fn decode(raw: &RawPacket) -> Result<Packet, MqttError> {
                 retain_handling: entry.sub_opts().rh() as u8,
             });
             let properties = properties::from(subscribe.props());
-            Packet::Subscribe { id: subscribe.packet_id(), filters: filters.collect(), properties }
+            Packet::Subscribe {
+                id: subscribe.packet_id(),
+                filters: filters.collect(),
+                properties,
+            }
         }
         9 => {
             let suback = raw.parse_exact(theirs::Suback::parse)?;
-            let codes = suback.reason_codes().into_iter().map(|code| code as u8).collect();
-            Packet::SubAck { id: suback.packet_id(), codes, properties: properties::from(suback.props()) }
+            let codes = suback
+                .reason_codes()
+                .into_iter()
+                .map(|code| code as u8)
+                .collect();
+            Packet::SubAck {
+                id: suback.packet_id(),
+                codes,
+                properties: properties::from(suback.props()),
+            }
         }
         10 => {
             let unsubscribe = raw.parse_exact(theirs::Unsubscribe::parse)?;
-            let filters = unsubscribe.entries().iter().map(|filter| filter.as_str().to_owned()).collect();
+            let filters = unsubscribe
+                .entries()
+                .iter()
+                .map(|filter| filter.as_str().to_owned())
+                .collect();
             let properties = properties::from(unsubscribe.props());
-            Packet::Unsubscribe { id: unsubscribe.packet_id(), filters, properties }
+            Packet::Unsubscribe {
+                id: unsubscribe.packet_id(),
+                filters,
+                properties,
+            }
         }
         11 => {
             let unsuback = raw.parse_exact(theirs::Unsuback::parse)?;
-            let codes = unsuback.reason_codes().into_iter().map(|code| code as u8).collect();
-            Packet::UnsubAck { id: unsuback.packet_id(), codes, properties: properties::from(unsuback.props()) }
+            let codes = unsuback
+                .reason_codes()
+                .into_iter()
+                .map(|code| code as u8)
+                .collect();
+            Packet::UnsubAck {
+                id: unsuback.packet_id(),
+                codes,
+                properties: properties::from(unsuback.props()),
+            }
         }
-        12 => raw.parse_exact(theirs::Pingreq::parse).map(|_| Packet::PingReq)?,
-        13 => raw.parse_exact(theirs::Pingresp::parse).map(|_| Packet::PingResp)?,
+        12 => raw
+            .parse_exact(theirs::Pingreq::parse)
+            .map(|_| Packet::PingReq)?,
+        13 => raw
+            .parse_exact(theirs::Pingresp::parse)
+            .map(|_| Packet::PingResp)?,
         14 => {
             let disconnect = raw.parse_exact(theirs::Disconnect::parse)?;
             Packet::Disconnect {
                 code: disconnect.reason_code().map_or(0, |code| code as u8),
-                properties: disconnect.props().as_ref().map_or_else(Properties::default, |p| properties::from(p)),
+                properties: disconnect
+                    .props()
+                    .as_ref()
+                    .map_or_else(Properties::default, |p| properties::from(p)),
             }
         }
         15 => {
             let auth = raw.parse_exact(theirs::Auth::parse)?;
             Packet::Auth {
                 code: auth.reason_code().map_or(0, |code| code as u8),
-                properties: auth.props().as_ref().map_or_else(Properties::default, |p| properties::from(p)),
+                properties: auth
+                    .props()
+                    .as_ref()
+                    .map_or_else(Properties::default, |p| properties::from(p)),
             }
         }
         other => panic!("our encoder wrote packet type {other}"),
@@ -214,7 +299,10 @@ fn from_connect(connect: &theirs::Connect) -> Connect {
         client_id: connect.client_id().to_owned(),
         will: connect.will_flag().then(|| Will {
             topic: connect.will_topic().expect("a will has a topic").to_owned(),
-            payload: connect.will_payload().expect("a will has a payload").to_vec(),
+            payload: connect
+                .will_payload()
+                .expect("a will has a payload")
+                .to_vec(),
             qos: connect.will_qos() as u8,
             retain: connect.will_retain(),
             properties: properties::from(connect.will_props()),

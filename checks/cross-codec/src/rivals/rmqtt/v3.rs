@@ -8,13 +8,18 @@ use crate::model::{Ack, Connect, Filter, Kind, Packet, Properties, Will};
 
 pub(super) fn encode(packet: &Packet) -> Vec<u8> {
     let mut bytes = BytesMut::new();
-    Codec::new(0).encode(to(packet), &mut bytes).expect("the rival encodes it");
+    Codec::new(0)
+        .encode(to(packet), &mut bytes)
+        .expect("the rival encodes it");
     bytes.to_vec()
 }
 
 pub(super) fn decode(bytes: &[u8]) -> Result<Packet, String> {
     let mut bytes = BytesMut::from(bytes);
-    let (packet, _) = Codec::new(0).decode(&mut bytes).map_err(|e| e.to_string())?.ok_or("incomplete")?;
+    let (packet, _) = Codec::new(0)
+        .decode(&mut bytes)
+        .map_err(|e| e.to_string())?
+        .ok_or("incomplete")?;
     assert!(bytes.is_empty(), "bytes are left");
     Ok(from(packet))
 }
@@ -36,7 +41,11 @@ fn to(packet: &Packet) -> v3::Packet {
             password: connect.password.clone().map(Into::into),
             cert: None,
         }),
-        Packet::ConnAck { session_present, code, .. } => v3::Packet::ConnectAck(v3::ConnectAck {
+        Packet::ConnAck {
+            session_present,
+            code,
+            ..
+        } => v3::Packet::ConnectAck(v3::ConnectAck {
             return_code: (*code).try_into().expect("a return code"),
             session_present: *session_present,
         }),
@@ -60,20 +69,28 @@ fn to(packet: &Packet) -> v3::Packet {
         }
         Packet::Subscribe { id, filters, .. } => v3::Packet::Subscribe {
             packet_id: packet_id(*id),
-            topic_filters: filters.iter().map(|f| (f.filter.clone().into(), qos(f.qos))).collect(),
+            topic_filters: filters
+                .iter()
+                .map(|f| (f.filter.clone().into(), qos(f.qos)))
+                .collect(),
         },
         Packet::SubAck { id, codes, .. } => v3::Packet::SubscribeAck {
             packet_id: packet_id(*id),
             status: codes
                 .iter()
-                .map(|code| QoS::try_from(*code).map_or(SubscribeReturnCode::Failure, SubscribeReturnCode::Success))
+                .map(|code| {
+                    QoS::try_from(*code)
+                        .map_or(SubscribeReturnCode::Failure, SubscribeReturnCode::Success)
+                })
                 .collect(),
         },
         Packet::Unsubscribe { id, filters, .. } => v3::Packet::Unsubscribe {
             packet_id: packet_id(*id),
             topic_filters: filters.iter().map(|f| f.clone().into()).collect(),
         },
-        Packet::UnsubAck { id, .. } => v3::Packet::UnsubscribeAck { packet_id: packet_id(*id) },
+        Packet::UnsubAck { id, .. } => v3::Packet::UnsubscribeAck {
+            packet_id: packet_id(*id),
+        },
         Packet::PingReq => v3::Packet::PingRequest,
         Packet::PingResp => v3::Packet::PingResponse,
         Packet::Disconnect { .. } => v3::Packet::Disconnect,
@@ -83,7 +100,14 @@ fn to(packet: &Packet) -> v3::Packet {
 
 fn from(packet: v3::Packet) -> Packet {
     let properties = Properties::default();
-    let ack = |kind, id: std::num::NonZeroU16| Packet::Ack(Ack { kind, id: id.get(), code: 0, properties: Properties::default() });
+    let ack = |kind, id: std::num::NonZeroU16| {
+        Packet::Ack(Ack {
+            kind,
+            id: id.get(),
+            code: 0,
+            properties: Properties::default(),
+        })
+    };
     match packet {
         v3::Packet::Connect(connect) => Packet::Connect(Connect {
             clean_start: connect.clean_session,
@@ -100,9 +124,11 @@ fn from(packet: v3::Packet) -> Packet {
             password: connect.password.map(|b| b.to_vec()),
             properties,
         }),
-        v3::Packet::ConnectAck(ack) => {
-            Packet::ConnAck { session_present: ack.session_present, code: ack.return_code.into(), properties }
-        }
+        v3::Packet::ConnectAck(ack) => Packet::ConnAck {
+            session_present: ack.session_present,
+            code: ack.return_code.into(),
+            properties,
+        },
         v3::Packet::Publish(publish) => Packet::Publish(crate::model::Publish {
             dup: publish.dup,
             qos: publish.qos.value(),
@@ -116,7 +142,10 @@ fn from(packet: v3::Packet) -> Packet {
         v3::Packet::PublishReceived { packet_id } => ack(Kind::PubRec, packet_id),
         v3::Packet::PublishRelease { packet_id } => ack(Kind::PubRel, packet_id),
         v3::Packet::PublishComplete { packet_id } => ack(Kind::PubComp, packet_id),
-        v3::Packet::Subscribe { packet_id, topic_filters } => Packet::Subscribe {
+        v3::Packet::Subscribe {
+            packet_id,
+            topic_filters,
+        } => Packet::Subscribe {
             id: packet_id.get(),
             filters: topic_filters
                 .into_iter()
@@ -141,16 +170,24 @@ fn from(packet: v3::Packet) -> Packet {
                 .collect(),
             properties,
         },
-        v3::Packet::Unsubscribe { packet_id, topic_filters } => Packet::Unsubscribe {
+        v3::Packet::Unsubscribe {
+            packet_id,
+            topic_filters,
+        } => Packet::Unsubscribe {
             id: packet_id.get(),
             filters: topic_filters.into_iter().map(|f| f.to_string()).collect(),
             properties,
         },
-        v3::Packet::UnsubscribeAck { packet_id } => {
-            Packet::UnsubAck { id: packet_id.get(), codes: Vec::new(), properties }
-        }
+        v3::Packet::UnsubscribeAck { packet_id } => Packet::UnsubAck {
+            id: packet_id.get(),
+            codes: Vec::new(),
+            properties,
+        },
         v3::Packet::PingRequest => Packet::PingReq,
         v3::Packet::PingResponse => Packet::PingResp,
-        v3::Packet::Disconnect => Packet::Disconnect { code: 0, properties },
+        v3::Packet::Disconnect => Packet::Disconnect {
+            code: 0,
+            properties,
+        },
     }
 }

@@ -6,7 +6,9 @@ use crate::model::{Ack, Connect, Filter, Kind, Packet, Properties, Publish, Will
 
 pub(super) fn encode(packet: &Packet) -> Vec<u8> {
     let mut bytes = BytesMut::new();
-    to(packet).write(&mut bytes, usize::MAX).expect("the rival encodes it");
+    to(packet)
+        .write(&mut bytes, usize::MAX)
+        .expect("the rival encodes it");
     bytes.to_vec()
 }
 
@@ -32,9 +34,14 @@ fn to(packet: &Packet) -> v4::Packet {
             }),
             login: login(connect).map(|(username, password)| v4::Login { username, password }),
         }),
-        Packet::ConnAck { session_present, code, .. } => {
-            v4::Packet::ConnAck(v4::ConnAck::new(RETURN_CODES[usize::from(*code)], *session_present))
-        }
+        Packet::ConnAck {
+            session_present,
+            code,
+            ..
+        } => v4::Packet::ConnAck(v4::ConnAck::new(
+            RETURN_CODES[usize::from(*code)],
+            *session_present,
+        )),
         Packet::Publish(publish) => v4::Packet::Publish(v4::Publish {
             dup: publish.dup,
             qos: to_qos(publish.qos),
@@ -51,7 +58,10 @@ fn to(packet: &Packet) -> v4::Packet {
         },
         Packet::Subscribe { id, filters, .. } => v4::Packet::Subscribe(v4::Subscribe {
             pkid: *id,
-            filters: filters.iter().map(|f| v4::SubscribeFilter::new(f.filter.clone(), to_qos(f.qos))).collect(),
+            filters: filters
+                .iter()
+                .map(|f| v4::SubscribeFilter::new(f.filter.clone(), to_qos(f.qos)))
+                .collect(),
         }),
         Packet::SubAck { id, codes, .. } => {
             let code = |code: &u8| match code {
@@ -60,9 +70,10 @@ fn to(packet: &Packet) -> v4::Packet {
             };
             v4::Packet::SubAck(v4::SubAck::new(*id, codes.iter().map(code).collect()))
         }
-        Packet::Unsubscribe { id, filters, .. } => {
-            v4::Packet::Unsubscribe(v4::Unsubscribe { pkid: *id, topics: filters.clone() })
-        }
+        Packet::Unsubscribe { id, filters, .. } => v4::Packet::Unsubscribe(v4::Unsubscribe {
+            pkid: *id,
+            topics: filters.clone(),
+        }),
         Packet::UnsubAck { id, .. } => v4::Packet::UnsubAck(v4::UnsubAck::new(*id)),
         Packet::PingReq => v4::Packet::PingReq,
         Packet::PingResp => v4::Packet::PingResp,
@@ -73,10 +84,18 @@ fn to(packet: &Packet) -> v4::Packet {
 
 fn from(packet: v4::Packet) -> Packet {
     let properties = Properties::default();
-    let ack = |kind, id| Packet::Ack(Ack { kind, id, code: 0, properties: Properties::default() });
+    let ack = |kind, id| {
+        Packet::Ack(Ack {
+            kind,
+            id,
+            code: 0,
+            properties: Properties::default(),
+        })
+    };
     match packet {
         v4::Packet::Connect(connect) => {
-            let (user_name, password) = from_login(connect.login.map(|login| (login.username, login.password)));
+            let (user_name, password) =
+                from_login(connect.login.map(|login| (login.username, login.password)));
             Packet::Connect(Connect {
                 clean_start: connect.clean_session,
                 keep_alive: connect.keep_alive,
@@ -93,9 +112,11 @@ fn from(packet: v4::Packet) -> Packet {
                 properties,
             })
         }
-        v4::Packet::ConnAck(ack) => {
-            Packet::ConnAck { session_present: ack.session_present, code: ack.code as u8, properties }
-        }
+        v4::Packet::ConnAck(ack) => Packet::ConnAck {
+            session_present: ack.session_present,
+            code: ack.code as u8,
+            properties,
+        },
         v4::Packet::Publish(publish) => Packet::Publish(Publish {
             dup: publish.dup,
             qos: publish.qos as u8,
@@ -117,22 +138,39 @@ fn from(packet: v4::Packet) -> Packet {
                 retain_as_published: false,
                 retain_handling: 0,
             });
-            Packet::Subscribe { id: subscribe.pkid, filters: filters.collect(), properties }
+            Packet::Subscribe {
+                id: subscribe.pkid,
+                filters: filters.collect(),
+                properties,
+            }
         }
         v4::Packet::SubAck(ack) => {
             let code = |code: &SubscribeReasonCode| match code {
                 SubscribeReasonCode::Success(qos) => *qos as u8,
                 SubscribeReasonCode::Failure => 0x80,
             };
-            Packet::SubAck { id: ack.pkid, codes: ack.return_codes.iter().map(code).collect(), properties }
+            Packet::SubAck {
+                id: ack.pkid,
+                codes: ack.return_codes.iter().map(code).collect(),
+                properties,
+            }
         }
-        v4::Packet::Unsubscribe(unsubscribe) => {
-            Packet::Unsubscribe { id: unsubscribe.pkid, filters: unsubscribe.topics, properties }
-        }
-        v4::Packet::UnsubAck(ack) => Packet::UnsubAck { id: ack.pkid, codes: Vec::new(), properties },
+        v4::Packet::Unsubscribe(unsubscribe) => Packet::Unsubscribe {
+            id: unsubscribe.pkid,
+            filters: unsubscribe.topics,
+            properties,
+        },
+        v4::Packet::UnsubAck(ack) => Packet::UnsubAck {
+            id: ack.pkid,
+            codes: Vec::new(),
+            properties,
+        },
         v4::Packet::PingReq => Packet::PingReq,
         v4::Packet::PingResp => Packet::PingResp,
-        v4::Packet::Disconnect => Packet::Disconnect { code: 0, properties },
+        v4::Packet::Disconnect => Packet::Disconnect {
+            code: 0,
+            properties,
+        },
     }
 }
 
@@ -152,12 +190,23 @@ fn to_qos(qos: u8) -> rumqttc::QoS {
 
 /// User name and password, where this codec has an empty string for none.
 pub(super) fn login(connect: &Connect) -> Option<(String, String)> {
-    let password = connect.password.clone().map(|b| String::from_utf8(b).expect("see the gaps"));
+    let password = connect
+        .password
+        .clone()
+        .map(|b| String::from_utf8(b).expect("see the gaps"));
     let none = connect.user_name.is_none() && password.is_none();
-    (!none).then(|| (connect.user_name.clone().unwrap_or_default(), password.unwrap_or_default()))
+    (!none).then(|| {
+        (
+            connect.user_name.clone().unwrap_or_default(),
+            password.unwrap_or_default(),
+        )
+    })
 }
 
 pub(super) fn from_login(login: Option<(String, String)>) -> (Option<String>, Option<Vec<u8>>) {
     let (user_name, password) = login.unwrap_or_default();
-    (Some(user_name).filter(|s| !s.is_empty()), Some(password.into_bytes()).filter(|b| !b.is_empty()))
+    (
+        Some(user_name).filter(|s| !s.is_empty()),
+        Some(password.into_bytes()).filter(|b| !b.is_empty()),
+    )
 }

@@ -8,7 +8,9 @@ use crate::model::*;
 
 pub(super) fn encode(packet: &Packet) -> Vec<u8> {
     let mut bytes = BytesMut::new();
-    to(packet).write(&mut bytes, None).expect("the rival encodes it");
+    to(packet)
+        .write(&mut bytes, None)
+        .expect("the rival encodes it");
     bytes.to_vec()
 }
 
@@ -22,20 +24,29 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Packet, String> {
 /// Translates a reason string and user properties, which are all that acknowledgements have.
 macro_rules! ack_properties {
     ($ty:ident, $properties:expr) => {
-        some($properties, |p| theirs::$ty { reason_string: p.get(id::REASON_STRING), user_properties: p.user.clone() })
+        some($properties, |p| theirs::$ty {
+            reason_string: p.get(id::REASON_STRING),
+            user_properties: p.user.clone(),
+        })
     };
 }
 
 macro_rules! from_ack_properties {
     ($properties:expr) => {
-        $properties.map_or_else(Properties::default, |p| with(p.user_properties, p.reason_string))
+        $properties.map_or_else(Properties::default, |p| {
+            with(p.user_properties, p.reason_string)
+        })
     };
 }
 
 fn to(packet: &Packet) -> theirs::Packet {
     match packet {
         Packet::Connect(connect) => to_connect(connect),
-        Packet::ConnAck { session_present, code, properties } => theirs::Packet::ConnAck(theirs::ConnAck {
+        Packet::ConnAck {
+            session_present,
+            code,
+            properties,
+        } => theirs::Packet::ConnAck(theirs::ConnAck {
             session_present: *session_present,
             code: codes::connect::to(*code),
             properties: some(properties, connack_properties),
@@ -50,7 +61,11 @@ fn to(packet: &Packet) -> theirs::Packet {
             properties: some(&publish.properties, publish_properties),
         }),
         Packet::Ack(ack) => to_ack(ack),
-        Packet::Subscribe { id, filters, properties } => theirs::Packet::Subscribe(theirs::Subscribe {
+        Packet::Subscribe {
+            id,
+            filters,
+            properties,
+        } => theirs::Packet::Subscribe(theirs::Subscribe {
             pkid: *id,
             filters: filters
                 .iter()
@@ -67,19 +82,36 @@ fn to(packet: &Packet) -> theirs::Packet {
                 user_properties: p.user.clone(),
             }),
         }),
-        Packet::SubAck { id, codes, properties } => theirs::Packet::SubAck(theirs::SubAck {
+        Packet::SubAck {
+            id,
+            codes,
+            properties,
+        } => theirs::Packet::SubAck(theirs::SubAck {
             pkid: *id,
             return_codes: codes.iter().map(|code| to_suback_code(*code)).collect(),
             properties: ack_properties!(SubAckProperties, properties),
         }),
-        Packet::Unsubscribe { id, filters, properties } => theirs::Packet::Unsubscribe(theirs::Unsubscribe {
+        Packet::Unsubscribe {
+            id,
+            filters,
+            properties,
+        } => theirs::Packet::Unsubscribe(theirs::Unsubscribe {
             pkid: *id,
             filters: filters.clone(),
-            properties: some(properties, |p| theirs::UnsubscribeProperties { user_properties: p.user.clone() }),
+            properties: some(properties, |p| theirs::UnsubscribeProperties {
+                user_properties: p.user.clone(),
+            }),
         }),
-        Packet::UnsubAck { id, codes, properties } => theirs::Packet::UnsubAck(theirs::UnsubAck {
+        Packet::UnsubAck {
+            id,
+            codes,
+            properties,
+        } => theirs::Packet::UnsubAck(theirs::UnsubAck {
             pkid: *id,
-            reasons: codes.iter().map(|code| codes::unsuback::to(*code)).collect(),
+            reasons: codes
+                .iter()
+                .map(|code| codes::unsuback::to(*code))
+                .collect(),
             properties: ack_properties!(UnsubAckProperties, properties),
         }),
         Packet::PingReq => theirs::Packet::PingReq(theirs::PingReq),
@@ -200,7 +232,9 @@ fn from(packet: theirs::Packet) -> Packet {
         theirs::Packet::ConnAck(ack) => Packet::ConnAck {
             session_present: ack.session_present,
             code: codes::connect::from(ack.code),
-            properties: ack.properties.map_or_else(Properties::default, from_connack_properties),
+            properties: ack
+                .properties
+                .map_or_else(Properties::default, from_connack_properties),
         },
         theirs::Packet::Publish(publish) => Packet::Publish(Publish {
             dup: publish.dup,
@@ -209,23 +243,45 @@ fn from(packet: theirs::Packet) -> Packet {
             topic: from_text(publish.topic),
             id: Some(publish.pkid).filter(|id| *id != 0),
             payload: publish.payload.to_vec(),
-            properties: publish.properties.map_or_else(Properties::default, from_publish_properties),
+            properties: publish
+                .properties
+                .map_or_else(Properties::default, from_publish_properties),
         }),
         theirs::Packet::PubAck(ack) => {
             let properties = from_ack_properties!(ack.properties);
-            Packet::Ack(Ack { kind: Kind::PubAck, id: ack.pkid, code: codes::puback::from(ack.reason), properties })
+            Packet::Ack(Ack {
+                kind: Kind::PubAck,
+                id: ack.pkid,
+                code: codes::puback::from(ack.reason),
+                properties,
+            })
         }
         theirs::Packet::PubRec(ack) => {
             let properties = from_ack_properties!(ack.properties);
-            Packet::Ack(Ack { kind: Kind::PubRec, id: ack.pkid, code: codes::pubrec::from(ack.reason), properties })
+            Packet::Ack(Ack {
+                kind: Kind::PubRec,
+                id: ack.pkid,
+                code: codes::pubrec::from(ack.reason),
+                properties,
+            })
         }
         theirs::Packet::PubRel(ack) => {
             let properties = from_ack_properties!(ack.properties);
-            Packet::Ack(Ack { kind: Kind::PubRel, id: ack.pkid, code: codes::pubrel::from(ack.reason), properties })
+            Packet::Ack(Ack {
+                kind: Kind::PubRel,
+                id: ack.pkid,
+                code: codes::pubrel::from(ack.reason),
+                properties,
+            })
         }
         theirs::Packet::PubComp(ack) => {
             let properties = from_ack_properties!(ack.properties);
-            Packet::Ack(Ack { kind: Kind::PubComp, id: ack.pkid, code: codes::pubcomp::from(ack.reason), properties })
+            Packet::Ack(Ack {
+                kind: Kind::PubComp,
+                id: ack.pkid,
+                code: codes::pubcomp::from(ack.reason),
+                properties,
+            })
         }
         theirs::Packet::Subscribe(subscribe) => {
             let filters = subscribe.filters.into_iter().map(|f| Filter {
@@ -237,9 +293,16 @@ fn from(packet: theirs::Packet) -> Packet {
             });
             let properties = subscribe.properties.map_or_else(Properties::default, |p| {
                 let subscription_ids = p.id.into_iter().map(|id| id as u32).collect();
-                Properties { subscription_ids, ..with(p.user_properties, None) }
+                Properties {
+                    subscription_ids,
+                    ..with(p.user_properties, None)
+                }
             });
-            Packet::Subscribe { id: subscribe.pkid, filters: filters.collect(), properties }
+            Packet::Subscribe {
+                id: subscribe.pkid,
+                filters: filters.collect(),
+                properties,
+            }
         }
         theirs::Packet::SubAck(ack) => Packet::SubAck {
             id: ack.pkid,
@@ -249,7 +312,9 @@ fn from(packet: theirs::Packet) -> Packet {
         theirs::Packet::Unsubscribe(unsubscribe) => Packet::Unsubscribe {
             id: unsubscribe.pkid,
             filters: unsubscribe.filters,
-            properties: unsubscribe.properties.map_or_else(Properties::default, |p| with(p.user_properties, None)),
+            properties: unsubscribe
+                .properties
+                .map_or_else(Properties::default, |p| with(p.user_properties, None)),
         },
         theirs::Packet::UnsubAck(ack) => Packet::UnsubAck {
             id: ack.pkid,
@@ -259,19 +324,28 @@ fn from(packet: theirs::Packet) -> Packet {
         theirs::Packet::PingReq(_) => Packet::PingReq,
         theirs::Packet::PingResp(_) => Packet::PingResp,
         theirs::Packet::Disconnect(disconnect) => {
-            let properties = disconnect.properties.map_or_else(Properties::default, |theirs| {
-                let mut p = with(theirs.user_properties, theirs.reason_string);
-                p.set(id::SESSION_EXPIRY_INTERVAL, theirs.session_expiry_interval);
-                p.set(id::SERVER_REFERENCE, theirs.server_reference);
-                p
-            });
-            Packet::Disconnect { code: disconnect.reason_code as u8, properties }
+            let properties = disconnect
+                .properties
+                .map_or_else(Properties::default, |theirs| {
+                    let mut p = with(theirs.user_properties, theirs.reason_string);
+                    p.set(id::SESSION_EXPIRY_INTERVAL, theirs.session_expiry_interval);
+                    p.set(id::SERVER_REFERENCE, theirs.server_reference);
+                    p
+                });
+            Packet::Disconnect {
+                code: disconnect.reason_code as u8,
+                properties,
+            }
         }
         theirs::Packet::Auth(_) => unreachable!("it has no decoder for AUTH"),
     }
 }
 
-fn from_connect(connect: theirs::Connect, will: Option<theirs::LastWill>, login: Option<theirs::Login>) -> Packet {
+fn from_connect(
+    connect: theirs::Connect,
+    will: Option<theirs::LastWill>,
+    login: Option<theirs::Login>,
+) -> Packet {
     let (user_name, password) = from_login(login.map(|login| (login.username, login.password)));
     Packet::Connect(Connect {
         clean_start: connect.clean_start,
@@ -285,28 +359,42 @@ fn from_connect(connect: theirs::Connect, will: Option<theirs::LastWill>, login:
             properties: will.properties.map_or_else(Properties::default, |theirs| {
                 let mut p = with(theirs.user_properties, None);
                 p.set(id::WILL_DELAY_INTERVAL, theirs.delay_interval);
-                p.set(id::PAYLOAD_FORMAT_INDICATOR, theirs.payload_format_indicator);
+                p.set(
+                    id::PAYLOAD_FORMAT_INDICATOR,
+                    theirs.payload_format_indicator,
+                );
                 p.set(id::MESSAGE_EXPIRY_INTERVAL, theirs.message_expiry_interval);
                 p.set(id::CONTENT_TYPE, theirs.content_type);
                 p.set(id::RESPONSE_TOPIC, theirs.response_topic);
-                p.set(id::CORRELATION_DATA, theirs.correlation_data.map(|b| b.to_vec()));
+                p.set(
+                    id::CORRELATION_DATA,
+                    theirs.correlation_data.map(|b| b.to_vec()),
+                );
                 p
             }),
         }),
         user_name,
         password,
-        properties: connect.properties.map_or_else(Properties::default, |theirs| {
-            let mut p = with(theirs.user_properties, None);
-            p.set(id::SESSION_EXPIRY_INTERVAL, theirs.session_expiry_interval);
-            p.set(id::RECEIVE_MAXIMUM, theirs.receive_maximum);
-            p.set(id::MAXIMUM_PACKET_SIZE, theirs.max_packet_size);
-            p.set(id::TOPIC_ALIAS_MAXIMUM, theirs.topic_alias_max);
-            p.set(id::REQUEST_RESPONSE_INFORMATION, theirs.request_response_info);
-            p.set(id::REQUEST_PROBLEM_INFORMATION, theirs.request_problem_info);
-            p.set(id::AUTHENTICATION_METHOD, theirs.authentication_method);
-            p.set(id::AUTHENTICATION_DATA, theirs.authentication_data.map(|b| b.to_vec()));
-            p
-        }),
+        properties: connect
+            .properties
+            .map_or_else(Properties::default, |theirs| {
+                let mut p = with(theirs.user_properties, None);
+                p.set(id::SESSION_EXPIRY_INTERVAL, theirs.session_expiry_interval);
+                p.set(id::RECEIVE_MAXIMUM, theirs.receive_maximum);
+                p.set(id::MAXIMUM_PACKET_SIZE, theirs.max_packet_size);
+                p.set(id::TOPIC_ALIAS_MAXIMUM, theirs.topic_alias_max);
+                p.set(
+                    id::REQUEST_RESPONSE_INFORMATION,
+                    theirs.request_response_info,
+                );
+                p.set(id::REQUEST_PROBLEM_INFORMATION, theirs.request_problem_info);
+                p.set(id::AUTHENTICATION_METHOD, theirs.authentication_method);
+                p.set(
+                    id::AUTHENTICATION_DATA,
+                    theirs.authentication_data.map(|b| b.to_vec()),
+                );
+                p
+            }),
     })
 }
 
@@ -317,27 +405,52 @@ fn from_connack_properties(theirs: theirs::ConnAckProperties) -> Properties {
     p.set(id::MAXIMUM_QOS, theirs.max_qos);
     p.set(id::RETAIN_AVAILABLE, theirs.retain_available);
     p.set(id::MAXIMUM_PACKET_SIZE, theirs.max_packet_size);
-    p.set(id::ASSIGNED_CLIENT_IDENTIFIER, theirs.assigned_client_identifier);
+    p.set(
+        id::ASSIGNED_CLIENT_IDENTIFIER,
+        theirs.assigned_client_identifier,
+    );
     p.set(id::TOPIC_ALIAS_MAXIMUM, theirs.topic_alias_max);
-    p.set(id::WILDCARD_SUBSCRIPTION_AVAILABLE, theirs.wildcard_subscription_available);
-    p.set(id::SUBSCRIPTION_IDENTIFIER_AVAILABLE, theirs.subscription_identifiers_available);
-    p.set(id::SHARED_SUBSCRIPTION_AVAILABLE, theirs.shared_subscription_available);
+    p.set(
+        id::WILDCARD_SUBSCRIPTION_AVAILABLE,
+        theirs.wildcard_subscription_available,
+    );
+    p.set(
+        id::SUBSCRIPTION_IDENTIFIER_AVAILABLE,
+        theirs.subscription_identifiers_available,
+    );
+    p.set(
+        id::SHARED_SUBSCRIPTION_AVAILABLE,
+        theirs.shared_subscription_available,
+    );
     p.set(id::SERVER_KEEP_ALIVE, theirs.server_keep_alive);
     p.set(id::RESPONSE_INFORMATION, theirs.response_information);
     p.set(id::SERVER_REFERENCE, theirs.server_reference);
     p.set(id::AUTHENTICATION_METHOD, theirs.authentication_method);
-    p.set(id::AUTHENTICATION_DATA, theirs.authentication_data.map(|b| b.to_vec()));
+    p.set(
+        id::AUTHENTICATION_DATA,
+        theirs.authentication_data.map(|b| b.to_vec()),
+    );
     p
 }
 
 fn from_publish_properties(theirs: theirs::PublishProperties) -> Properties {
     let mut p = with(theirs.user_properties, None);
-    p.subscription_ids = theirs.subscription_identifiers.into_iter().map(|id| id as u32).collect();
-    p.set(id::PAYLOAD_FORMAT_INDICATOR, theirs.payload_format_indicator);
+    p.subscription_ids = theirs
+        .subscription_identifiers
+        .into_iter()
+        .map(|id| id as u32)
+        .collect();
+    p.set(
+        id::PAYLOAD_FORMAT_INDICATOR,
+        theirs.payload_format_indicator,
+    );
     p.set(id::MESSAGE_EXPIRY_INTERVAL, theirs.message_expiry_interval);
     p.set(id::TOPIC_ALIAS, theirs.topic_alias);
     p.set(id::RESPONSE_TOPIC, theirs.response_topic);
-    p.set(id::CORRELATION_DATA, theirs.correlation_data.map(|b| b.to_vec()));
+    p.set(
+        id::CORRELATION_DATA,
+        theirs.correlation_data.map(|b| b.to_vec()),
+    );
     p.set(id::CONTENT_TYPE, theirs.content_type);
     p
 }
@@ -348,7 +461,10 @@ fn some<T>(properties: &Properties, to: impl FnOnce(&Properties) -> T) -> Option
 }
 
 fn with(user: Vec<(String, String)>, reason_string: Option<String>) -> Properties {
-    let mut properties = Properties { user, ..Properties::default() };
+    let mut properties = Properties {
+        user,
+        ..Properties::default()
+    };
     properties.set(id::REASON_STRING, reason_string);
     properties
 }
@@ -366,7 +482,10 @@ fn to_qos(n: u8) -> QoS {
 }
 
 fn to_suback_code(code: u8) -> theirs::SubscribeReasonCode {
-    qos(code).map_or_else(|| codes::suback::to(code), theirs::SubscribeReasonCode::Success)
+    qos(code).map_or_else(
+        || codes::suback::to(code),
+        theirs::SubscribeReasonCode::Success,
+    )
 }
 
 fn from_suback_code(code: theirs::SubscribeReasonCode) -> u8 {
