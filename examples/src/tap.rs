@@ -48,6 +48,15 @@ pub struct InFlight {
     pub exactly_once: usize,
 }
 
+impl std::iter::Sum for InFlight {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            at_least_once: sum.at_least_once + one.at_least_once,
+            exactly_once: sum.exactly_once + one.exactly_once,
+        })
+    }
+}
+
 impl Tap {
     /// A tap for a client of the given version.
     pub fn new(

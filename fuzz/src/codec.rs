@@ -105,7 +105,8 @@ pub(crate) fn written(
 
 /// The bytes in the order in which a socket that takes `step` bytes at a time gets them, from plain and vectored writes in turn.
 fn drained(mut out: Outbox, step: usize) -> Vec<u8> {
-    let mut all = Vec::with_capacity(out.remaining());
+    let total = out.remaining();
+    let mut all = Vec::with_capacity(total);
     let mut vectored = true;
     while out.has_remaining() {
         let mut slices = [IoSlice::new(&[]); 4];
@@ -123,6 +124,7 @@ fn drained(mut out: Outbox, step: usize) -> Vec<u8> {
         assert!(!taken.is_empty(), "bytes remain and none are offered");
         all.extend_from_slice(&taken);
         out.advance(taken.len());
+        assert_eq!(out.remaining(), total - all.len());
         vectored = !vectored;
     }
     all

@@ -38,7 +38,7 @@ pub enum Action {
     Hangup {
         /// Which one.
         attempt: Attempt,
-        /// Whether to write what [`Session::poll_transmit`](crate::Session::poll_transmit) still has first: a last DISCONNECT.
+        /// Whether to write what [`Session::poll_transmit`](crate::Session::poll_transmit) still has first: last acknowledgements, DISCONNECT.
         flush: bool,
     },
 }

@@ -132,6 +132,12 @@ pub enum ConfigError {
         /// The field of the builder or of [`Limits`] to use.
         field: &'static str,
     },
+    /// The property asks the server for something that the session can't deal with.
+    #[error("connect_properties: the session does not support {property}")]
+    UnsupportedProperty {
+        /// The property.
+        property: mqtt_proto::PropertyId,
+    },
     /// A limit or timeout of zero, with which nothing could ever be sent or received.
     #[error("{field} may not be zero")]
     Zero {
@@ -163,7 +169,7 @@ pub struct ConfigBuilder {
     keep_alive: Duration,
     session_expiry: Option<Duration>,
     user_name: Option<String>,
-    password: Option<Bytes>,
+    password: Option<Secret>,
     will: Option<Will>,
     properties: Properties,
     session_lost: SessionLost,
@@ -172,6 +178,16 @@ pub struct ConfigBuilder {
     limits: Limits,
     backoff: Backoff,
     timeouts: Timeouts,
+}
+
+/// Not shown by `Debug`.
+#[derive(Clone)]
+struct Secret(Bytes);
+
+impl core::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("(secret)")
+    }
 }
 
 impl Config {
@@ -257,7 +273,7 @@ impl ConfigBuilder {
     /// The password (none), at most 65,535 bytes.
     pub fn password(self, password: impl Into<Bytes>) -> Self {
         Self {
-            password: Some(password.into()),
+            password: Some(Secret(password.into())),
             ..self
         }
     }
@@ -335,7 +351,7 @@ impl ConfigBuilder {
             keep_alive,
             will: self.will,
             user_name,
-            password: self.password,
+            password: self.password.map(|Secret(password)| password),
             properties: connect_properties(
                 version,
                 &self.properties,
@@ -434,6 +450,17 @@ fn connect_properties(
         if given.view().has(property) {
             return Err(ConfigError::OwnProperty { property, field });
         }
+    }
+    let unsupported = [
+        Id::TOPIC_ALIAS_MAXIMUM,
+        Id::AUTHENTICATION_METHOD,
+        Id::AUTHENTICATION_DATA,
+    ];
+    if let Some(property) = unsupported
+        .into_iter()
+        .find(|property| given.view().has(*property))
+    {
+        return Err(ConfigError::UnsupportedProperty { property });
     }
     if !version.is_v5() {
         return Ok(given.clone());

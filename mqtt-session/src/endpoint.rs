@@ -63,7 +63,11 @@ impl Endpoint {
     ///
     /// Anything else: credentials, a path or parameters have no meaning here and are not silently ignored.
     pub fn parse(url: &str) -> Result<Self, EndpointError> {
-        let own = || url.to_owned();
+        // What stands before an @ may be a password: it is not repeated.
+        let own = || match url.rsplit_once('@') {
+            Some((_, rest)) => alloc::format!("user:password@{rest}"),
+            None => url.to_owned(),
+        };
         let (scheme, rest) = url
             .split_once("://")
             .ok_or_else(|| EndpointError::NoScheme { url: own() })?;
@@ -74,7 +78,6 @@ impl Endpoint {
         }
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if let Some(at) = rest.find(['/', '?', '#', '@']) {
-            // What stands before an @ may be a password: it is not repeated.
             let extra = if rest.contains('@') {
                 "user:password@"
             } else {

@@ -5,8 +5,7 @@ mod pair;
 use std::num::{NonZeroU16, NonZeroU32};
 
 use mqtt_session::proto::{
-    EncodeError, Flow, Packet, PacketType, Properties, QoS, ReasonCode, SubAck, SubscribeOptions,
-    Version,
+    EncodeError, Flow, PacketType, Properties, QoS, ReasonCode, SubscribeOptions, Version,
 };
 use mqtt_session::{
     Cause, ConnectionError, Event, Limits, Outcome, Phase, PublishRefused, QueueId, SubscribeError,
@@ -31,13 +30,6 @@ fn filter(filter: &str) -> Vec<(mqtt_session::proto::TopicFilter, SubscribeOptio
         filter.try_into().expect("a filter"),
         SubscribeOptions::new(QoS::AtLeastOnce),
     )]
-}
-
-/// Room for more messages than there are packet identifiers.
-fn wide() -> Limits {
-    let mut limits = Limits::default();
-    limits.max_queued = 100_000;
-    limits
 }
 
 #[test]
@@ -287,96 +279,6 @@ fn filters_that_the_server_can_not_serve_are_refused_at_once_and_when_accepted_b
 }
 
 #[test]
-fn all_65535_identifiers_are_used_each_once_and_never_0_and_then_messages_wait() {
-    let mut raw = Raw::connected(config(Version::V5).limits(wide()));
-    for _ in 0..65_600 {
-        raw.publish(QoS::AtLeastOnce, b"");
-    }
-    let mut ids: Vec<_> = raw
-        .packets()
-        .iter()
-        .map(|packet| match packet {
-            Packet::Publish(publish) => publish.packet_id().expect("QoS 1").get(),
-            other => panic!("{other:?}"),
-        })
-        .collect();
-    assert_eq!(ids.len(), 65_535);
-    ids.sort_unstable();
-    ids.dedup();
-    assert_eq!((ids.len(), ids[0], ids[65_534]), (65_535, 1, 65_535));
-    raw.feed_ack(PacketType::PubAck, 40_000);
-    assert_eq!(raw.lines(), ["PUBLISH 40000"]);
-    assert_eq!(raw.lines(), Vec::<String>::new());
-}
-
-#[test]
-fn a_subscribe_waits_for_an_identifier_and_gets_one_when_a_full_window_has_emptied() {
-    let mut raw = Raw::connected(config(Version::V5).limits(wide()));
-    for _ in 0..65_535 {
-        raw.publish(QoS::AtLeastOnce, b"");
-    }
-    raw.packets();
-    let token = raw.subscribe("a", QueueId::DEFAULT);
-    assert_eq!(raw.lines(), Vec::<String>::new());
-    for number in 1..=65_535 {
-        raw.feed_ack(PacketType::PubAck, number);
-        // Publishing goes on all the time.
-        raw.publish(QoS::AtLeastOnce, b"");
-    }
-    let lines = raw.lines();
-    let at = lines
-        .iter()
-        .position(|line| line.starts_with("SUBSCRIBE"))
-        .expect("a SUBSCRIBE");
-    let number: u16 = lines[at]
-        .split(' ')
-        .nth(1)
-        .and_then(|number| number.parse().ok())
-        .expect("an identifier");
-    assert!(
-        !lines[at..].contains(&format!("PUBLISH {number}")),
-        "the identifier is in use"
-    );
-    raw.feed(&Packet::SubAck(SubAck {
-        id: id(number),
-        codes: vec![ReasonCode::GRANTED_QOS_1],
-        properties: NONE,
-    }));
-    assert!(
-        raw.events
-            .iter()
-            .any(|event| matches!(event, Event::Subscribed { token: t, .. } if *t == token))
-    );
-}
-
-#[test]
-fn a_subscribe_never_has_the_identifier_of_a_message_in_flight() {
-    let mut limits = wide();
-    limits.max_requests = 2000;
-    let mut raw = Raw::connected(config(Version::V5).limits(limits));
-    for round in 0..33_000u32 {
-        raw.publish(QoS::AtLeastOnce, b"");
-        raw.publish(QoS::ExactlyOnce, b"");
-        if round % 20 == 0 {
-            raw.subscribe("a", QueueId::DEFAULT);
-        }
-    }
-    let mut ids: Vec<_> = raw
-        .packets()
-        .iter()
-        .map(|packet| match packet {
-            Packet::Publish(publish) => publish.packet_id().expect("QoS 1 or 2"),
-            Packet::Subscribe(subscribe) => subscribe.id,
-            other => panic!("{other:?}"),
-        })
-        .collect();
-    let all = ids.len();
-    ids.sort_unstable();
-    ids.dedup();
-    assert_eq!((ids.len(), all), (65_535, 65_535));
-}
-
-#[test]
 fn what_is_in_flight_is_counted_anew_on_each_connection() {
     let broker = BrokerConfig {
         receive_maximum: 3,
@@ -409,6 +311,7 @@ fn our_own_bound_of_messages_in_flight_holds_in_every_version() {
     for version in pair::VERSIONS {
         let mut limits = Limits::default();
         limits.max_in_flight = NonZeroU16::new(2).expect("not 0");
+        limits.max_in_flight_v3 = limits.max_in_flight;
         let mut raw = Raw::connected(config(version).limits(limits));
         let tokens: Vec<_> = (0..3).map(|_| raw.publish(QoS::AtLeastOnce, b"")).collect();
         assert_eq!(raw.packets().len(), 2);

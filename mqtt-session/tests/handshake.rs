@@ -2,11 +2,10 @@
 
 mod pair;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use mqtt_session::proto::{ConnAck, Packet, Properties, ReasonCode, Version};
-use mqtt_session::{Action, Cause, ConnectionError, Event, Fault, Phase, Timer, Violation};
+use mqtt_session::{Cause, ConnectionError, Event, Fault, Phase, Timer, Violation};
 use pair::raw::Raw;
 use pair::{VERSIONS, config};
 
@@ -19,37 +18,6 @@ fn refusal(reason: ReasonCode) -> Packet {
         reason,
         properties: NONE,
     })
-}
-
-fn addresses() -> Vec<SocketAddr> {
-    ["192.0.2.1:1883", "[2001:db8::1]:1883", "192.0.2.3:1883"]
-        .map(|addr| addr.parse().expect("an address"))
-        .into()
-}
-
-/// Begins to look up a name.
-fn resolving() -> Raw {
-    let mut raw = Raw::at(config(Version::V5), "broker.example");
-    raw.session.start(raw.now);
-    raw.poll();
-    let [
-        Action::Resolve {
-            host, port: 1883, ..
-        },
-    ] = raw.actions.as_slice()
-    else {
-        panic!("{:?}", raw.actions)
-    };
-    assert_eq!(host, "broker.example");
-    raw
-}
-
-fn dials(raw: &Raw) -> Vec<SocketAddr> {
-    let dials = raw.actions.iter().filter_map(|action| match action {
-        Action::Dial { addr, .. } => Some(*addr),
-        _ => None,
-    });
-    dials.collect()
 }
 
 #[test]
@@ -200,108 +168,6 @@ fn a_connack_that_does_not_come_ends_the_attempt() {
             "192.0.2.1:1883 took the connection but sent no CONNACK within 10s"
         );
         assert!(!raw.hang_up());
-    }
-}
-
-#[test]
-fn a_name_that_is_unknown_and_one_without_address_are_told_apart() {
-    let mut raw = resolving();
-    let attempt = raw.attempt.expect("an attempt");
-    raw.advance(MS * 20);
-    raw.session
-        .handle_resolved(raw.now, attempt, Err(Cause::Other("no such host".into())));
-    let error = raw.last_loss();
-    let text = "the name \"broker.example\" could not be looked up after 20ms: no such host";
-    assert_eq!(error.to_string(), text);
-    assert_eq!(error.fault(), Fault::Network);
-
-    let mut raw = resolving();
-    let attempt = raw.attempt.expect("an attempt");
-    raw.session
-        .handle_resolved(raw.now, attempt, Ok(Vec::new()));
-    assert_eq!(
-        raw.last_loss().to_string(),
-        "the name \"broker.example\" has no address (asked for 0ns)"
-    );
-}
-
-#[test]
-fn a_lookup_that_does_not_end_is_cancelled() {
-    let mut raw = resolving();
-    let attempt = raw.attempt.expect("an attempt");
-    raw.advance(Duration::from_secs(10));
-    assert!(raw.actions.contains(&Action::Cancel { attempt }));
-    assert!(matches!(
-        raw.last_loss(),
-        ConnectionError::Resolve {
-            cause: Cause::TimedOut,
-            ..
-        }
-    ));
-    // What comes late for it is of no interest.
-    raw.session
-        .handle_resolved(raw.now, attempt, Ok(addresses()));
-    raw.poll();
-    assert!(dials(&raw).is_empty() || raw.session.phase() == Phase::Waiting);
-}
-
-#[test]
-fn addresses_are_tried_in_order_and_the_error_names_the_last() {
-    let mut raw = resolving();
-    let attempt = raw.attempt.expect("an attempt");
-    raw.session
-        .handle_resolved(raw.now, attempt, Ok(addresses()));
-    raw.poll();
-    raw.closed(Cause::ConnectionRefused);
-    raw.closed(Cause::Unreachable);
-    assert_eq!(dials(&raw), addresses());
-    assert!(raw.losses().is_empty(), "the round goes on");
-    raw.advance(MS * 5);
-    raw.closed(Cause::ConnectionRefused);
-    assert_eq!(
-        raw.last_loss().to_string(),
-        "192.0.2.3:1883 could not be reached after 5ms: connection refused"
-    );
-    assert_eq!(raw.session.phase(), Phase::Waiting);
-}
-
-#[test]
-fn a_dial_that_does_not_end_is_cancelled_and_the_next_address_is_tried() {
-    let mut raw = resolving();
-    let attempt = raw.attempt.expect("an attempt");
-    raw.session
-        .handle_resolved(raw.now, attempt, Ok(addresses()));
-    raw.poll();
-    let first = raw.attempt.expect("an attempt");
-    raw.advance(Duration::from_secs(10));
-    assert!(raw.actions.contains(&Action::Cancel { attempt: first }));
-    assert_eq!(dials(&raw), addresses()[..2]);
-    // The first one opens after all: too late.
-    raw.session.handle_opened(raw.now, first);
-    assert_eq!(raw.session.phase(), Phase::Connecting);
-    raw.open();
-    raw.accept(false, NONE);
-    assert_eq!(raw.session.phase(), Phase::Connected);
-    assert!(
-        matches!(raw.events.last(), Some(Event::Connected { addr, .. }) if *addr == addresses()[1])
-    );
-}
-
-#[test]
-fn every_round_looks_the_name_up_again() {
-    let mut raw = resolving();
-    for round in 1..4 {
-        let attempt = raw.attempt.expect("an attempt");
-        raw.session
-            .handle_resolved(raw.now, attempt, Ok(Vec::new()));
-        raw.poll();
-        raw.next_timer();
-        let lookups = raw
-            .actions
-            .iter()
-            .filter(|action| matches!(action, Action::Resolve { .. }))
-            .count();
-        assert_eq!(lookups, round + 1);
     }
 }
 

@@ -5,12 +5,10 @@ mod pair;
 use std::time::Duration;
 
 use mqtt_session::proto::{Packet, Publish};
-use mqtt_session::proto::{
-    PacketType, Properties, QoS, ReasonCode, SubAck, SubscribeOptions, UnsubAck, Version,
-};
-use mqtt_session::{ConfigBuilder, Event, Outcome, PublishRefused, QueueId, SessionLost};
+use mqtt_session::proto::{PacketType, Properties, QoS, ReasonCode, Version};
+use mqtt_session::{ConfigBuilder, Outcome, PublishRefused, SessionLost};
 use mqtt_testkit::Direction;
-use pair::raw::{Raw, at_least_once, id};
+use pair::raw::Raw;
 use pair::{ACKNOWLEDGED, Pair, QOS, VERSIONS, config, message, numbers};
 
 const NONE: Properties = Properties::new();
@@ -18,23 +16,6 @@ const NONE: Properties = Properties::new();
 /// A configuration whose session outlives a connection in each version.
 fn lasting(version: Version) -> ConfigBuilder {
     config(version).clean_start(false)
-}
-
-fn suback(number: u16, codes: &[u8]) -> Packet {
-    let codes = codes.iter().map(|code| ReasonCode(*code)).collect();
-    Packet::SubAck(SubAck {
-        id: id(number),
-        codes,
-        properties: NONE,
-    })
-}
-
-fn unsuback(number: u16) -> Packet {
-    Packet::UnsubAck(UnsubAck {
-        id: id(number),
-        codes: vec![ReasonCode::SUCCESS],
-        properties: NONE,
-    })
 }
 
 /// Packet identifiers that begin at 1.
@@ -349,207 +330,6 @@ fn messages_survive_several_cuts_in_a_row_in_their_order() {
             }
         }
     }
-}
-
-#[test]
-fn granted_subscriptions_are_asked_for_again_when_the_server_has_no_session_and_only_then() {
-    let mut raw = Raw::connected(config(Version::V5));
-    raw.subscribe("a/+", QueueId::DEFAULT);
-    raw.subscribe("refused", QueueId::DEFAULT);
-    assert_eq!(
-        raw.lines(),
-        ["SUBSCRIBE 65535 a/+", "SUBSCRIBE 65534 refused"]
-    );
-    raw.feed(&suback(65535, &[2]));
-    raw.feed(&suback(65534, &[0x87]));
-    raw.reconnect(true, NONE);
-    assert_eq!(raw.lines(), Vec::<String>::new());
-    raw.reconnect(false, NONE);
-    assert_eq!(raw.lines(), ["SUBSCRIBE 65535 a/+"]);
-    raw.feed(&suback(65535, &[2]));
-    let subscribed = raw
-        .events
-        .iter()
-        .filter(|event| matches!(event, Event::Subscribed { .. }))
-        .count();
-    assert_eq!(subscribed, 2, "nobody asked for the third");
-}
-
-#[test]
-fn a_subscription_that_the_server_refuses_anew_is_reported() {
-    let mut raw = Raw::connected(config(Version::V5));
-    raw.subscribe("a", QueueId::DEFAULT);
-    raw.feed(&suback(65535, &[1]));
-    raw.reconnect(false, NONE);
-    raw.packets();
-    raw.feed(&suback(65535, &[0x87]));
-    let lost = raw.events.iter().find_map(|event| match event {
-        Event::SubscriptionLost { filter, reason } => Some((filter.to_string(), *reason)),
-        _ => None,
-    });
-    assert_eq!(lost, Some(("a".to_owned(), ReasonCode::NOT_AUTHORIZED)));
-    raw.reconnect(false, NONE);
-    assert_eq!(raw.lines(), Vec::<String>::new());
-}
-
-#[test]
-fn subscribing_anew_goes_on_when_the_connection_is_lost_before_its_suback() {
-    let mut raw = Raw::connected(config(Version::V5));
-    raw.subscribe("a", QueueId::DEFAULT);
-    raw.feed(&suback(65535, &[1]));
-    raw.reconnect(false, NONE);
-    assert_eq!(raw.lines(), ["SUBSCRIBE 65535 a"]);
-    // The server has a session now, and perhaps never got the SUBSCRIBE.
-    raw.reconnect(true, NONE);
-    assert_eq!(raw.lines(), ["SUBSCRIBE 65535 a"]);
-    // And once is enough when it has lost it again.
-    raw.reconnect(false, NONE);
-    assert_eq!(raw.lines(), ["SUBSCRIBE 65535 a"]);
-    raw.feed(&suback(65535, &[1]));
-    raw.reconnect(true, NONE);
-    assert_eq!(raw.lines(), Vec::<String>::new());
-}
-
-#[test]
-fn subscriptions_that_changed_while_offline_are_right_after_the_reconnect() {
-    for session_present in [true, false] {
-        let mut pair = Pair::connected(lasting(Version::V5));
-        pair.subscribe("kept", QoS::AtLeastOnce);
-        pair.subscribe("dropped", QoS::AtLeastOnce);
-        pair.run();
-        pair.network = pair::Network::Refuses;
-        pair.cut();
-        pair.subscribe("new", QoS::AtLeastOnce);
-        let filters = vec!["dropped".try_into().expect("a filter")];
-        pair.session
-            .unsubscribe(pair.now(), filters, NONE)
-            .expect("accepted");
-        if !session_present {
-            pair.broker.restart(pair.clock.now(), false);
-        }
-        pair.network = pair::Network::Up;
-        pair.run_for(Duration::from_secs(10));
-        let subscriptions = pair
-            .broker
-            .session("client")
-            .expect("a session")
-            .subscriptions;
-        let mut filters: Vec<_> = subscriptions
-            .iter()
-            .map(|(filter, _)| filter.to_string())
-            .collect();
-        filters.sort();
-        assert_eq!(filters, ["kept", "new"], "{}", pair.broker.ladder());
-        pair.check();
-    }
-}
-
-#[test]
-fn a_subscribe_that_is_withdrawn_unsent_vanishes() {
-    let mut raw = Raw::new(config(Version::V5));
-    let token = raw.subscribe("a", QueueId::DEFAULT);
-    raw.session.withdraw(raw.now, token);
-    raw.session.connect(raw.now);
-    raw.open();
-    raw.accept(false, NONE);
-    assert_eq!(raw.lines(), Vec::<String>::new());
-    assert!(
-        !raw.events
-            .iter()
-            .any(|event| matches!(event, Event::Subscribed { .. }))
-    );
-}
-
-#[test]
-fn a_subscribe_that_is_withdrawn_after_it_was_sent_is_unsubscribed_after_its_suback() {
-    let mut raw = Raw::connected(config(Version::V5));
-    let token = raw.subscribe("a", QueueId::DEFAULT);
-    raw.packets();
-    raw.session.withdraw(raw.now, token);
-    assert_eq!(raw.lines(), Vec::<String>::new());
-    raw.feed(&suback(65535, &[1]));
-    assert_eq!(raw.lines(), ["UNSUBSCRIBE 65535 a"]);
-    assert!(
-        !raw.events
-            .iter()
-            .any(|event| matches!(event, Event::Subscribed { .. }))
-    );
-}
-
-#[test]
-fn a_withdrawn_subscribe_is_undone_also_when_the_connection_is_lost_before_its_suback() {
-    let mut raw = Raw::connected(config(Version::V5));
-    let token = raw.subscribe("a", QueueId::DEFAULT);
-    raw.packets();
-    raw.session.withdraw(raw.now, token);
-    raw.reconnect(true, NONE);
-    assert_eq!(raw.lines(), ["UNSUBSCRIBE 65535 a"]);
-    // The same before the UNSUBACK.
-    raw.reconnect(true, NONE);
-    assert_eq!(raw.lines(), ["UNSUBSCRIBE 65535 a"]);
-    raw.feed(&unsuback(65535));
-    raw.reconnect(true, NONE);
-    assert_eq!(raw.lines(), Vec::<String>::new());
-}
-
-#[test]
-fn subscribing_again_before_the_unsuback_came_keeps_the_new_subscription() {
-    let mut raw = Raw::connected(config(Version::V5));
-    let queue = raw.session.open_queue();
-    raw.subscribe("a", queue);
-    raw.feed(&suback(65535, &[1]));
-    raw.session
-        .unsubscribe(raw.now, vec!["a".try_into().expect("a filter")], NONE)
-        .expect("accepted");
-    raw.subscribe("a", queue);
-    raw.packets();
-    raw.feed(&unsuback(65535));
-    raw.feed(&suback(65534, &[1]));
-    raw.feed_publish("a", at_least_once(1), b"x");
-    assert_eq!(raw.take(queue).publish.payload(), b"x");
-    raw.reconnect(false, NONE);
-    assert_eq!(raw.lines(), ["SUBSCRIBE 65535 a"]);
-}
-
-#[test]
-fn an_unsubscribe_that_is_not_accepted_leaves_the_subscription_alone() {
-    let mut raw = Raw::connected(config(Version::V5));
-    raw.subscribe("a", QueueId::DEFAULT);
-    raw.feed(&suback(65535, &[1]));
-    let long = Properties::builder()
-        .user_property("name", &"x".repeat(60_000))
-        .build()
-        .expect("good properties");
-    let small = Properties::builder()
-        .maximum_packet_size(1000u32.try_into().expect("not 0"))
-        .build()
-        .expect("good");
-    raw.reconnect(true, small);
-    let filter = vec!["a".try_into().expect("a filter")];
-    assert!(raw.session.unsubscribe(raw.now, filter, long).is_err());
-    raw.reconnect(false, NONE);
-    assert_eq!(raw.lines(), ["SUBSCRIBE 65535 a"]);
-}
-
-#[test]
-fn a_subscription_keeps_its_options_when_it_is_made_anew() {
-    let mut raw = Raw::connected(config(Version::V5));
-    let options = SubscribeOptions {
-        no_local: true,
-        ..SubscribeOptions::new(QoS::AtLeastOnce)
-    };
-    let filters = vec![("a".try_into().expect("a filter"), options)];
-    raw.session
-        .subscribe(raw.now, filters, NONE, QueueId::DEFAULT)
-        .expect("accepted");
-    raw.packets();
-    raw.feed(&suback(65535, &[1]));
-    raw.reconnect(false, NONE);
-    let packets = raw.packets();
-    let [Packet::Subscribe(subscribe)] = packets.as_slice() else {
-        panic!("{packets:?}")
-    };
-    assert_eq!(subscribe.filters[0].1, options);
 }
 
 #[test]

@@ -24,21 +24,22 @@ const WINDOW: usize = 100;
 
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
-    let scale: usize = args.next().map_or(Ok(1), |arg| arg.parse())?;
+    let scale: f64 = args.next().map_or(Ok(1.0), |arg| arg.parse())?;
+    let times = |count: f64| (count * scale) as usize;
     let wanted = args.next().unwrap_or_default();
     let rounds = if wanted.is_empty() { 3 } else { 5 };
     for _ in 0..rounds {
         run(
             &wanted,
             "publish QoS 0",
-            4_000_000 * scale,
+            times(4e6),
             |_| sink,
             publish_qos_0,
         )?;
         run(
             &wanted,
             "publish QoS 1, 100 in flight",
-            1_000_000 * scale,
+            times(1e6),
             |_| acknowledge,
             publish_qos_1,
         )?;
@@ -46,7 +47,7 @@ fn main() -> Result<()> {
         run(
             &wanted,
             "receive QoS 0",
-            4_000_000 * scale,
+            times(4e6),
             sender(QoS::AtMostOnce, usize::MAX),
             |url, count| receive(url, QoS::AtMostOnce, count, 256),
         )?;
@@ -55,7 +56,7 @@ fn main() -> Result<()> {
             run(
                 &wanted,
                 &name,
-                2_000_000 * scale,
+                times(2e6),
                 sender(QoS::AtLeastOnce, window.into()),
                 |url, count| receive(url, QoS::AtLeastOnce, count, window),
             )?;
@@ -238,9 +239,14 @@ fn send(mut stream: TcpStream, count: usize, qos: QoS, window: usize) -> std::io
     let _ = stream.read(&mut buffer)?;
     stream.write_all(&[0x90, 4, buffer[2], buffer[3], 0, qos.as_u8()])?;
     // A multiple of 65,535 messages would be best; the identifiers wrap around where the ring does.
-    let ring: Vec<Vec<u8>> = (1..=u16::MAX).map(|id| publish_packet(qos, id)).collect();
-    let len = ring[0].len();
-    let ring = ring.concat();
+    let packet = publish_packet(qos, 1);
+    let (len, id_at) = (packet.len(), 2 + 2 + TOPIC.len());
+    let mut ring = packet.repeat(usize::from(u16::MAX));
+    if qos != QoS::AtMostOnce {
+        for (packet, id) in ring.chunks_exact_mut(len).zip(1..=u16::MAX) {
+            packet[id_at..id_at + 2].copy_from_slice(&id.to_be_bytes());
+        }
+    }
     let (mut sent, mut acknowledged, mut half) = (0, 0, 0);
     while acknowledged < count {
         let at = sent % usize::from(u16::MAX);

@@ -1,16 +1,19 @@
 //! The end: by request, by the drop of handles, by the loss of the driver.
 
+#![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+
 mod server;
 
 use std::time::Duration;
 
 use mqtt_session::proto::{PacketType, Sender};
 use mqtt_tokio::{
-    Client, ClientEvent, ConnectError, Disconnect, Outcome, Phase, PublishRefused, QoS, ReasonCode,
-    SubscribeError, SubscribeFailed, Version, build,
+    Client, ClientEvent, ConnectError, ConnectionError, Disconnect, Outcome, Phase, PublishRefused,
+    QoS, ReasonCode, SubscribeError, SubscribeFailed, Version, build,
 };
 use server::{Result, Server, VERSIONS, config, soon};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 /// Nothing that waits may wait for ever once the session is closed, and nothing new is taken.
 async fn assert_all_ended(client: &Client) {
@@ -306,5 +309,90 @@ async fn a_runtime_that_shuts_down_ends_everything() -> Result {
     .await??;
     assert_all_ended(&client).await;
     drop(client);
+    Ok(())
+}
+
+#[tokio::test]
+async fn publishers_that_wait_for_room_are_told_of_the_end() -> Result {
+    let mut limits = mqtt_tokio::Limits::default();
+    limits.max_queued = 1;
+    let (client, driver) = build(
+        "mqtt://127.0.0.1:1",
+        config("client").limits(limits).build()?,
+    )?;
+    client
+        .publish("a", QoS::AtLeastOnce, "fills the queue")
+        .await?;
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move {
+            client
+                .publish("a", QoS::AtLeastOnce, "waits")
+                .await
+                .unwrap_err()
+        }
+    });
+    tokio::task::yield_now().await;
+    drop(driver);
+    let error = soon(waiting).await?;
+    assert_eq!(error.refused(), Some(&PublishRefused::Closed));
+    assert_eq!(error.into_publish().unwrap().payload(), b"waits");
+    Ok(())
+}
+
+/// Accepts one client with CONNACK of 5.0 and gives its stream.
+async fn accept(listener: &TcpListener) -> Result<TcpStream> {
+    let (mut stream, _) = listener.accept().await?;
+    let _ = stream.read(&mut [0; 256]).await?;
+    stream.write_all(&[0x20, 3, 0, 0, 0]).await?;
+    Ok(stream)
+}
+
+#[tokio::test]
+async fn a_server_that_stays_after_disconnect_delays_the_end_only_for_a_moment() -> Result {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("mqtt://{}", listener.local_addr()?);
+    let server = tokio::spawn(async move { accept(&listener).await });
+    let client = mqtt_tokio::connect(&url, config("client").build()?).await?;
+    let mut stream = server.await??;
+    let begin = std::time::Instant::now();
+    soon(client.disconnect(Duration::from_secs(60))).await;
+    assert!(
+        begin.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        begin.elapsed()
+    );
+    // DISCONNECT, and then the end of what the client has to say.
+    let mut rest = Vec::new();
+    soon(stream.read_to_end(&mut rest)).await?;
+    assert_eq!(rest, [0xE0, 0]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_reason_that_a_server_gave_before_it_reset_the_connection_is_told() -> Result {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("mqtt://{}", listener.local_addr()?);
+    let server = tokio::spawn(async move { accept(&listener).await });
+    let client = mqtt_tokio::connect(&url, config("client").build()?).await?;
+    let mut events = client.events();
+    let mut stream = server.await??;
+    // More than the sockets take: a write is always under way.
+    for _ in 0..64 {
+        client
+            .publish("a", QoS::AtLeastOnce, vec![0; 256 * 1024])
+            .await?;
+    }
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    stream.write_all(&[0xE0, 2, 0x97, 0]).await?;
+    // With input unread this is a reset.
+    drop(stream);
+    let Some(ClientEvent::Lost { error, .. }) = soon(events.next()).await else {
+        panic!("not lost")
+    };
+    let ConnectionError::Disconnected { reason, .. } = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(reason, ReasonCode::QUOTA_EXCEEDED);
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Connecting, and every way in which that fails.
 
+#![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+
 mod server;
 
 use std::time::Duration;

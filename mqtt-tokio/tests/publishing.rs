@@ -1,5 +1,7 @@
 //! Publishing: outcomes, room, and futures that are dropped.
 
+#![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+
 mod server;
 
 use std::task::{Context, Poll, Waker};

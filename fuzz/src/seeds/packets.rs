@@ -157,6 +157,9 @@ fn both(codec: Codec, add: &mut impl FnMut(&'static str, Vec<u8>)) {
 /// Other forms, and forms that are none.
 fn odd(codec: Codec, add: &mut impl FnMut(&'static str, Vec<u8>)) {
     let id = [0x12, 0x34];
+    if codec.version == Version::V3_1 {
+        return;
+    }
     let ping = if codec.sender == Sender::Client {
         0xC0
     } else {

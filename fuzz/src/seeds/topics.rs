@@ -53,6 +53,8 @@ const PAIRS: &[(&str, &str)] = &[
     ("$share/gr+up/a", "a"),
     ("$share/#/a", "a"),
     ("$shares/group/a", "$shares/group/a"),
+    ("a/+", "a/$SYS"),
+    ("a/#", "a/$SYS"),
     ("a", "a+"),
     ("a", "#"),
     ("a", ""),

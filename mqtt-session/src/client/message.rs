@@ -80,7 +80,7 @@ impl Acker {
     /// The session that it came in is gone.
     pub fn ack(self) -> Result<(), Stale> {
         let Self { shared, ticket } = self;
-        let now = shared.now();
+        let now = shared.now_for_many();
         shared.run(|state| state.connection.session_mut().ack(now, ticket))
     }
 }

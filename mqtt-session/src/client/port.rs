@@ -74,7 +74,8 @@ pub struct Next {
 /// What is known under the lock of a driver that sleeps.
 #[derive(Debug, Default)]
 pub(super) struct Sleeper {
-    asleep: bool,
+    /// It is at work, or was woken. It is not before its first turn.
+    awake: bool,
     waker: Option<Waker>,
     /// When it will wake up by itself.
     deadline: Option<Instant>,
@@ -113,9 +114,9 @@ impl Port {
             self.waker = Some(waker.clone());
         }
         let mut wakes = Wakes::reusing(std::mem::take(&mut self.wakes));
-        let mut state = self.shared.lock();
+        let mut state = self.shared.lock_between_others();
         let next = state.turn(turn, &mut self.waker, &mut wakes);
-        drop(state);
+        self.shared.unlock(state);
         self.wakes = wakes.wake();
         next
     }
@@ -143,7 +144,7 @@ impl State {
             actions,
             idle,
         } = turn;
-        self.driver.asleep = false;
+        self.driver.awake = true;
         let connection = &mut self.connection;
         if written > 0 {
             connection.handle_written(now, written);
@@ -181,7 +182,7 @@ impl State {
         let sleep = idle.is_some() && actions.is_empty() && !to_write;
         if sleep {
             let driver = &mut self.driver;
-            driver.asleep = true;
+            driver.awake = false;
             (driver.deadline, driver.writing, driver.reading) = (deadline, writing, wants_read);
             let parked = driver.waker.as_ref().zip(idle);
             if !parked.is_some_and(|(parked, waker)| parked.will_wake(waker)) {
@@ -198,10 +199,15 @@ impl State {
 }
 
 impl Sleeper {
+    /// Whether it has nothing to do, or has not begun.
+    pub(super) const fn sleeps(&self) -> bool {
+        !self.awake
+    }
+
     /// The driver's waker, when and only when it sleeps and there is something for it to do.
     #[inline]
     pub(super) fn rouse(&mut self, connection: &Connection) -> Option<Waker> {
-        if !self.asleep {
+        if self.awake || self.waker.is_none() {
             return None;
         }
         let earlier = || match (connection.poll_timeout(), self.deadline) {
@@ -217,7 +223,7 @@ impl Sleeper {
         if !needed {
             return None;
         }
-        self.asleep = false;
+        self.awake = true;
         self.waker.take()
     }
 }

@@ -79,29 +79,45 @@ impl Future for Publishing<'_> {
     ///
     /// If it is polled after it has resolved.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self {
-            shared,
-            message,
-            place,
-        } = self.get_mut();
-        if let Some(Err(error)) = message.take_if(|message| message.is_err()) {
-            return Poll::Ready(Err(error));
+        let this = self.get_mut();
+        let (qos, publish) = match this.message.take() {
+            Some(Ok(message)) => message,
+            Some(Err(error)) => return Poll::Ready(Err(error)),
+            None => panic!("polled after it has resolved"),
+        };
+        match publish_now(this.shared, qos, publish) {
+            Err(error) if error.reason.is_full() => this.wait(error, context),
+            result => Poll::Ready(delivery(this.shared, result)),
         }
+    }
+}
+
+impl Publishing<'_> {
+    /// Tries again and parks where there is still no room, under one lock: nothing comes between.
+    #[cold]
+    fn wait(
+        &mut self,
+        full: PublishError,
+        context: &Context<'_>,
+    ) -> Poll<Result<Delivery, SendError>> {
+        let Self { shared, place, .. } = self;
         let now = shared.now();
+        let mut message = Some((full.qos, full.publish));
         let polled = shared.poll(context, |state, park| {
-            let Some(Ok((qos, publish))) = message.take() else {
+            let Some((qos, publish)) = message.take() else {
                 panic!("polled after it has resolved")
             };
             match state.publish(now, qos, publish) {
                 Err(error) if error.reason.is_full() => {
-                    *message = Some(Ok((error.qos, error.publish)));
+                    message = Some((error.qos, error.publish));
                     state.room.park(place, park);
                     Poll::Pending
                 }
                 result => Poll::Ready(result),
             }
         });
-        polled.map(|result| delivery(shared, result))
+        self.message = message.map(Ok);
+        polled.map(|result| delivery(self.shared, result))
     }
 }
 
@@ -120,11 +136,16 @@ pub(super) fn try_publish(
     qos: QoS,
     publish: Publish,
 ) -> Result<Delivery, SendError> {
-    let now = shared.now();
-    let result = shared.run(|state| state.publish(now, qos, publish));
-    delivery(shared, result)
+    delivery(shared, publish_now(shared, qos, publish))
 }
 
+#[inline]
+fn publish_now(shared: &Shared, qos: QoS, publish: Publish) -> Result<Token, PublishError> {
+    let now = shared.now_for_many();
+    shared.run(|state| state.publish(now, qos, publish))
+}
+
+#[inline]
 fn delivery(
     shared: &Arc<Shared>,
     result: Result<Token, PublishError>,

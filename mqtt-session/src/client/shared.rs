@@ -3,7 +3,8 @@
 use std::boxed::Box;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll, Waker};
 use std::vec::Vec;
 
@@ -23,7 +24,12 @@ use super::watch::Watches;
 pub(super) struct Shared {
     state: Mutex<State>,
     clock: Box<dyn Fn() -> Instant + Send + Sync>,
+    /// A copy of what the state says, as it was when last unlocked.
+    driver_sleeps: AtomicBool,
 }
+
+/// Some microseconds.
+const TRIES: usize = 200;
 
 /// Nothing in here calls out: wakers and payloads leave it, to be woken and dropped after unlocking.
 pub(super) struct State {
@@ -81,11 +87,42 @@ impl Shared {
         Self {
             state: Mutex::new(state),
             clock: Box::new(clock),
+            driver_sleeps: AtomicBool::new(true),
         }
     }
 
     pub(super) fn now(&self) -> Instant {
         (self.clock)()
+    }
+
+    /// For what happens to many messages in a row. While the driver is at work the session knows the time well enough from its turns,
+    /// and an earlier time than it knows changes nothing: so a clock need not be read for each message.
+    #[inline]
+    pub(super) fn now_for_many(&self) -> Instant {
+        if self.driver_sleeps.load(Ordering::Relaxed) {
+            self.now()
+        } else {
+            Instant::ZERO
+        }
+    }
+
+    /// The driver's way to lock. A publisher in a loop holds the lock for most of the time, for a moment each: whoever asked the system to
+    /// wait for it would be woken by a call to the system at each of those moments, and come too late.
+    pub(super) fn lock_between_others(&self) -> MutexGuard<'_, State> {
+        for _ in 0..TRIES {
+            match self.state.try_lock() {
+                Ok(state) => return state,
+                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
+            }
+        }
+        self.lock()
+    }
+
+    #[inline]
+    pub(super) fn unlock(&self, state: MutexGuard<'_, State>) {
+        let sleeps = state.driver.sleeps();
+        self.driver_sleeps.store(sleeps, Ordering::Relaxed);
     }
 
     /// A panic under the lock is our bug; the others get on as well as they can, the driver's end not least.
@@ -94,12 +131,13 @@ impl Shared {
     }
 
     /// Runs under the lock; hands out what came of it, and wakes whom it concerns after unlocking.
+    #[inline]
     pub(super) fn run<R>(&self, step: impl FnOnce(&mut State) -> R) -> R {
         let mut wakes = Wakes::default();
         let mut state = self.lock();
         let result = step(&mut state);
         state.settle(&mut wakes);
-        drop(state);
+        self.unlock(state);
         wakes.wake();
         result
     }
@@ -132,13 +170,18 @@ impl State {
     /// After each change: tells what happened, and finds out whether the driver must know.
     #[inline]
     pub(super) fn settle(&mut self, wakes: &mut Wakes) {
-        while let Some(event) = self.connection.poll_event() {
-            self.dispatch(event, wakes);
-        }
+        self.dispatch_all(wakes);
         wakes.push(self.driver.rouse(&self.connection));
     }
 
-    pub(super) fn dispatch(&mut self, event: Event, wakes: &mut Wakes) {
+    #[inline]
+    fn dispatch_all(&mut self, wakes: &mut Wakes) {
+        while let Some(event) = self.connection.poll_event() {
+            self.dispatch(event, wakes);
+        }
+    }
+
+    fn dispatch(&mut self, event: Event, wakes: &mut Wakes) {
         match event {
             Event::Published { token, outcome } => self.deliveries.complete(token, outcome, wakes),
             Event::Readable(queue) => self.wake_readers(queue, wakes),

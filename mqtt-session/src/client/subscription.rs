@@ -107,7 +107,7 @@ impl Subscription {
         {
             return Poll::Ready(Some(self.hand_out(held)));
         }
-        let now = self.shared.now();
+        let now = self.shared.now_for_many();
         // Dropped, with its payload, after unlocking.
         let mut taken = self.current.take();
         let Self {

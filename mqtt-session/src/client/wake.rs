@@ -14,16 +14,25 @@ impl Wakes {
         Self(list)
     }
 
+    #[inline]
     pub(super) fn push(&mut self, waker: Option<Waker>) {
-        self.0.extend(waker);
+        if let Some(waker) = waker {
+            self.0.push(waker);
+        }
     }
 
     /// To be called without the lock. Gives the memory back.
+    #[inline]
     pub(super) fn wake(mut self) -> Vec<Waker> {
         if !self.0.is_empty() {
-            self.0.drain(..).for_each(Waker::wake);
+            self.wake_all();
         }
         self.0
+    }
+
+    #[cold]
+    fn wake_all(&mut self) {
+        self.0.drain(..).for_each(Waker::wake);
     }
 }
 

@@ -131,7 +131,7 @@ impl Session {
             self.inbox.doubt();
         }
         if session_present || untold {
-            self.link.resend = self.outgoing.inflight.to_resend().into();
+            self.link.resend = self.outgoing.inflight.begin_resend().into();
         } else {
             // [MQTT-3.2.2-5]
             self.inbox.new_epoch();

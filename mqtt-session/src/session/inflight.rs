@@ -157,7 +157,7 @@ impl InFlight {
 
     /// What is to be sent again when the session goes on: PUBRELs in the order of their PUBRECs, then messages in the order of
     /// their tokens [MQTT-4.4.0-1], [MQTT-4.6.0-1].
-    pub(super) fn to_resend(&mut self) -> Vec<(PacketId, Token)> {
+    pub(super) fn begin_resend(&mut self) -> Vec<(PacketId, Token)> {
         self.publishes
             .iter_mut()
             .for_each(|sent| sent.counted = false);

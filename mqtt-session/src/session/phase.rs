@@ -56,6 +56,8 @@ pub(super) enum Farewell {
     Silent,
     /// Write this DISCONNECT first, in 5.0; 3.x closes without one, so that the will is published (semantics of 3.14.4).
     Reason(ReasonCode),
+    /// The same behind everything that is encoded: the server did nothing wrong, and what it is told now it need not send again.
+    AfterAll(ReasonCode),
 }
 
 impl Session {
@@ -266,16 +268,21 @@ impl Session {
     fn hang_up(&mut self, next: Next, farewell: Farewell) {
         self.stop_link_timers();
         let attempt = match (&self.stage, &farewell) {
-            (Stage::Open { attempt, .. }, Farewell::Silent | Farewell::Reason(_)) => *attempt,
+            (_, Farewell::Gone) => return self.settle(next),
+            (Stage::Open { attempt, .. }, _) => *attempt,
             _ => return self.settle(next),
         };
         self.link.connected = false;
-        self.discard();
-        let mut flush = false;
-        if let Farewell::Reason(reason) = farewell
+        if !matches!(farewell, Farewell::AfterAll(_)) {
+            self.discard();
+        }
+        let mut flush = !self.link.outbox.is_empty();
+        // Not ahead of a CONNECT that the driver has not taken [MQTT-3.1.0-1].
+        if let Farewell::Reason(reason) | Farewell::AfterAll(reason) = farewell
             && self.config.version().is_v5()
+            && self.link.encoded > 0
         {
-            flush = self.put(&Packet::Disconnect(Disconnect::new(reason)));
+            flush |= self.put(&Packet::Disconnect(Disconnect::new(reason)));
         }
         self.close_stream(attempt, flush, next);
     }

@@ -127,7 +127,7 @@ impl Session {
                 if full && self.inbox.bytes() >= self.config.limits.inbox_bytes {
                     self.inbox.unsee(arrival);
                     let bytes = self.inbox.bytes();
-                    let farewell = Farewell::Reason(ReasonCode::QUOTA_EXCEEDED);
+                    let farewell = Farewell::AfterAll(ReasonCode::QUOTA_EXCEEDED);
                     return self.lose(ConnectionError::InboxFull { bytes }, farewell);
                 }
                 self.deliver(publish, arrival);

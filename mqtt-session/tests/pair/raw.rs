@@ -102,6 +102,7 @@ impl Raw {
 
     pub fn wait_for_dial(&mut self) {
         self.actions.clear();
+        self.poll();
         for _ in 0..100 {
             if self
                 .actions
@@ -157,12 +158,18 @@ impl Raw {
     }
 
     pub fn feed_publish(&mut self, topic: &str, flow: Flow, payload: &[u8]) {
+        let bytes = self.encode_publish(topic, flow, payload);
+        self.bytes_in(&bytes);
+    }
+
+    pub fn encode_publish(&self, topic: &str, flow: Flow, payload: &[u8]) -> Vec<u8> {
         let mut out = Outbox::new();
         let publish = super::message(topic, payload);
-        Encoder::new(self.version, Sender::Server)
+        let encoder = Encoder::new(self.version, Sender::Server);
+        encoder
             .publish(&publish, flow, None, &mut out)
             .expect("a good message");
-        self.bytes_in(&out.to_vec());
+        out.to_vec()
     }
 
     pub fn feed_ack(&mut self, packet: PacketType, id: u16) {

@@ -22,14 +22,12 @@ impl Rival for ProtocolCore {
     }
 
     fn gaps(version: Version, packet: &mut Packet) {
-        match packet {
-            Packet::Connect(connect) if version == Version::V5 => {
-                // Refuses a password without a user name, which 5.0 allows (section 3.1.2.9).
-                if connect.user_name.is_none() {
-                    connect.password = None;
-                }
-            }
-            _ => {}
+        // Refuses a password without a user name, which 5.0 allows (section 3.1.2.9).
+        if let Packet::Connect(connect) = packet
+            && version == Version::V5
+            && connect.user_name.is_none()
+        {
+            connect.password = None;
         }
     }
 

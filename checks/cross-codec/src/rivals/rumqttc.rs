@@ -40,12 +40,12 @@ impl Rival for Rumqttc {
                 // last property for payload (section 3.3.2.3.8).
                 publish.properties.subscription_ids.truncate(1);
             }
-            Packet::Disconnect { properties, .. } if version == Version::V5 => {
-                // Refuses a DISCONNECT without reason code, and one without property length (sections 3.14.2.1 and 3.14.2.2.1),
-                // and writes a wrong remaining length for one without properties.
-                if properties.is_empty() {
-                    properties.set(id::REASON_STRING, Some("reason".to_owned()));
-                }
+            // Refuses a DISCONNECT without reason code, and one without property length (sections 3.14.2.1 and 3.14.2.2.1), and
+            // writes a wrong remaining length for one without properties.
+            Packet::Disconnect { properties, .. }
+                if version == Version::V5 && properties.is_empty() =>
+            {
+                properties.set(id::REASON_STRING, Some("reason".to_owned()));
             }
             _ => {}
         }

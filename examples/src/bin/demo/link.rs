@@ -6,11 +6,9 @@ use std::time::Duration;
 use mqtt_examples::proxy::{Direction, Proxy};
 use mqtt_examples::tap::Tap;
 use mqtt_proto::PublishView;
-use mqtt_tokio::{Backoff, Client, ClientEvent, Config, Events, Version};
+use mqtt_tokio::{Backoff, Client, ClientEvent, Config, ConfigBuilder, Events};
 use tokio::time::timeout;
 
-/// Long enough to outlive the cut, short enough to leave nothing behind on a foreign broker.
-const SESSION_EXPIRY: Duration = Duration::from_secs(300);
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// A network that was cut on purpose is back at once: no need to wait a second for it.
 const FIRST_RETRY: Duration = Duration::from_millis(200);
@@ -22,28 +20,34 @@ pub(crate) struct Link {
     pub(crate) tap: Tap,
     /// Read by [`reconnected`](Self::reconnected) and [`later_losses`](Self::later_losses).
     events: Events,
-    version: Version,
-    id: String,
+    url: String,
+    /// As before, but with a clean start.
+    forget: Config,
 }
 
 impl Link {
     /// Connects a client through a proxy of its own to the broker at `target` (`host:port`).
     pub(crate) async fn connect(
         target: &str,
-        version: Version,
-        id: String,
+        config: ConfigBuilder,
         on_publish: impl Fn(Direction, &PublishView) + Send + Sync + 'static,
     ) -> Result<Self, Box<dyn Error>> {
-        let tap = Tap::new(version, on_publish);
+        let config = config.keep_alive(KEEP_ALIVE).backoff(Backoff {
+            first: FIRST_RETRY,
+            ..Backoff::default()
+        });
+        let kept = config.clone().clean_start(false).build()?;
+        let tap = Tap::new(kept.version(), on_publish);
         let proxy = Proxy::start(target, tap.clone()).await?;
-        let client = connect(&proxy, version, &id, false).await?;
+        let url = format!("mqtt://{}", proxy.addr());
+        let client = mqtt_tokio::connect(&url, kept).await?;
         Ok(Self {
             events: client.events(),
             client,
             proxy,
             tap,
-            version,
-            id,
+            url,
+            forget: config.clean_start(true).build()?,
         })
     }
 
@@ -72,29 +76,8 @@ impl Link {
     /// Disconnects, and makes the broker forget the session: in 3.1.1 it would keep it for ever.
     pub(crate) async fn close(self) -> Result<(), Box<dyn Error>> {
         self.client.disconnect(GRACE).await;
-        let client = connect(&self.proxy, self.version, &self.id, true).await?;
+        let client = mqtt_tokio::connect(&self.url, self.forget).await?;
         client.disconnect(GRACE).await;
         Ok(())
     }
-}
-
-async fn connect(
-    proxy: &Proxy,
-    version: Version,
-    id: &str,
-    clean: bool,
-) -> Result<Client, Box<dyn Error>> {
-    let mut config = Config::builder(id)
-        .version(version)
-        .clean_start(clean)
-        .keep_alive(KEEP_ALIVE)
-        .backoff(Backoff {
-            first: FIRST_RETRY,
-            ..Backoff::default()
-        });
-    if version.is_v5() && !clean {
-        config = config.session_expiry(SESSION_EXPIRY);
-    }
-    let url = format!("mqtt://{}", proxy.addr());
-    Ok(mqtt_tokio::connect(&url, config.build()?).await?)
 }

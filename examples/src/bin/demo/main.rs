@@ -5,6 +5,7 @@ mod cut;
 mod lane;
 mod link;
 mod options;
+mod pair;
 mod run;
 
 use std::error::Error;
@@ -15,6 +16,7 @@ use mqtt_examples::report::{broken_promises, table};
 use mqtt_tokio::Version;
 
 use crate::options::{Options, USAGE};
+use crate::pair::Plan;
 
 const TEN_LINES: &str = include_str!("../hello.rs");
 
@@ -59,14 +61,18 @@ async fn demo(options: &Options) -> Result<bool, Box<dyn Error>> {
 
     let (mut rows, mut broken) = (Vec::new(), Vec::new());
     for (version, name) in [(Version::V3_1_1, "3.1.1"), (Version::V5, "5.0")] {
-        let result = run::run(version, name, &url, options.messages).await?;
+        let plan = Plan {
+            version,
+            target: target(&url)?,
+            generous: embedded.is_some(),
+        };
+        let result = run::run(&plan, name, options.messages).await?;
         rows.extend(result.rows);
-        broken.extend(result.failures);
+        let failures = result.failures.iter();
+        broken.extend(failures.map(|failure| format!("MQTT {name}: {failure}")));
         // A broker of the user's own may allow fewer in flight; ours does not.
-        if embedded.is_some() && !result.at_cut.is_enough() {
-            broken.push(format!(
-                "MQTT {name}: too few messages were in flight at the cut"
-            ));
+        if embedded.is_some() && result.at_cut.is_some_and(|cut| !cut.is_enough()) {
+            broken.push(format!("MQTT {name}: too few were in flight at the cut"));
         }
     }
     broken.extend(broken_promises(&rows));
@@ -91,6 +97,20 @@ async fn demo(options: &Options) -> Result<bool, Box<dyn Error>> {
     Ok(broken.is_empty())
 }
 
+/// Where the proxies connect: `host:port` of the URL.
+fn target(url: &str) -> Result<String, String> {
+    let authority = url
+        .strip_prefix("mqtt://")
+        .ok_or_else(|| format!("{url}: the demo reads along, so it needs a URL with mqtt://"))?
+        .trim_end_matches('/');
+    // The colons of an IPv6 address stand in brackets.
+    let after_host = authority.rsplit(']').next().unwrap_or(authority);
+    Ok(match after_host.contains(':') {
+        true => authority.to_owned(),
+        false => format!("{authority}:1883"),
+    })
+}
+
 /// The example without its own documentation.
 fn code() -> &'static str {
     TEN_LINES
@@ -106,4 +126,18 @@ async fn serve(url: &str) -> std::io::Result<()> {
         );
     }
     tokio::signal::ctrl_c().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::target;
+
+    #[test]
+    fn the_target_is_host_and_port_of_the_url() {
+        assert_eq!(target("mqtt://h").unwrap(), "h:1883");
+        assert_eq!(target("mqtt://h:1/").unwrap(), "h:1");
+        assert_eq!(target("mqtt://[::1]").unwrap(), "[::1]:1883");
+        assert_eq!(target("mqtt://[::1]:2").unwrap(), "[::1]:2");
+        assert!(target("mqtts://h").is_err());
+    }
 }

@@ -1,22 +1,20 @@
-//! One version of the protocol: a publisher, a subscriber, three lanes between them, and a cut
-//! half way.
+//! One version of the protocol: three lanes of messages, and a cut half way.
 
 use std::error::Error;
+use std::slice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mqtt_examples::cli::unique_id;
 use mqtt_examples::progress::Progress;
-use mqtt_examples::proxy::Direction;
 use mqtt_examples::report::Row;
-use mqtt_examples::tally::sequence;
-use mqtt_proto::PublishView;
-use mqtt_tokio::{QoS, Subscription, Version};
+use mqtt_tokio::QoS;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::cut::{AtCut, cut};
 use crate::lane::Lane;
-use crate::link::Link;
+use crate::pair::{Pair, Plan};
 
 /// The demo gives up when nothing has moved for so long.
 const STALL: Duration = Duration::from_secs(20);
@@ -26,19 +24,18 @@ const TICK: Duration = Duration::from_millis(5);
 
 pub(crate) struct RunResult {
     pub(crate) rows: Vec<Row>,
-    pub(crate) at_cut: AtCut,
+    /// `None` if it did not come to that.
+    pub(crate) at_cut: Option<AtCut>,
     /// What went wrong apart from the counts.
     pub(crate) failures: Vec<String>,
 }
 
-/// Runs `total` messages of each QoS through the broker at `url`.
+/// Runs `total` messages of each QoS through the broker.
 pub(crate) async fn run(
-    version: Version,
+    plan: &Plan,
     name: &'static str,
-    url: &str,
     total: u64,
 ) -> Result<RunResult, Box<dyn Error>> {
-    let target = target(url)?;
     let unique = unique_id("demo");
     let prefix = format!("mqtt-demo/{unique}/{name}");
     let clock = Instant::now();
@@ -54,54 +51,26 @@ pub(crate) async fn run(
         tasks: JoinSet::new(),
         failures: Vec::new(),
     };
-
-    let mut subscriber = Link::connect(&target, version, format!("{unique}s"), |_, _| {}).await?;
-    let subscription = subscriber
-        .client
-        .subscribe(format!("{prefix}/#").as_str(), QoS::ExactlyOnce)
-        .await?;
-    let watched = lanes.clone();
-    let mut publisher = Link::connect(
-        &target,
-        version,
-        format!("{unique}p"),
-        move |way, publish| {
-            if way == Direction::ToBroker {
-                count_transmission(&watched, publish);
-            }
-        },
-    )
-    .await?;
-
-    let receiver = tokio::spawn(receive(subscription, lanes.clone()));
-    for lane in &lanes {
-        let (lane, client) = (Arc::clone(lane), publisher.client.clone());
-        run.tasks.spawn(async move { lane.publish(&client).await });
+    // One connection for all is the harder case. Where 20 messages are all that a connection takes,
+    // 20 of QoS 1 and 20 of QoS 2 need one for each.
+    let groups = match plan.generous {
+        true => vec![&lanes[..]],
+        false => lanes.iter().map(slice::from_ref).collect(),
+    };
+    let mut pairs = Vec::new();
+    for (group, number) in groups.into_iter().zip(0..) {
+        let id = format!("{unique}{number}");
+        pairs.push(Pair::start(plan, &id, group, &mut run.tasks).await?);
     }
 
     let half = total / 2;
-    run.leg(half).await;
-    let at_cut = run.cut(&mut publisher, &mut subscriber, half).await?;
-    run.leg(total).await;
+    let mut at_cut = None;
+    if run.leg(half).await {
+        at_cut = Some(run.cut(&mut pairs, half).await?);
+        run.leg(total).await;
+    }
+    let failures = run.end(pairs).await;
 
-    for link in [&mut publisher, &mut subscriber] {
-        for loss in link.later_losses().await {
-            run.progress
-                .note(&format!("connection lost once more: {loss}"));
-        }
-    }
-    let Run {
-        progress,
-        mut failures,
-        ..
-    } = run;
-    progress.finish(settled(&lanes));
-    for link in [publisher, subscriber] {
-        if let Err(error) = link.close().await {
-            failures.push(format!("MQTT {name}: could not disconnect: {error}"));
-        }
-    }
-    receiver.abort();
     let rows = lanes.iter().map(|lane| Row {
         version: name,
         qos: lane.qos,
@@ -122,12 +91,9 @@ struct Run {
 }
 
 impl Run {
-    /// Sends up to `until` messages on each lane, and waits until they have arrived. Once something
-    /// has failed there is nothing left to show.
-    async fn leg(&mut self, until: u64) {
-        if !self.failures.is_empty() {
-            return;
-        }
+    /// Sends up to `until` messages on each lane, and waits until they have arrived. False if something
+    /// failed: then there is nothing left to show.
+    async fn leg(&mut self, until: u64) -> bool {
         for lane in &self.lanes {
             lane.begin_leg(until);
         }
@@ -135,33 +101,44 @@ impl Run {
         for lane in &self.lanes {
             lane.with(|tally| tally.end_leg());
         }
+        self.failures.is_empty()
     }
 
-    /// Cuts the link after the first `sent` messages, and waits until it has healed.
-    async fn cut(
-        &mut self,
-        publisher: &mut Link,
-        subscriber: &mut Link,
-        sent: u64,
-    ) -> Result<AtCut, Box<dyn Error>> {
-        let lanes = self.lanes.each_ref().map(|lane| &**lane);
-        let at_cut = cut(publisher, subscriber, &lanes, sent).await;
+    /// Cuts the links after the first `sent` messages, and waits until they have healed.
+    async fn cut(&mut self, pairs: &mut [Pair], sent: u64) -> Result<AtCut, Box<dyn Error>> {
+        let at_cut = cut(pairs, &self.lanes, sent).await;
         self.progress
             .note(&format!("cut while in flight: {at_cut}"));
 
-        let start = Instant::now();
-        let both = async { tokio::try_join!(publisher.reconnected(), subscriber.reconnected()) };
-        let present = tokio::time::timeout(STALL, both)
-            .await
-            .map_err(|_| "no new connection after the cut")??;
+        let (start, mut kept) = (Instant::now(), true);
+        for pair in pairs {
+            let reconnected = timeout(STALL, pair.reconnected()).await;
+            kept &= reconnected.map_err(|_| "no new connection after the cut")??;
+        }
+        let sessions = if kept { "kept" } else { "lost" };
         self.progress.note(&format!(
-            "both are back after {:.2} s; session of the publisher {}, of the subscriber {}",
+            "all clients are back after {:.2} s; the broker has {sessions} their sessions",
             start.elapsed().as_secs_f64(),
-            kept(present.0),
-            kept(present.1),
         ));
         self.wait_until_idle().await;
         Ok(at_cut)
+    }
+
+    /// Disconnects everything; what went wrong until then.
+    async fn end(mut self, pairs: Vec<Pair>) -> Vec<String> {
+        for pair in pairs {
+            for mut link in [pair.publisher, pair.subscriber] {
+                for loss in link.later_losses().await {
+                    self.progress
+                        .note(&format!("a connection was lost once more: {loss}"));
+                }
+                if let Err(error) = link.close().await {
+                    self.failures.push(format!("could not disconnect: {error}"));
+                }
+            }
+        }
+        self.progress.finish(settled(&self.lanes));
+        self.failures
     }
 
     /// Waits until all lanes are idle; or nothing has moved for a while: then what is still
@@ -200,44 +177,7 @@ impl Run {
     }
 }
 
-async fn receive(mut subscription: Subscription, lanes: [Arc<Lane>; 3]) {
-    while let Some(message) = subscription.next().await {
-        let topic = message.topic();
-        let lane = lanes.iter().find(|lane| topic == lane.topic.as_str());
-        if let (Some(lane), Some(seq)) = (lane, sequence(message.payload())) {
-            lane.receive(seq);
-        }
-    }
-}
-
-fn count_transmission(lanes: &[Arc<Lane>; 3], publish: &PublishView) {
-    let lane = &lanes[usize::from(publish.qos().as_u8())];
-    if let Some(seq) = sequence(publish.payload()) {
-        lane.with(|tally| tally.transmit(seq, publish.dup()));
-    }
-}
-
 fn settled(lanes: &[Arc<Lane>; 3]) -> u64 {
     let settled = |lane: &Arc<Lane>| lane.with(|tally| tally.sent() - tally.outstanding());
     lanes.iter().map(settled).sum()
-}
-
-fn kept(present: bool) -> &'static str {
-    if present { "kept" } else { "lost" }
-}
-
-/// Where the proxies connect: `host:port` of the URL.
-fn target(url: &str) -> Result<String, String> {
-    let authority = url
-        .strip_prefix("mqtt://")
-        .ok_or_else(|| format!("{url}: the demo reads along, so it needs a URL with mqtt://"))?
-        .trim_end_matches('/');
-    let has_port = authority
-        .rsplit(']')
-        .next()
-        .is_some_and(|rest| rest.contains(':'));
-    Ok(match has_port {
-        true => authority.to_owned(),
-        false => format!("{authority}:1883"),
-    })
 }

@@ -1,0 +1,329 @@
+//! What a configuration or an endpoint can't be, and what is said about it.
+
+use std::time::Duration;
+
+use mqtt_session::proto::{Properties, Version};
+use mqtt_session::{Backoff, Config, ConfigBuilder, Endpoint, Limits, Timeouts};
+
+fn refused(builder: ConfigBuilder) -> String {
+    builder
+        .build()
+        .expect_err("a bad configuration")
+        .to_string()
+}
+
+fn with_limits(change: impl Fn(&mut Limits)) -> ConfigBuilder {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    Config::builder("client").limits(limits)
+}
+
+fn with_timeouts(change: impl Fn(&mut Timeouts)) -> ConfigBuilder {
+    let mut timeouts = Timeouts::default();
+    change(&mut timeouts);
+    Config::builder("client").timeouts(timeouts)
+}
+
+fn with_backoff(change: impl Fn(&mut Backoff)) -> ConfigBuilder {
+    let mut backoff = Backoff::default();
+    change(&mut backoff);
+    Config::builder("client").backoff(backoff)
+}
+
+#[test]
+fn a_limit_timeout_or_delay_of_zero_is_refused_by_name() {
+    let zeros = [
+        (
+            with_limits(|limits| limits.max_packet_size = 0),
+            "limits.max_packet_size",
+        ),
+        (
+            with_limits(|limits| limits.inbox_bytes = 0),
+            "limits.inbox_bytes",
+        ),
+        (
+            with_limits(|limits| limits.max_queued = 0),
+            "limits.max_queued",
+        ),
+        (
+            with_limits(|limits| limits.outgoing_bytes = 0),
+            "limits.outgoing_bytes",
+        ),
+        (
+            with_limits(|limits| limits.outbox_bytes = 0),
+            "limits.outbox_bytes",
+        ),
+        (
+            with_limits(|limits| limits.max_requests = 0),
+            "limits.max_requests",
+        ),
+        (
+            with_timeouts(|timeouts| timeouts.resolve = Duration::ZERO),
+            "timeouts.resolve",
+        ),
+        (
+            with_timeouts(|timeouts| timeouts.dial = Duration::ZERO),
+            "timeouts.dial",
+        ),
+        (
+            with_timeouts(|timeouts| timeouts.connack = Duration::ZERO),
+            "timeouts.connack",
+        ),
+        (
+            with_timeouts(|timeouts| timeouts.pingresp = Duration::ZERO),
+            "timeouts.pingresp",
+        ),
+        (
+            with_timeouts(|timeouts| timeouts.liveness = Duration::ZERO),
+            "timeouts.liveness",
+        ),
+        (
+            with_timeouts(|timeouts| timeouts.hangup = Duration::ZERO),
+            "timeouts.hangup",
+        ),
+        (
+            with_backoff(|backoff| backoff.first = Duration::ZERO),
+            "backoff.first",
+        ),
+        (
+            with_backoff(|backoff| backoff.longest = Duration::ZERO),
+            "backoff.longest",
+        ),
+    ];
+    for (builder, field) in zeros {
+        assert_eq!(refused(builder), format!("{field} may not be zero"));
+    }
+}
+
+#[test]
+fn what_the_protocol_can_not_carry_is_refused() {
+    let keep_alive = |seconds| Config::builder("client").keep_alive(Duration::from_secs(seconds));
+    assert_eq!(
+        refused(keep_alive(65_536)),
+        "keep_alive may be at most 65535"
+    );
+    assert!(keep_alive(65_535).build().is_ok());
+    let jitter = with_backoff(|backoff| backoff.jitter_percent = 101);
+    assert_eq!(refused(jitter), "backoff.jitter_percent may be at most 100");
+    let password = Config::builder("client").credentials("me", vec![0; 65_536]);
+    assert_eq!(
+        refused(password),
+        "connect: the password is 65536 bytes long; the maximum is 65,535"
+    );
+    assert!(
+        Config::builder("client")
+            .session_expiry(Duration::MAX)
+            .build()
+            .is_ok()
+    );
+}
+
+#[test]
+fn strings_that_mqtt_does_not_have_are_refused() {
+    assert_eq!(
+        refused(Config::builder("a\0")),
+        "client_id: holds U+0000 at byte 1"
+    );
+    let long = "x".repeat(65_536);
+    let text = "client_id: 65536 bytes long; a string holds at most 65,535";
+    assert_eq!(refused(Config::builder(long)), text);
+    let user_name = Config::builder("client").user_name("\0");
+    assert_eq!(refused(user_name), "user_name: holds U+0000 at byte 0");
+}
+
+#[test]
+fn each_version_has_its_own_rules_for_client_identifier_password_and_session_expiry() {
+    let refused_id =
+        |version, id: &str, clean| refused(Config::builder(id).version(version).clean_start(clean));
+    assert_eq!(
+        refused_id(Version::V3_1, "", true),
+        "client_id: MQTT 3.1 does not allow an identifier of 0 bytes with clean_start true"
+    );
+    assert_eq!(
+        refused_id(Version::V3_1, "123456789012345678901234", true),
+        "client_id: MQTT 3.1 does not allow an identifier of 24 bytes with clean_start true"
+    );
+    assert_eq!(
+        refused_id(Version::V3_1_1, "", false),
+        "client_id: MQTT 3.1.1 does not allow an identifier of 0 bytes with clean_start false"
+    );
+    for version in [Version::V3_1, Version::V3_1_1] {
+        let password = Config::builder("client")
+            .version(version)
+            .password("secret");
+        assert_eq!(
+            refused(password),
+            format!("password: {version} allows no password without a user name")
+        );
+        let expiry = Config::builder("client")
+            .version(version)
+            .session_expiry(Duration::from_secs(1));
+        let text = format!(
+            "session_expiry: {version} has none; use clean_start(false) to keep the session"
+        );
+        assert_eq!(refused(expiry), text);
+        let properties = Properties::builder()
+            .user_property("a", "b")
+            .build()
+            .expect("good properties");
+        let connect = Config::builder("client")
+            .version(version)
+            .connect_properties(properties);
+        assert!(refused(connect).starts_with(&format!("connect: {version} can't carry ")));
+    }
+    for builder in [
+        Config::builder(""),
+        Config::builder("client").password("secret"),
+    ] {
+        assert!(builder.build().is_ok(), "5.0 allows it");
+    }
+}
+
+#[test]
+fn properties_that_the_session_sets_itself_or_can_not_keep_are_refused() {
+    let max = 5u16.try_into().expect("not 0");
+    let cases = [
+        (
+            Properties::builder().session_expiry_interval(5),
+            "Session Expiry Interval is set through `session_expiry`",
+        ),
+        (
+            Properties::builder().receive_maximum(max),
+            "Receive Maximum is set through `limits.receive_maximum`",
+        ),
+        (
+            Properties::builder().maximum_packet_size(5u32.try_into().expect("not 0")),
+            "Maximum Packet Size is set through `limits.max_packet_size`",
+        ),
+        (
+            Properties::builder().topic_alias_maximum(5),
+            "the session does not support Topic Alias Maximum",
+        ),
+        (
+            Properties::builder().authentication_method("x"),
+            "the session does not support Authentication Method",
+        ),
+    ];
+    for (properties, text) in cases {
+        let properties = properties.build().expect("good properties");
+        let builder = Config::builder("client").connect_properties(properties);
+        assert_eq!(refused(builder), format!("connect_properties: {text}"));
+    }
+    let properties = Properties::builder()
+        .user_property("a", "b")
+        .request_response_information(true);
+    let properties = properties.build().expect("good properties");
+    assert!(
+        Config::builder("client")
+            .connect_properties(properties)
+            .build()
+            .is_ok()
+    );
+}
+
+#[test]
+fn a_configuration_does_not_show_its_password() {
+    let config = Config::builder("client")
+        .credentials("me", "hunter2")
+        .build()
+        .expect("a good configuration");
+    let shown = format!("{config:?}");
+    assert!(
+        !shown.contains("hunter2") && !shown.contains("104, 117"),
+        "{shown}"
+    );
+    let builder = format!(
+        "{:?}",
+        Config::builder("client").credentials("me", "hunter2")
+    );
+    assert!(!builder.contains("hunter2"), "{builder}");
+}
+
+#[test]
+fn endpoints_are_read_from_urls() {
+    let good = [
+        ("mqtt://localhost", "localhost", 1883, "localhost:1883"),
+        (
+            "tcp://broker.example:1884/",
+            "broker.example",
+            1884,
+            "broker.example:1884",
+        ),
+        (
+            "mqtt://192.0.2.1:65535",
+            "192.0.2.1",
+            65535,
+            "192.0.2.1:65535",
+        ),
+        (
+            "mqtt://[2001:db8::1]",
+            "2001:db8::1",
+            1883,
+            "[2001:db8::1]:1883",
+        ),
+        ("mqtt://[::1]:1", "::1", 1, "[::1]:1"),
+    ];
+    for (url, host, port, shown) in good {
+        let endpoint = Endpoint::parse(url).expect(url);
+        assert_eq!((endpoint.host(), endpoint.port()), (host, port));
+        assert_eq!(endpoint.to_string(), shown);
+    }
+}
+
+#[test]
+fn urls_that_name_no_server_are_refused_with_what_is_wrong() {
+    let bad = [
+        (
+            "localhost",
+            "\"localhost\" has no scheme; write mqtt://host or mqtt://host:port",
+        ),
+        (
+            "",
+            "\"\" has no scheme; write mqtt://host or mqtt://host:port",
+        ),
+        (
+            "http://a",
+            "the scheme \"http\" is not supported; this build knows mqtt:// and tcp://",
+        ),
+        ("mqtt://", "\"mqtt://\" has no host"),
+        ("mqtt://:1883", "\"mqtt://:1883\" has no host"),
+        ("mqtt://[::1", "\"mqtt://[::1\" has no host"),
+        (
+            "mqtt://a:",
+            "\"\" is no port; it must be a number from 1 to 65535",
+        ),
+        (
+            "mqtt://a:0",
+            "\"0\" is no port; it must be a number from 1 to 65535",
+        ),
+        (
+            "mqtt://a:65536",
+            "\"65536\" is no port; it must be a number from 1 to 65535",
+        ),
+        (
+            "mqtt://a:b",
+            "\"b\" is no port; it must be a number from 1 to 65535",
+        ),
+        (
+            "mqtt://[::1]x",
+            "\"x\" is no port; it must be a number from 1 to 65535",
+        ),
+        ("mqtt://::1", "\"mqtt://::1\" has no host"),
+        (
+            "mqtt://a/b",
+            "\"/b\" in the URL has no meaning for a plain TCP connection",
+        ),
+        (
+            "mqtt://a?b=c",
+            "\"?b=c\" in the URL has no meaning for a plain TCP connection",
+        ),
+    ];
+    for (url, text) in bad {
+        assert_eq!(Endpoint::parse(url).expect_err(url).to_string(), text);
+    }
+    for url in ["mqtt://me:hunter2@a", "me:hunter2@a", "http://me:hunter2@a"] {
+        let error = Endpoint::parse(url).expect_err("credentials");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+    }
+}

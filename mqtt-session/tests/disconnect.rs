@@ -1,0 +1,240 @@
+//! The orderly end.
+
+mod pair;
+
+use std::time::Duration;
+
+use mqtt_session::proto::{
+    Disconnect, Flow, PacketType, Properties, QoS, ReasonCode, Version, Will,
+};
+use mqtt_session::{Action, Cause, Event, Outcome, Phase, Timer};
+use mqtt_testkit::Direction;
+use pair::raw::Raw;
+use pair::{ACKNOWLEDGED, Pair, VERSIONS, config};
+
+const NONE: Properties = Properties::new();
+const DRAIN: Duration = Duration::from_secs(5);
+
+fn leave(raw: &mut Raw, drain: Duration) {
+    raw.session
+        .disconnect(raw.now, Disconnect::default(), drain);
+    raw.poll();
+}
+
+fn with_will(version: Version) -> Pair {
+    let will = Will {
+        topic: "will".try_into().expect("a topic"),
+        payload: "gone".into(),
+        qos: QoS::AtMostOnce,
+        retain: true,
+        properties: NONE,
+    };
+    Pair::connected(config(version).will(will))
+}
+
+#[test]
+fn an_idle_session_says_disconnect_at_once_and_nothing_after_it() {
+    for version in VERSIONS {
+        let mut raw = Raw::connected(config(version));
+        leave(&mut raw, DRAIN);
+        assert_eq!(raw.lines(), ["DISCONNECT 0x00"]);
+        assert!(raw.offer(QoS::AtMostOnce, pair::message("a", b"")).is_err());
+        raw.feed_publish("a", Flow::AtMostOnce, b"x");
+        raw.advance(Duration::from_millis(999));
+        assert_eq!(raw.lines(), Vec::<String>::new());
+        assert!(raw.hang_up());
+        assert!(raw.session.is_closed());
+        assert_eq!(raw.session.poll_timeout(), None);
+        assert!(raw.losses().is_empty(), "nothing was lost");
+    }
+}
+
+#[test]
+fn draining_ends_as_soon_as_everything_is_acknowledged() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let one = raw.publish(QoS::AtLeastOnce, b"");
+    let two = raw.publish(QoS::ExactlyOnce, b"");
+    raw.packets();
+    leave(&mut raw, DRAIN);
+    assert_eq!(raw.lines(), Vec::<String>::new());
+    raw.feed_ack(PacketType::PubAck, 1);
+    raw.feed_ack(PacketType::PubRec, 2);
+    assert_eq!(raw.lines(), ["PUBREL 2"]);
+    raw.feed_ack(PacketType::PubComp, 2);
+    assert_eq!(raw.lines(), ["DISCONNECT 0x00"]);
+    assert_eq!(raw.outcome(one), Some(ACKNOWLEDGED));
+    assert_eq!(raw.outcome(two), Some(ACKNOWLEDGED));
+}
+
+#[test]
+fn draining_ends_when_its_time_is_over() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let token = raw.publish(QoS::AtLeastOnce, b"");
+    raw.packets();
+    leave(&mut raw, DRAIN);
+    assert_eq!(
+        raw.session.next_timer().map(|(timer, _)| timer),
+        Some(Timer::Drain)
+    );
+    raw.advance(DRAIN);
+    assert_eq!(raw.lines(), ["DISCONNECT 0x00"]);
+    raw.hang_up();
+    assert_eq!(raw.outcome(token), Some(Outcome::Closed));
+}
+
+#[test]
+fn draining_goes_on_over_a_reconnect() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let token = raw.publish(QoS::AtLeastOnce, b"");
+    raw.packets();
+    leave(&mut raw, DRAIN);
+    raw.reconnect(true, NONE);
+    assert_eq!(raw.lines(), ["PUBLISH 1 DUP"]);
+    raw.feed_ack(PacketType::PubAck, 1);
+    assert_eq!(raw.lines(), ["DISCONNECT 0x00"]);
+    raw.hang_up();
+    assert_eq!(raw.outcome(token), Some(ACKNOWLEDGED));
+}
+
+#[test]
+fn what_was_queued_while_offline_is_drained_when_the_connection_comes() {
+    let mut raw = Raw::new(config(Version::V5));
+    raw.session.start(raw.now);
+    let token = raw.publish(QoS::AtMostOnce, b"");
+    leave(&mut raw, DRAIN);
+    raw.open();
+    raw.accept(false, NONE);
+    assert_eq!(raw.lines(), ["PUBLISH", "DISCONNECT 0x00"]);
+    raw.hang_up();
+    assert_eq!(raw.outcome(token), Some(Outcome::Written));
+}
+
+#[test]
+fn a_second_disconnect_can_only_hurry() {
+    let mut raw = Raw::connected(config(Version::V5));
+    raw.publish(QoS::AtLeastOnce, b"");
+    raw.packets();
+    leave(&mut raw, DRAIN);
+    leave(&mut raw, DRAIN * 100);
+    assert_eq!(raw.session.poll_timeout(), Some(raw.now + DRAIN));
+    leave(&mut raw, Duration::ZERO);
+    assert_eq!(raw.lines(), ["DISCONNECT 0x00"]);
+    leave(&mut raw, Duration::ZERO);
+    assert_eq!(raw.lines(), Vec::<String>::new());
+}
+
+#[test]
+fn disconnecting_while_dialling_cancels_the_dial_and_while_waiting_ends_the_wait() {
+    let mut raw = Raw::new(config(Version::V5));
+    raw.session.start(raw.now);
+    raw.poll();
+    let attempt = raw.attempt.expect("an attempt");
+    leave(&mut raw, DRAIN);
+    assert!(raw.actions.contains(&Action::Cancel { attempt }));
+    assert!(raw.session.is_closed());
+
+    let mut raw = Raw::connected(config(Version::V5));
+    raw.closed(Cause::Eof);
+    assert_eq!(raw.session.phase(), Phase::Waiting);
+    leave(&mut raw, DRAIN);
+    assert!(raw.session.is_closed());
+}
+
+#[test]
+fn disconnecting_before_connack_closes_without_disconnect() {
+    let mut raw = Raw::new(config(Version::V5));
+    raw.session.start(raw.now);
+    raw.open();
+    leave(&mut raw, DRAIN);
+    assert_eq!(raw.lines(), Vec::<String>::new());
+    assert!(!raw.hang_up());
+    assert!(raw.session.is_closed());
+}
+
+#[test]
+fn an_orderly_end_discards_the_will() {
+    for version in VERSIONS {
+        let mut pair = with_will(version);
+        pair.session
+            .disconnect(pair.now(), Disconnect::default(), DRAIN);
+        pair.run();
+        assert_eq!(pair.broker.retained().count(), 0, "{version}");
+        assert!(pair.session.is_closed());
+        pair.check();
+    }
+}
+
+#[test]
+fn disconnect_with_will_publishes_it_in_each_version() {
+    for version in VERSIONS {
+        let mut pair = with_will(version);
+        let disconnect = Disconnect::new(ReasonCode::DISCONNECT_WITH_WILL);
+        pair.session.disconnect(pair.now(), disconnect, DRAIN);
+        pair.run();
+        assert_eq!(
+            pair.broker.retained().count(),
+            1,
+            "{version}\n{}",
+            pair.broker.ladder()
+        );
+        assert!(pair.session.is_closed());
+        let said = pair
+            .broker
+            .log()
+            .iter()
+            .filter_map(|entry| entry.packet(Direction::ToBroker));
+        let said = said
+            .filter(|packet| packet.packet_type == PacketType::Disconnect)
+            .count();
+        assert_eq!(
+            said,
+            usize::from(version.is_v5()),
+            "3.x has no way to say it but to say nothing"
+        );
+        pair.check();
+    }
+}
+
+#[test]
+fn a_connection_that_the_driver_does_not_close_is_given_up_after_a_second() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let attempt = raw.attempt.expect("an attempt");
+    leave(&mut raw, DRAIN);
+    assert_eq!(
+        raw.session.next_timer().map(|(timer, _)| timer),
+        Some(Timer::Hangup)
+    );
+    assert!(raw.actions.contains(&Action::Hangup {
+        attempt,
+        flush: true
+    }));
+    raw.advance(Duration::from_secs(1));
+    assert!(raw.session.is_closed());
+    // What comes late means nothing.
+    raw.closed(Cause::HungUp);
+    assert_eq!(
+        raw.events
+            .iter()
+            .filter(|event| matches!(event, Event::Closed))
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn a_server_that_goes_first_while_we_drain_does_not_keep_the_session_open() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let token = raw.publish(QoS::AtLeastOnce, b"");
+    raw.packets();
+    leave(&mut raw, DRAIN);
+    raw.closed(Cause::Eof);
+    for _ in 0..20 {
+        if raw.session.is_closed() {
+            break;
+        }
+        raw.next_timer();
+    }
+    assert!(raw.session.is_closed());
+    assert!(raw.now - mqtt_session::Instant::ZERO <= DRAIN);
+    assert_eq!(raw.outcome(token), Some(Outcome::Closed));
+}

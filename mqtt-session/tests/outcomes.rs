@@ -1,0 +1,277 @@
+//! Every accepted message has exactly one outcome, and one that is not accepted comes back whole.
+
+mod pair;
+
+use std::time::Duration;
+
+use mqtt_session::proto::{Disconnect, PacketType, Properties, QoS, ReasonCode, Version};
+use mqtt_session::{Cause, Event, Limits, Offline, Outcome, PublishRefused, QueueId, Token};
+use pair::raw::Raw;
+use pair::{ACKNOWLEDGED, QOS, VERSIONS, config, message};
+
+const NONE: Properties = Properties::new();
+
+/// One message of each QoS in flight, one of each waiting.
+fn busy(version: Version) -> (Raw, Vec<Token>) {
+    let mut limits = Limits::default();
+    limits.max_in_flight = 2u16.try_into().expect("not 0");
+    limits.max_in_flight_v3 = limits.max_in_flight;
+    let mut raw = Raw::connected(config(version).limits(limits));
+    let mut tokens: Vec<_> = QOS.map(|qos| raw.publish(qos, b"in flight")).into();
+    raw.packets();
+    tokens.extend(
+        [QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::AtMostOnce]
+            .map(|qos| raw.publish(qos, b"waiting")),
+    );
+    (raw, tokens)
+}
+
+/// The outcome of each token, of which each must have exactly one.
+fn outcomes(raw: &mut Raw, tokens: &[Token]) -> Vec<Outcome> {
+    let told = raw.outcomes().len();
+    assert_eq!(told, tokens.len(), "{:?}", raw.events);
+    tokens
+        .iter()
+        .map(|token| raw.outcome(*token).expect("an outcome"))
+        .collect()
+}
+
+#[test]
+fn disconnecting_without_drain_ends_what_is_not_done_as_closed() {
+    use Outcome::{Closed, Written};
+    for version in VERSIONS {
+        let (mut raw, tokens) = busy(version);
+        raw.session
+            .disconnect(raw.now, Disconnect::default(), Duration::ZERO);
+        raw.hang_up();
+        assert_eq!(
+            outcomes(&mut raw, &tokens),
+            [Written, Closed, Closed, Closed, Closed, Closed]
+        );
+        assert!(matches!(raw.events.last(), Some(Event::Closed)));
+    }
+}
+
+#[test]
+fn disconnecting_with_drain_waits_for_the_outcomes_and_no_longer() {
+    use Outcome::{Closed, Written};
+    for version in VERSIONS {
+        let (mut raw, tokens) = busy(version);
+        raw.session
+            .disconnect(raw.now, Disconnect::default(), Duration::from_secs(5));
+        raw.feed_ack(PacketType::PubAck, 1);
+        raw.feed_ack(PacketType::PubRec, 2);
+        raw.advance(Duration::from_secs(5));
+        raw.hang_up();
+        assert_eq!(
+            outcomes(&mut raw, &tokens),
+            [Written, ACKNOWLEDGED, Closed, Closed, Closed, Closed]
+        );
+    }
+}
+
+#[test]
+fn a_server_that_refuses_for_good_ends_everything_as_closed() {
+    for version in VERSIONS {
+        let (mut raw, tokens) = busy(version);
+        raw.closed(Cause::ConnectionReset);
+        raw.wait_for_dial();
+        raw.open();
+        let not_authorized = if version.is_v5() {
+            &[0x20, 3, 0, 0x87, 0][..]
+        } else {
+            &[0x20, 2, 0, 5]
+        };
+        raw.bytes_in(not_authorized);
+        raw.hang_up();
+        let outcomes = outcomes(&mut raw, &tokens);
+        assert_eq!(outcomes[0], Outcome::Written);
+        assert!(
+            outcomes[1..]
+                .iter()
+                .all(|outcome| *outcome == Outcome::Closed),
+            "{outcomes:?}"
+        );
+        assert!(raw.session.is_closed());
+    }
+}
+
+#[test]
+fn a_first_connection_that_fails_ends_everything_as_closed() {
+    let mut raw = Raw::new(config(Version::V5));
+    let tokens = QOS.map(|qos| raw.publish(qos, b""));
+    raw.session.connect(raw.now);
+    raw.poll();
+    raw.closed(Cause::ConnectionRefused);
+    assert_eq!(outcomes(&mut raw, &tokens), [Outcome::Closed; 3]);
+}
+
+#[test]
+fn a_session_that_never_connected_closes_at_once() {
+    let mut raw = Raw::new(config(Version::V5));
+    let tokens = QOS.map(|qos| raw.publish(qos, b""));
+    raw.session
+        .disconnect(raw.now, Disconnect::default(), Duration::from_secs(60));
+    assert_eq!(outcomes(&mut raw, &tokens), [Outcome::Closed; 3]);
+}
+
+#[test]
+fn a_closed_or_closing_session_gives_messages_and_requests_back() {
+    let mut raw = Raw::connected(config(Version::V5));
+    raw.publish(QoS::AtLeastOnce, b"");
+    raw.session
+        .disconnect(raw.now, Disconnect::default(), Duration::from_secs(5));
+    for _ in 0..2 {
+        let publish = message("a", b"x");
+        let error = raw
+            .offer(QoS::AtLeastOnce, publish.clone())
+            .expect_err("closing");
+        assert_eq!(
+            (error.reason, error.publish, error.qos),
+            (PublishRefused::Closed, publish, QoS::AtLeastOnce)
+        );
+        let filters = vec![("a".try_into().expect("a filter"), QoS::AtMostOnce.into())];
+        let error = raw
+            .session
+            .subscribe(raw.now, filters, NONE, QueueId::DEFAULT)
+            .expect_err("closing");
+        assert_eq!(error.to_string(), "the session is closed");
+        raw.advance(Duration::from_secs(10));
+    }
+    assert!(raw.session.is_closed());
+}
+
+#[test]
+fn a_full_queue_gives_the_message_back_and_tells_when_there_is_room() {
+    let mut limits = Limits::default();
+    limits.max_queued = 3;
+    let mut raw = Raw::new(config(Version::V5).limits(limits));
+    for _ in 0..3 {
+        raw.publish(QoS::AtLeastOnce, b"");
+    }
+    assert_eq!(raw.session.publish_capacity().messages, 0);
+    let publish = message("a", b"x");
+    let error = raw
+        .offer(QoS::ExactlyOnce, publish.clone())
+        .expect_err("full");
+    assert_eq!((error.publish, error.qos), (publish, QoS::ExactlyOnce));
+    assert!(error.reason.is_full());
+    assert_eq!(error.reason.to_string(), "the queue is full");
+    raw.poll();
+    assert!(!raw.events.iter().any(|event| matches!(event, Event::Room)));
+    raw.session.connect(raw.now);
+    raw.open();
+    raw.accept(false, NONE);
+    assert_eq!(
+        raw.events
+            .iter()
+            .filter(|event| matches!(event, Event::Room))
+            .count(),
+        1
+    );
+    raw.publish(QoS::ExactlyOnce, b"");
+}
+
+#[test]
+fn a_message_larger_than_the_whole_queue_is_refused_for_good() {
+    let mut limits = Limits::default();
+    limits.outgoing_bytes = 100;
+    let mut raw = Raw::connected(config(Version::V5).limits(limits));
+    let publish = message("a", &[0; 200]);
+    let (size, max) = (publish.size(), 100);
+    let error = raw.offer(QoS::AtLeastOnce, publish).expect_err("too large");
+    assert_eq!(error.reason, PublishRefused::AboveLimit { size, max });
+    assert!(!error.reason.is_full());
+}
+
+#[test]
+fn qos_0_without_a_connection_waits_or_is_refused_as_configured() {
+    let mut raw = Raw::new(config(Version::V5).offline(Offline::Refuse));
+    let error = raw
+        .offer(QoS::AtMostOnce, message("a", b""))
+        .expect_err("offline");
+    assert_eq!(error.reason, PublishRefused::Offline);
+    raw.publish(QoS::AtLeastOnce, b"");
+    raw.session.connect(raw.now);
+    raw.open();
+    raw.accept(false, NONE);
+    raw.publish(QoS::AtMostOnce, b"");
+    assert_eq!(raw.lines(), ["PUBLISH 1", "PUBLISH"]);
+
+    let mut raw = Raw::new(config(Version::V5));
+    let token = raw.publish(QoS::AtMostOnce, b"");
+    raw.session.connect(raw.now);
+    raw.open();
+    raw.accept(false, NONE);
+    assert_eq!(raw.outcome(token), Some(Outcome::Written));
+}
+
+#[test]
+fn the_servers_reason_is_the_outcome() {
+    for (qos, answer) in [
+        (QoS::AtLeastOnce, PacketType::PubAck),
+        (QoS::ExactlyOnce, PacketType::PubRec),
+    ] {
+        let mut raw = Raw::connected(config(Version::V5));
+        let token = raw.publish(qos, b"");
+        raw.packets();
+        raw.feed_ack_with(answer, 1, ReasonCode::NOT_AUTHORIZED);
+        assert_eq!(
+            raw.outcome(token),
+            Some(Outcome::Rejected(ReasonCode::NOT_AUTHORIZED))
+        );
+        assert_eq!(
+            raw.lines(),
+            Vec::<String>::new(),
+            "no PUBREL [MQTT-4.3.3-4]"
+        );
+
+        let token = raw.publish(qos, b"");
+        raw.packets();
+        raw.feed_ack_with(answer, 1, ReasonCode::NO_MATCHING_SUBSCRIBERS);
+        raw.packets();
+        if qos == QoS::ExactlyOnce {
+            raw.feed_ack(PacketType::PubComp, 1);
+        }
+        let reason = ReasonCode::NO_MATCHING_SUBSCRIBERS;
+        let outcome = Outcome::Acknowledged {
+            reason,
+            republished: false,
+            completed: true,
+        };
+        assert_eq!(raw.outcome(token), Some(outcome));
+    }
+}
+
+#[test]
+fn tokens_count_up_over_all_kinds_of_request_and_over_reconnects() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let mut tokens = Vec::new();
+    for _ in 0..3 {
+        tokens.push(raw.publish(QoS::AtLeastOnce, b""));
+        tokens.push(raw.subscribe("a", QueueId::DEFAULT));
+        let filters = vec!["a".try_into().expect("a filter")];
+        tokens.push(
+            raw.session
+                .unsubscribe(raw.now, filters, NONE)
+                .expect("accepted"),
+        );
+        raw.packets();
+        raw.reconnect(false, NONE);
+    }
+    assert!(tokens.is_sorted_by(|a, b| a < b), "{tokens:?}");
+}
+
+#[test]
+fn requests_that_were_not_answered_are_told_the_end() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let sent = raw.subscribe("a", QueueId::DEFAULT);
+    raw.packets();
+    raw.session
+        .disconnect(raw.now, Disconnect::default(), Duration::ZERO);
+    raw.hang_up();
+    let told = raw.events.iter().any(
+        |event| matches!(event, Event::Subscribed { token, result: Err(_) } if *token == sent),
+    );
+    assert!(told, "{:?}", raw.events);
+}
