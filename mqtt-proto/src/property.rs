@@ -226,9 +226,63 @@ impl<'a> Iterator for PropertyIter<'a> {
 
 /// Checks all properties of one place and tells which are there.
 pub(crate) fn validate(bytes: &[u8], place: Place, sender: Sender) -> Result<u64, DecodeError> {
-    if bytes.is_empty() {
-        return Ok(0);
+    match plain(bytes, place, sender) {
+        Some(present) => Ok(present),
+        None => validate_slow(bytes, place, sender),
     }
+}
+
+/// The way of nearly all properties: which are there, or `None` where one needs a closer look, right or wrong.
+#[inline(always)]
+pub(crate) fn plain(bytes: &[u8], place: Place, sender: Sender) -> Option<u64> {
+    let (mut open, repeatable) = (allowed(place, sender), repeatable(place));
+    let mut present = 0;
+    let mut rest = bytes;
+    while let [id, value @ ..] = rest {
+        let id = PropertyId(*id);
+        // Taken out of the set where it may stand once.
+        if id.0 >= 64 || open >> id.0 & 1 == 0 {
+            return None;
+        }
+        present |= id.bit();
+        open &= !id.bit() | repeatable;
+        // By far the most frequent, and the only one of its type.
+        if id == PropertyId::USER_PROPERTY {
+            rest = plain_text(plain_text(value)?)?;
+            continue;
+        }
+        // It is allowed, so it exists.
+        rest = match id.kind_if_known() {
+            Kind::Text => plain_text(value)?,
+            Kind::Binary => {
+                let (len, value) = value.split_first_chunk::<2>()?;
+                value.get(usize::from(u16::from_be_bytes(*len))..)?
+            }
+            Kind::FourByte => value.get(4..)?,
+            Kind::TwoByte => value.get(2..)?,
+            Kind::Bool if *value.first()? <= 1 => &value[1..],
+            _ => return None,
+        };
+    }
+    // Authentication data needs a method.
+    (present & PropertyId::AUTHENTICATION_DATA.bit() == 0).then_some(present)
+}
+
+/// What follows a string that needs no closer look.
+#[inline(always)]
+fn plain_text(bytes: &[u8]) -> Option<&[u8]> {
+    let (len, bytes) = bytes.split_first_chunk::<2>()?;
+    let (text, rest) = bytes.split_at_checked(usize::from(u16::from_be_bytes(*len)))?;
+    text::is_plain(text).then_some(rest)
+}
+
+#[cold]
+#[inline(never)]
+pub(crate) fn validate_slow(
+    bytes: &[u8],
+    place: Place,
+    sender: Sender,
+) -> Result<u64, DecodeError> {
     let allowed = allowed(place, sender);
     let mut once = 0;
     let mut present = 0;
@@ -352,5 +406,53 @@ impl Place {
             Self::Will => PacketType::Connect,
             Self::Packet(packet) => packet,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_short_way_accepts_the_long_way_accepts_with_the_same_result() {
+        let properties = Properties::builder()
+            .payload_format_indicator(true)
+            .message_expiry_interval(60)
+            .content_type("text/plain")
+            .response_topic("answers/7")
+            .correlation_data(&[0xFF, 0, 1])
+            .subscription_identifier(300)
+            .user_property("region", "eu-west")
+            .user_property(
+                "",
+                "a value of more than two times sixteen bytes, to be sure",
+            )
+            .build()
+            .unwrap();
+        let bytes = properties.view().as_bytes();
+        let place = Place::Packet(PacketType::Publish);
+        let mut accepted = 0;
+        for sender in [Sender::Client, Sender::Server] {
+            for at in 0..bytes.len() {
+                for byte in 0..=255 {
+                    let mut changed = bytes.to_vec();
+                    changed[at] = byte;
+                    for changed in [&changed[..], &changed[..at], &changed[at..]] {
+                        if let Some(present) = plain(changed, place, sender) {
+                            assert_eq!(
+                                validate_slow(changed, place, sender),
+                                Ok(present),
+                                "{changed:02x?}"
+                            );
+                            accepted += 1;
+                        }
+                    }
+                }
+            }
+        }
+        assert!(
+            accepted > 1000,
+            "the short way is hardly ever taken: {accepted}"
+        );
     }
 }

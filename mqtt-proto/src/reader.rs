@@ -16,17 +16,17 @@ impl<'a> Reader<'a> {
     }
 
     /// The offset of what comes next.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn at(&self) -> usize {
         self.at
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn is_empty(&self) -> bool {
         self.at >= self.bytes.len()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn u8(&mut self, field: &'static str) -> Result<u8, DecodeError> {
         let byte = *self
             .bytes
@@ -36,7 +36,7 @@ impl<'a> Reader<'a> {
         Ok(byte)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn u16(&mut self, field: &'static str) -> Result<u16, DecodeError> {
         let bytes = self.bytes.get(self.at..).and_then(|b| b.first_chunk::<2>());
         let bytes = bytes.ok_or(DecodeError::Truncated { field })?;
@@ -44,7 +44,7 @@ impl<'a> Reader<'a> {
         Ok(u16::from_be_bytes(*bytes))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn u32(&mut self, field: &'static str) -> Result<u32, DecodeError> {
         let bytes = self.bytes.get(self.at..).and_then(|b| b.first_chunk::<4>());
         let bytes = bytes.ok_or(DecodeError::Truncated { field })?;
@@ -52,7 +52,7 @@ impl<'a> Reader<'a> {
         Ok(u32::from_be_bytes(*bytes))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn varint(&mut self, field: &'static str) -> Result<u32, DecodeError> {
         let (value, len) =
             varint::read(&self.bytes[self.at..])?.ok_or(DecodeError::Truncated { field })?;
@@ -60,7 +60,7 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(
         &mut self,
         len: usize,
@@ -73,14 +73,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Binary data (section 1.5.6): two bytes of length, then the bytes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn binary(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
         let len = self.u16(field)?;
         self.take(usize::from(len), field)
     }
 
     /// A string (section 1.5.4), checked.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn text(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
         let bytes = self.binary(field)?;
         text::check(bytes).map_err(|error| DecodeError::BadText { field, error })?;
@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
     }
 
     /// [MQTT-2.2.1-3], [MQTT-2.2.1-4]
-    #[inline]
+    #[inline(always)]
     pub(crate) fn packet_id(&mut self) -> Result<PacketId, DecodeError> {
         PacketId::new(self.u16("packet identifier")?).ok_or(DecodeError::ZeroPacketId)
     }

@@ -145,48 +145,67 @@ fn check_slow(bytes: &[u8]) -> Result<(), TextError> {
     }
 }
 
-/// Whether all bytes are ASCII and none is NUL: eight at a time.
+/// Whether all bytes are ASCII and none is NUL.
 #[inline]
-fn is_plain(bytes: &[u8]) -> bool {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let mut bad = 0;
-    for word in words {
-        let word = u64::from_le_bytes(*word);
-        bad |= word | has_zero(word);
-    }
-    for byte in rest {
-        bad |= u64::from(*byte) | u64::from(*byte == 0) << 7;
-    }
-    bad & HIGH == 0
+pub(crate) fn is_plain(bytes: &[u8]) -> bool {
+    scan(bytes, |word| word | word.wrapping_sub(LOW))
 }
 
 /// Whether all bytes are ASCII, and none is NUL, `+` or `#`: a topic name that needs no closer look.
-#[inline]
+#[inline(always)]
 pub(crate) fn is_plain_topic(bytes: &[u8]) -> bool {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let mut bad = 0;
-    for word in words {
-        let word = u64::from_le_bytes(*word);
-        bad |= word
-            | has_zero(word)
-            | has_zero(word ^ (LOW * b'+' as u64))
-            | has_zero(word ^ (LOW * b'#' as u64));
-    }
-    for byte in rest {
-        bad |= u64::from(*byte) | u64::from(matches!(byte, 0 | b'+' | b'#')) << 7;
-    }
-    bad & HIGH == 0
+    // `+` and `#` differ in one bit: without it, both are zero after the exclusive or.
+    let wildcard = |word: u64| (word & !(LOW * 0x08)) ^ (LOW * 0x23);
+    scan(bytes, |word| {
+        word | word.wrapping_sub(LOW) | wildcard(word).wrapping_sub(LOW)
+    })
+}
+
+/// Whether `suspects` sets the high bit of no byte. Words overlap where the length is no multiple of eight.
+///
+/// `word.wrapping_sub(LOW)` sets the high bit of the lowest zero byte; where all bytes are ASCII and none is zero it sets none.
+#[inline(always)]
+fn scan(bytes: &[u8], suspects: impl Fn(u64) -> u64) -> bool {
+    let len = bytes.len();
+    let pair = |chunk: &[u8; 16]| {
+        let both = u128::from_le_bytes(*chunk);
+        suspects(both as u64) | suspects((both >> 64) as u64)
+    };
+    let seen = if let (Some(first), Some(last)) =
+        (bytes.first_chunk::<16>(), bytes.last_chunk::<16>())
+    {
+        let mut seen = pair(first) | pair(last);
+        if len > 32 {
+            for chunk in bytes[16..].as_chunks::<16>().0 {
+                seen |= pair(chunk);
+            }
+        }
+        seen
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        suspects(u64::from_le_bytes(*first)) | suspects(u64::from_le_bytes(*last))
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let (low, high) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        suspects(u64::from(low) | u64::from(high) << 32)
+    } else if let (Some(first), Some(last)) = (bytes.first(), bytes.last()) {
+        let a = b'a';
+        suspects(u64::from_le_bytes([
+            *first,
+            bytes[len / 2],
+            *last,
+            a,
+            a,
+            a,
+            a,
+            a,
+        ]))
+    } else {
+        0
+    };
+    seen & HIGH == 0
 }
 
 const LOW: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
-
-/// The high bit of some byte is set if a byte of `word` is zero. May also mark a byte above a zero one, and bytes of 0x80 and
-/// more are marked by the caller: both only lead to the slow path.
-#[inline]
-const fn has_zero(word: u64) -> u64 {
-    word.wrapping_sub(LOW) & !word
-}
 
 #[cfg(test)]
 mod tests {
@@ -194,7 +213,7 @@ mod tests {
 
     #[test]
     fn the_fast_checks_agree_with_a_look_at_each_byte() {
-        for len in 0..20 {
+        for len in 0..70 {
             for at in 0..len.max(1) {
                 for byte in 0..=255 {
                     let mut text = alloc::vec![b'a'; len];

@@ -248,7 +248,7 @@ fn matches_levels(pattern: &[u8], topic: &[u8]) -> bool {
 
 const SHARE: &[u8] = b"$share/";
 
-#[inline]
+#[inline(always)]
 pub(crate) fn check_topic(bytes: &[u8]) -> Result<(), TopicError> {
     let short = !bytes.is_empty() && bytes.len() <= usize::from(u16::MAX);
     if short && text::is_plain_topic(bytes) {

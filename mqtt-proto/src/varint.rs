@@ -21,7 +21,7 @@ pub(crate) const fn len(value: u32) -> usize {
 /// `Ok(None)` where the integer goes on past the end of `bytes`; else its value and its length.
 ///
 /// A fifth byte and a form that is longer than needed are malformed [MQTT-1.5.5-1].
-#[inline]
+#[inline(always)]
 pub(crate) fn read(bytes: &[u8]) -> Result<Option<(u32, usize)>, DecodeError> {
     match bytes {
         [a, ..] if *a < 0x80 => Ok(Some((u32::from(*a), 1))),
@@ -32,6 +32,8 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Option<(u32, usize)>, DecodeError> {
     }
 }
 
+#[cold]
+#[inline(never)]
 fn read_slow(bytes: &[u8]) -> Result<Option<(u32, usize)>, DecodeError> {
     let mut value = 0;
     for (at, byte) in bytes.iter().take(4).enumerate() {

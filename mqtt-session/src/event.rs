@@ -96,7 +96,7 @@ pub enum Outcome {
         reason: ReasonCode,
         /// Whether it was published anew after the server had lost the session: it may have been delivered twice.
         republished: bool,
-        /// Whether the exchange is complete. Only a QoS 2 message whose session was lost after its PUBREC is not.
+        /// Whether the exchange is complete. Only a QoS 2 message whose session was lost or closed after its PUBREC is not.
         completed: bool,
     },
     /// The server refused it in PUBACK or PUBREC, with this reason code.

@@ -14,8 +14,8 @@ pub struct Limits {
     /// Messages of QoS 1 and 2 that are sent and not yet acknowledged, in 5.0 (65,535, or less where the server's Receive Maximum is
     /// less).
     pub max_in_flight: NonZeroU16,
-    /// The same in 3.x, whose servers can't tell how many they take (20). Some close the connection when it is more: mosquitto by
-    /// default at the 21st of QoS 2.
+    /// The same in 3.x, whose servers can't tell how many they take (20). mosquitto takes no more than
+    /// 20 of QoS 2 by default: beyond, it closes the connection, or acknowledges a message that it does not pass on.
     pub max_in_flight_v3: NonZeroU16,
     /// Messages that wait to be sent (10,000).
     pub max_queued: usize,

@@ -6,6 +6,7 @@ mod inbox;
 mod inflight;
 mod keep_alive;
 mod link;
+mod outcomes;
 mod phase;
 mod receive;
 mod requests;

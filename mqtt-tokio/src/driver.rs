@@ -15,6 +15,8 @@ use tokio::time::Sleep;
 use crate::dial::{Opened, Opening};
 use crate::stream::Stream;
 
+/// So much memory for output stays with a connection that is idle.
+const KEPT: usize = 4 * 1024;
 /// Turns in one poll: other tasks of the runtime want to run, too.
 const TURNS: usize = 32;
 /// How long a stream may take to write its last bytes and be closed by the server.
@@ -262,6 +264,10 @@ impl Driver {
         let polled = sleep.as_mut().poll(context);
         if polled.is_ready() {
             self.armed = None;
+            if self.output.is_empty() {
+                // A burst may have left much behind, and nothing is going on.
+                self.output.shrink_to(KEPT);
+            }
         }
         polled
     }

@@ -59,6 +59,7 @@ macro_rules! decode {
 
 decode! {
     decode_floor: decode::Floor;
+    decode_handle_floor: decode::HandleFloor;
     decode_rumqttc: Rumqttc;
     decode_mqttbytes: Mqttbytes;
     decode_mqtt_protocol_core: ProtocolCore;
@@ -106,6 +107,7 @@ library_benchmark_group!(
     benchmarks = [
         decode_ours,
         decode_floor,
+        decode_handle_floor,
         decode_rumqttc,
         decode_mqttbytes,
         decode_mqtt_protocol_core,

@@ -33,6 +33,7 @@ pub fn decoders() -> Vec<Contender> {
     vec![
         of::<decode::Ours>(Role::Ours),
         of::<decode::Floor>(Role::Floor),
+        of::<decode::HandleFloor>(Role::Floor),
         of::<Rumqttc>(Role::Rival),
         of::<Mqttbytes>(Role::Rival),
         of::<ProtocolCore>(Role::Rival),

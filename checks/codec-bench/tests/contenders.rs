@@ -32,7 +32,8 @@ fn every_encoder_writes_as_many_bytes_as_the_packet_has() {
 fn we_are_measured_next_to_a_floor_and_at_least_three_rivals() {
     for contenders in [decoders(), encoders()] {
         let count = |role| contenders.iter().filter(|c| c.role == role).count();
-        assert_eq!((count(Role::Ours), count(Role::Floor)), (1, 1));
+        assert_eq!(count(Role::Ours), 1);
+        assert!(count(Role::Floor) >= 1);
         assert!(count(Role::Rival) >= 3);
     }
 }

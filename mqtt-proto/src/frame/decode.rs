@@ -43,14 +43,22 @@ impl Decoder {
     ///
     /// The bytes at the front are no packet that `sender` may send. There is no way to go on: the connection is to be closed,
     /// in 5.0 after a DISCONNECT with [`DecodeError::reason`].
-    #[inline]
+    #[inline(always)]
     pub fn decode(&self, input: &mut BytesMut) -> Result<Option<Packet>, DecodeError> {
-        let [first, rest @ ..] = &input[..] else {
-            return Ok(None);
-        };
-        let first = *first;
-        let packet_type = self.packet_type(first)?;
-        let Some((len, len_len)) = varint::read(rest)? else {
+        match input.first() {
+            None => Ok(None),
+            // By far the most frequent, and on a path of its own: what is small is inlined.
+            Some(first) if first >> 4 == PacketType::Publish as u8 => {
+                PublishView::decode(*first, input, self)
+            }
+            Some(first) => self.decode_other(*first, input),
+        }
+    }
+
+    /// The length of the fixed header and of the whole packet, where both are there.
+    #[inline(always)]
+    pub(crate) fn frame(&self, input: &[u8]) -> Result<Option<(usize, usize)>, DecodeError> {
+        let Some((len, len_len)) = varint::read(input.get(1..).unwrap_or_default())? else {
             return Ok(None);
         };
         let header = 1 + len_len;
@@ -62,31 +70,29 @@ impl Decoder {
             });
         }
         let size = size as usize;
-        if input.len() < size {
+        Ok((input.len() >= size).then_some((header, size)))
+    }
+
+    fn decode_other(&self, first: u8, input: &mut BytesMut) -> Result<Option<Packet>, DecodeError> {
+        let packet_type = self.other_type(first)?;
+        let Some((header, size)) = self.frame(input)? else {
             return Ok(None);
-        }
-        if packet_type == PacketType::Publish {
-            let frame = input.split_to(size).freeze();
-            return Ok(Some(Packet::Publish(PublishView::decode(
-                frame, first, header, self,
-            )?)));
-        }
+        };
         // An acknowledgement without reason code and properties: nothing of the frame is kept.
-        if len == 2 && matches!(packet_type as u8, 4..=7) {
+        if size - header == 2 && matches!(packet_type as u8, 4..=7) {
             let id = Reader::new(&input[..size], header).packet_id()?;
             input.advance(size);
             return Ok(Some(ack(packet_type, Ack::new(id))));
         }
-        self.decode_other(packet_type, input.split_to(size), header)
-            .map(Some)
+        self.decode_body(packet_type, input.split_to(size), header)
     }
 
-    fn decode_other(
+    fn decode_body(
         &self,
         packet_type: PacketType,
         frame: BytesMut,
         header: usize,
-    ) -> Result<Packet, DecodeError> {
+    ) -> Result<Option<Packet>, DecodeError> {
         let frame = frame.freeze();
         let mut r = Reader::new(&frame, header);
         let packet = match packet_type {
@@ -106,27 +112,14 @@ impl Decoder {
             PacketType::Disconnect => Packet::Disconnect(Disconnect::decode(&frame, &mut r, self)?),
             PacketType::Auth => Packet::Auth(Auth::decode(&frame, &mut r, self)?),
             PacketType::Publish => {
-                return Ok(Packet::Publish(PublishView::decode(
-                    frame.clone(),
-                    frame[0],
-                    header,
-                    self,
-                )?));
+                return PublishView::decode(frame[0], &mut BytesMut::from(frame), self);
             }
         };
         r.expect_empty(packet_type)?;
-        Ok(packet)
+        Ok(Some(packet))
     }
 
     /// Type and flags of the first byte: wrong ones are found before a length is awaited.
-    #[inline]
-    fn packet_type(&self, first: u8) -> Result<PacketType, DecodeError> {
-        if first >> 4 == PacketType::Publish as u8 {
-            return Ok(PacketType::Publish);
-        }
-        self.other_type(first)
-    }
-
     fn other_type(&self, first: u8) -> Result<PacketType, DecodeError> {
         use PacketType as P;
         let v5 = self.version.is_v5();

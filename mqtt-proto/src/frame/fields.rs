@@ -46,7 +46,6 @@ impl<'f> Fields<'_, 'f> {
 }
 
 /// The encoded properties, and which are there.
-#[inline]
 fn read_properties<'f>(
     r: &mut Reader<'f>,
     place: Place,
@@ -57,13 +56,23 @@ fn read_properties<'f>(
     Ok((bytes, property::validate(bytes, place, sender)?))
 }
 
-/// The same for a PUBLISH.
-#[inline]
-pub(crate) fn read_publish_properties<'f>(
-    r: &mut Reader<'f>,
+/// The same for a PUBLISH, inlined there: where the properties begin, and which are there.
+#[inline(always)]
+pub(crate) fn read_publish_properties(
+    r: &mut Reader<'_>,
     sender: Sender,
-) -> Result<(&'f [u8], u64), DecodeError> {
-    read_properties(r, Place::Packet(PacketType::Publish), sender)
+) -> Result<(usize, u64), DecodeError> {
+    let place = Place::Packet(PacketType::Publish);
+    let len = r.varint("property length")?;
+    let at = r.at();
+    if len == 0 {
+        return Ok((at, 0));
+    }
+    let bytes = r.take(len as usize, "properties")?;
+    match property::plain(bytes, place, sender) {
+        Some(present) => Ok((at, present)),
+        None => Ok((at, property::validate_slow(bytes, place, sender)?)),
+    }
 }
 
 /// The bytes that properties take with their length: none in 3.x, where there must be none.

@@ -1,13 +1,14 @@
 use core::fmt;
 use core::num::NonZeroU16;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::frame::read_publish_properties;
 use crate::property::{self, Properties, PropertiesRef};
 use crate::reader::Reader;
 use crate::{
-    DecodeError, Decoder, Flow, PacketId, PropertyId, QoS, Topic, TopicError, TopicRef, topic,
+    DecodeError, Decoder, Flow, Packet, PacketId, PropertyId, QoS, Topic, TopicError, TopicRef,
+    text, topic,
 };
 
 /// A message to send: what a PUBLISH says apart from its delivery (section 3.3).
@@ -98,85 +99,96 @@ pub struct PublishView {
     properties_at: u32,
     payload_at: u32,
     topic_len: u16,
-    flow: Flow,
-    retain: bool,
+    /// Zero at QoS 0.
+    id: u16,
+    first: u8,
 }
 
+/// The flags of the first byte (section 3.3.1).
+const RETAIN: u8 = 0b0001;
+const QOS: u8 = 0b0110;
+const QOS_1: u8 = 0b0010;
+const DUP: u8 = 0b1000;
+
 impl PublishView {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decode(
-        frame: Bytes,
         first: u8,
-        header: usize,
+        input: &mut BytesMut,
         decoder: &Decoder,
-    ) -> Result<Self, DecodeError> {
-        let mut r = Reader::new(&frame, header);
+    ) -> Result<Option<Packet>, DecodeError> {
+        let Some((header, size)) = decoder.frame(input)? else {
+            return Ok(None);
+        };
+        let mut r = Reader::new(&input[..size], header);
         let topic = r.binary("topic name")?;
         let topic_at = (r.at() - topic.len()) as u32;
-        if !topic.is_empty() {
-            // [MQTT-3.3.2-1], [MQTT-3.3.2-2]
+        // An empty one is looked at when the properties are known. [MQTT-3.3.2-1], [MQTT-3.3.2-2]
+        if !text::is_plain_topic(topic) {
             topic::check_topic(topic).map_err(bad_topic)?;
         }
-        let dup = first & 0b1000 != 0;
-        let flow = match first >> 1 & 0b11 {
-            0 if dup => return Err(DecodeError::DupAtQoS0), // [MQTT-3.3.1-2]
-            0 => Flow::AtMostOnce,                          // [MQTT-2.2.1-2]
-            1 => Flow::AtLeastOnce {
-                id: r.packet_id()?,
-                dup,
-            },
-            2 => Flow::ExactlyOnce {
-                id: r.packet_id()?,
-                dup,
-            },
-            _ => return Err(DecodeError::BadQoS), // [MQTT-3.3.1-4]
-        };
+        // At QoS 0 there is no identifier [MQTT-2.2.1-2].
+        let mut id = 0;
+        if first & QOS != 0 {
+            // [MQTT-3.3.1-4]
+            if first & QOS == QOS {
+                return Err(DecodeError::BadQoS);
+            }
+            id = r.packet_id()?.get();
+        } else if first & DUP != 0 {
+            // [MQTT-3.3.1-2]
+            return Err(DecodeError::DupAtQoS0);
+        }
         let (mut present, mut properties_at) = (0, r.at());
         if decoder.version.is_v5() {
-            let properties;
-            (properties, present) = read_publish_properties(&mut r, decoder.sender)?;
-            properties_at = r.at() - properties.len();
+            (properties_at, present) = read_publish_properties(&mut r, decoder.sender)?;
         }
         if topic.is_empty() && present & PropertyId::TOPIC_ALIAS.bit() == 0 {
             return Err(no_topic(decoder));
         }
         let topic_len = topic.len() as u16;
         let (properties_at, payload_at) = (properties_at as u32, r.at() as u32);
-        Ok(Self {
+        // Made where the caller wants it: on its way through `?` it would be copied.
+        Ok(Some(Packet::Publish(Self {
             present,
             topic_at,
             properties_at,
             payload_at,
             topic_len,
-            flow,
-            retain: first & 1 != 0,
-            frame,
-        })
+            id,
+            first,
+            frame: input.split_to(size).freeze(),
+        })))
     }
 
     /// The QoS, with packet identifier and DUP where it has them.
     pub fn flow(&self) -> Flow {
-        self.flow
+        let dup = self.first & DUP != 0;
+        match PacketId::new(self.id) {
+            None => Flow::AtMostOnce,
+            Some(id) if self.first & QOS == QOS_1 => Flow::AtLeastOnce { id, dup },
+            Some(id) => Flow::ExactlyOnce { id, dup },
+        }
     }
 
     /// The QoS.
     pub fn qos(&self) -> QoS {
-        self.flow.qos()
+        self.flow().qos()
     }
 
     /// The packet identifier, which QoS 0 has not.
     pub fn packet_id(&self) -> Option<PacketId> {
-        self.flow.packet_id()
+        self.flow().packet_id()
     }
 
     /// Whether the sender may have sent this before.
     pub fn dup(&self) -> bool {
-        self.flow.dup()
+        self.flow().dup()
     }
 
     /// Whether this is a retained message (section 3.3.1.3).
     pub fn retain(&self) -> bool {
-        self.retain
+        self.first & RETAIN != 0
     }
 
     /// The topic: empty where [`topic_alias`](Self::topic_alias) stands for it.
@@ -229,7 +241,7 @@ impl PublishView {
                 } else {
                     properties
                 },
-                retain: self.retain,
+                retain: self.retain(),
             }
         })
     }
@@ -272,8 +284,8 @@ fn no_topic(decoder: &Decoder) -> DecodeError {
 
 impl PartialEq for PublishView {
     fn eq(&self, other: &Self) -> bool {
-        self.flow == other.flow
-            && self.retain == other.retain
+        self.flow() == other.flow()
+            && self.retain() == other.retain()
             && self.topic() == other.topic()
             && self.properties() == other.properties()
             && self.payload() == other.payload()
@@ -286,8 +298,8 @@ impl fmt::Debug for PublishView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The payload may be secret: only its length is shown.
         f.debug_struct("PublishView")
-            .field("flow", &self.flow)
-            .field("retain", &self.retain)
+            .field("flow", &self.flow())
+            .field("retain", &self.retain())
             .field("topic", &self.topic())
             .field("properties", &self.properties())
             .field("payload_len", &self.payload().len())

@@ -84,6 +84,12 @@ macro_rules! properties {
             rows
         };
 
+        const KINDS: [Kind; 64] = {
+            let mut kinds = [Kind::Bool; 64];
+            $(kinds[$id] = Kind::$kind;)*
+            kinds
+        };
+
         impl<'a> PropertiesRef<'a> {
             $(properties!(@getter $(#[$doc])* $const $getter $kind);)*
         }
@@ -219,6 +225,12 @@ impl PropertyId {
             Some(row) if self.0 < 64 => Some(row.kind),
             _ => None,
         }
+    }
+
+    /// The type of a property that exists, without a second look whether it does.
+    #[inline]
+    pub(crate) const fn kind_if_known(self) -> Kind {
+        KINDS[self.0 as usize & 63]
     }
 
     /// The name in the specification.

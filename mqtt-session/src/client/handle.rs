@@ -114,16 +114,16 @@ impl Client {
         T: TryInto<Topic>,
         SendError: From<T::Error>,
     {
-        let message = topic
-            .try_into()
-            .map(|topic| (qos, Publish::new(topic, payload)));
-        Publishing::new(self.shared(), message.map_err(SendError::from))
+        match topic.try_into() {
+            Ok(topic) => Publishing::new(self.shared(), qos, Publish::new(topic, payload)),
+            Err(error) => Publishing::refused(self.shared(), error.into()),
+        }
     }
 
     /// Publishes a message with everything that it can have: see [`publish`](Self::publish).
     #[inline]
     pub fn publish_message(&self, qos: QoS, publish: Publish) -> Publishing<'_> {
-        Publishing::new(self.shared(), Ok((qos, publish)))
+        Publishing::new(self.shared(), qos, publish)
     }
 
     /// Publishes a message if there is room now.

@@ -117,6 +117,7 @@ impl Port {
         let mut state = self.shared.lock_between_others();
         let next = state.turn(turn, &mut self.waker, &mut wakes);
         self.shared.unlock(state);
+        self.shared.driver_has_its_turn();
         self.wakes = wakes.wake();
         next
     }
@@ -166,14 +167,16 @@ impl State {
             .is_some_and(|deadline| deadline <= now)
         {
             connection.handle_timeout(now);
+            // Timers are seldom due while much is going on.
+            self.deliveries.give_memory_back();
         }
-        while let Some(action) = connection.poll_action() {
+        while let Some(action) = self.connection.poll_action() {
             actions.push(action);
         }
         // What is there already waits for the socket: it has room for more when that is gone.
         let writing = !output.is_empty();
         if !writing {
-            connection.poll_transmit(now, output);
+            self.connection.poll_transmit(now, output);
         }
         self.settle(wakes);
 

@@ -23,7 +23,7 @@ pub enum SendError {
     Topic(#[from] TopicError),
     /// The session refused. The message is given back.
     #[error(transparent)]
-    Refused(#[from] Box<PublishError>),
+    Refused(Box<PublishError>),
 }
 
 impl SendError {
@@ -44,6 +44,12 @@ impl SendError {
     }
 }
 
+impl From<PublishError> for SendError {
+    fn from(error: PublishError) -> Self {
+        Self::Refused(Box::new(error))
+    }
+}
+
 /// A [`Topic`](mqtt_proto::Topic) is one already.
 impl From<std::convert::Infallible> for SendError {
     fn from(never: std::convert::Infallible) -> Self {
@@ -58,16 +64,30 @@ impl From<std::convert::Infallible> for SendError {
 #[must_use = "futures do nothing unless awaited"]
 pub struct Publishing<'a> {
     shared: &'a Arc<Shared>,
-    message: Option<Result<(QoS, Publish), SendError>>,
     place: Place,
+    qos: QoS,
+    message: Option<Result<Publish, SendError>>,
 }
 
 impl<'a> Publishing<'a> {
-    pub(super) fn new(shared: &'a Arc<Shared>, message: Result<(QoS, Publish), SendError>) -> Self {
+    #[inline]
+    pub(super) const fn new(shared: &'a Arc<Shared>, qos: QoS, publish: Publish) -> Self {
         Self {
             shared,
-            message: Some(message),
             place: None,
+            qos,
+            message: Some(Ok(publish)),
+        }
+    }
+
+    /// One that fails when it is polled.
+    #[cold]
+    pub(super) const fn refused(shared: &'a Arc<Shared>, error: SendError) -> Self {
+        Self {
+            shared,
+            place: None,
+            qos: QoS::AtMostOnce,
+            message: Some(Err(error)),
         }
     }
 }
@@ -80,14 +100,19 @@ impl Future for Publishing<'_> {
     /// If it is polled after it has resolved.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let (qos, publish) = match this.message.take() {
-            Some(Ok(message)) => message,
+        if this.shared.count_message() {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let publish = match this.message.take() {
+            Some(Ok(publish)) => publish,
             Some(Err(error)) => return Poll::Ready(Err(error)),
             None => panic!("polled after it has resolved"),
         };
-        match publish_now(this.shared, qos, publish) {
-            Err(error) if error.reason.is_full() => this.wait(error, context),
-            result => Poll::Ready(delivery(this.shared, result)),
+        match publish_now(this.shared, this.qos, publish) {
+            Ok(token) => Poll::Ready(Ok(Delivery::new(this.shared, token))),
+            Err(error) if error.reason.is_full() => this.wait(error.publish, context),
+            Err(error) => Poll::Ready(Err(error.into())),
         }
     }
 }
@@ -97,19 +122,21 @@ impl Publishing<'_> {
     #[cold]
     fn wait(
         &mut self,
-        full: PublishError,
+        publish: Publish,
         context: &Context<'_>,
     ) -> Poll<Result<Delivery, SendError>> {
-        let Self { shared, place, .. } = self;
+        let Self {
+            shared, place, qos, ..
+        } = self;
         let now = shared.now();
-        let mut message = Some((full.qos, full.publish));
+        let mut message = Some(publish);
         let polled = shared.poll(context, |state, park| {
-            let Some((qos, publish)) = message.take() else {
+            let Some(publish) = message.take() else {
                 panic!("polled after it has resolved")
             };
-            match state.publish(now, qos, publish) {
+            match state.publish(now, *qos, publish) {
                 Err(error) if error.reason.is_full() => {
-                    message = Some((error.qos, error.publish));
+                    message = Some(error.publish);
                     state.room.park(place, park);
                     Poll::Pending
                 }
@@ -117,7 +144,7 @@ impl Publishing<'_> {
             }
         });
         self.message = message.map(Ok);
-        polled.map(|result| delivery(self.shared, result))
+        polled.map(|result| Ok(Delivery::new(self.shared, result?)))
     }
 }
 
@@ -136,28 +163,14 @@ pub(super) fn try_publish(
     qos: QoS,
     publish: Publish,
 ) -> Result<Delivery, SendError> {
-    delivery(shared, publish_now(shared, qos, publish))
+    let token = publish_now(shared, qos, publish)?;
+    Ok(Delivery::new(shared, token))
 }
 
 #[inline]
 fn publish_now(shared: &Shared, qos: QoS, publish: Publish) -> Result<Token, PublishError> {
     let now = shared.now_for_many();
     shared.run(|state| state.publish(now, qos, publish))
-}
-
-#[inline]
-fn delivery(
-    shared: &Arc<Shared>,
-    result: Result<Token, PublishError>,
-) -> Result<Delivery, SendError> {
-    match result {
-        Ok(token) => Ok(Delivery {
-            shared: Arc::clone(shared),
-            token,
-            outcome: None,
-        }),
-        Err(error) => Err(SendError::Refused(Box::new(error))),
-    }
 }
 
 impl State {
@@ -201,6 +214,15 @@ pub struct DeliveryError {
 }
 
 impl Delivery {
+    #[inline]
+    fn new(shared: &Arc<Shared>, token: Token) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            token,
+            outcome: None,
+        }
+    }
+
     /// Names the message.
     pub fn token(&self) -> Token {
         self.token

@@ -3,7 +3,7 @@
 use std::boxed::Box;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll, Waker};
 use std::vec::Vec;
@@ -26,7 +26,12 @@ pub(super) struct Shared {
     clock: Box<dyn Fn() -> Instant + Send + Sync>,
     /// A copy of what the state says, as it was when last unlocked.
     driver_sleeps: AtomicBool,
+    /// Messages since the driver had its turn, roughly.
+    published: AtomicU32,
 }
+
+/// Messages that may be published before the driver has its turn.
+const IN_A_ROW: u32 = 1024;
 
 /// Some microseconds.
 const TRIES: usize = 200;
@@ -88,6 +93,7 @@ impl Shared {
             state: Mutex::new(state),
             clock: Box::new(clock),
             driver_sleeps: AtomicBool::new(true),
+            published: AtomicU32::new(0),
         }
     }
 
@@ -117,6 +123,21 @@ impl Shared {
             }
         }
         self.lock()
+    }
+
+    /// Counts a message. Whether there were so many that the driver shall have its turn first: a task that publishes in a loop, and always
+    /// finds room, would not let others run, and what it publishes would leave the processor's caches before it is written.
+    #[inline]
+    pub(super) fn count_message(&self) -> bool {
+        let published = self.published.load(Ordering::Relaxed);
+        let enough = published >= IN_A_ROW;
+        self.published
+            .store(if enough { 0 } else { published + 1 }, Ordering::Relaxed);
+        enough
+    }
+
+    pub(super) fn driver_has_its_turn(&self) {
+        self.published.store(0, Ordering::Relaxed);
     }
 
     #[inline]

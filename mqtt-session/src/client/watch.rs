@@ -88,6 +88,13 @@ impl<T> Watches<T> {
         })
     }
 
+    /// What a burst of messages has left behind.
+    pub(super) fn give_memory_back(&mut self) {
+        if self.entries.len() < self.entries.capacity() / 4 {
+            self.entries.shrink_to(self.entries.len() * 2 + FEW);
+        }
+    }
+
     /// Gaps only move entries towards the front.
     #[inline]
     fn find(&self, token: Token) -> Option<usize> {

@@ -18,6 +18,8 @@ const IDS: u32 = 65_535;
 pub(super) struct InFlight {
     publishes: Slab<Sent>,
     requests: Slab<Request>,
+    /// Those in the state [`SentState::GivenUp`].
+    given_up: usize,
     /// Index 0 stands for the identifier `base + 1`.
     base: u32,
 }
@@ -42,6 +44,10 @@ pub(super) enum SentState {
         /// Which PUBREC it was: PUBRELs keep their order [MQTT-4.6.0-4].
         order: u64,
     },
+    /// QoS 2: sent on an earlier connection, and this server can't be sent it again. The message has its outcome; the identifier stays
+    /// taken until the session ends, since the server may hold the message under it and would swallow another as a duplicate
+    /// [MQTT-4.3.3-10].
+    GivenUp,
 }
 
 impl InFlight {
@@ -49,13 +55,14 @@ impl InFlight {
         Self {
             publishes: Slab::new(),
             requests: Slab::new(),
+            given_up: 0,
             base: base as u32 % IDS,
         }
     }
 
-    /// Messages in flight.
+    /// Messages in flight: they have no outcome yet.
     pub(super) const fn len(&self) -> usize {
-        self.publishes.len()
+        self.publishes.len() - self.given_up
     }
 
     /// SUBSCRIBE and UNSUBSCRIBE in flight.
@@ -120,7 +127,28 @@ impl InFlight {
 
     pub(super) fn remove(&mut self, id: PacketId) -> Option<Sent> {
         let index = self.index(id);
-        self.publishes.remove(index)
+        let sent = self.publishes.remove(index)?;
+        self.given_up -= usize::from(matches!(sent.state, SentState::GivenUp));
+        Some(sent)
+    }
+
+    /// Takes a message out that can't be sent again. Its identifier is free at QoS 1 only.
+    pub(super) fn give_up(&mut self, id: PacketId) -> Option<(Token, Publish)> {
+        let sent = self.get_mut(id)?;
+        let token = sent.token;
+        match core::mem::replace(&mut sent.state, SentState::GivenUp) {
+            SentState::Unacknowledged { qos, publish } => {
+                self.given_up += 1;
+                if qos != QoS::ExactlyOnce {
+                    self.remove(id);
+                }
+                Some((token, publish))
+            }
+            other => {
+                sent.state = other;
+                None
+            }
+        }
     }
 
     pub(super) fn request(&self, id: PacketId) -> Option<&Request> {
@@ -150,7 +178,9 @@ impl InFlight {
 
     /// Everything in flight, in the order of the tokens.
     pub(super) fn drain(&mut self) -> Vec<Sent> {
+        self.given_up = 0;
         let mut all: Vec<_> = self.publishes.drain().collect();
+        all.retain(|sent| !matches!(sent.state, SentState::GivenUp));
         all.sort_by_key(|sent| sent.token);
         all
     }
@@ -164,12 +194,13 @@ impl InFlight {
         let mut all: Vec<_> = self
             .publishes
             .iter()
-            .map(|(index, sent)| {
+            .filter_map(|(index, sent)| {
                 let order = match sent.state {
                     SentState::Released { order, .. } => (0, order),
                     SentState::Unacknowledged { .. } => (1, sent.token.get()),
+                    SentState::GivenUp => return None,
                 };
-                (order, (self.id(index), sent.token))
+                Some((order, (self.id(index), sent.token)))
             })
             .collect();
         all.sort_unstable_by_key(|(order, _)| *order);
@@ -185,7 +216,7 @@ impl InFlight {
                 SentState::Unacknowledged { qos, publish } => {
                     Some((self.id(index), wrong(*qos, publish)?))
                 }
-                SentState::Released { .. } => None,
+                SentState::Released { .. } | SentState::GivenUp => None,
             });
         refused.collect()
     }

@@ -10,7 +10,7 @@ use mqtt_proto::{Disconnect, Packet, ReasonCode};
 
 use super::Session;
 use super::link::Link;
-use crate::{Action, Attempt, Cause, ConnectionError, Event, Instant, Outcome, Timer};
+use crate::{Action, Attempt, Cause, ConnectionError, Event, Instant, Timer};
 
 /// Where the session stands, with what is known only there.
 #[derive(Debug)]
@@ -328,7 +328,7 @@ impl Session {
     fn end(&mut self) {
         self.stage = Stage::Closed;
         self.timers = Default::default();
-        self.end_all(Outcome::Closed);
+        self.end_all();
         self.end_requests();
         self.inbox.new_epoch();
         self.events.push_back(Event::Closed);

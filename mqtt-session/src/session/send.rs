@@ -10,7 +10,7 @@ use super::Session;
 use super::inflight::{InFlight, Sent, SentState};
 use super::link::Unwritten;
 use super::phase::Stage;
-use crate::{Event, Offline, Outcome, PublishError, PublishRefused, SessionLost, Token};
+use crate::{Event, Offline, Outcome, PublishError, PublishRefused, Token};
 
 /// The session's outgoing half.
 #[derive(Debug)]
@@ -29,10 +29,10 @@ pub(super) struct Outgoing {
 
 #[derive(Debug)]
 pub(super) struct Queued {
-    token: Token,
-    qos: QoS,
-    publish: Publish,
-    republished: bool,
+    pub(super) token: Token,
+    pub(super) qos: QoS,
+    pub(super) publish: Publish,
+    pub(super) republished: bool,
 }
 
 impl Outgoing {
@@ -138,7 +138,7 @@ impl Session {
     }
 
     /// Why this server, or this version where there is no connection, can't be sent the message.
-    fn refuses(&self, qos: QoS, publish: &Publish) -> Option<PublishRefused> {
+    pub(super) fn refuses(&self, qos: QoS, publish: &Publish) -> Option<PublishRefused> {
         self.link
             .server
             .refuses(qos, publish.retain())
@@ -243,11 +243,7 @@ impl Session {
                 self.stats.sent += 1;
                 self.stats.resent += 1;
             }
-            Err(error) => {
-                let (token, size) = (sent.token, publish.size());
-                self.outgoing.inflight.remove(id);
-                self.finish(token, size, Outcome::Refused(error.into()));
-            }
+            Err(error) => self.give_up(id, error.into()),
         }
     }
 
@@ -299,6 +295,7 @@ impl Session {
                 SentState::Unacknowledged { .. } if self.link.quota == 0 => return false,
                 // [MQTT-3.3.1-1]
                 SentState::Unacknowledged { .. } => self.transmit_again(id),
+                SentState::GivenUp => {}
             },
             // It was acknowledged meanwhile.
             _ => {}
@@ -375,12 +372,15 @@ impl Session {
                 self.acknowledge(PacketType::PubRel, id, ReasonCode::SUCCESS);
             }
             // The PUBREC came again: so goes the PUBREL.
-            (SentState::Released { .. }, PubRec) => {
+            (SentState::Released { .. } | SentState::GivenUp, PubRec) => {
                 self.acknowledge(PacketType::PubRel, id, ReasonCode::SUCCESS)
             }
             (SentState::Released { reason, .. }, PubComp) => {
                 let reason = *reason;
                 self.conclude(id, reason);
+            }
+            (SentState::GivenUp, PubComp) => {
+                self.outgoing.inflight.remove(id);
             }
             _ => return self.violated(crate::Violation::WrongAck { packet, id }),
         }
@@ -402,7 +402,7 @@ impl Session {
                 self.stats.acknowledged += 1;
                 publish.size()
             }
-            SentState::Released { .. } => 0,
+            SentState::Released { .. } | SentState::GivenUp => 0,
         };
         let outcome = if reason.is_error() {
             Outcome::Rejected(reason)
@@ -416,163 +416,13 @@ impl Session {
         self.finish(sent.token, size, outcome);
     }
 
-    /// The server has lost the session: what was in flight is published anew, or ends.
-    pub(super) fn lose_session(&mut self) {
-        let mut again = alloc::vec::Vec::new();
-        for Sent {
-            token,
-            republished,
-            state,
-            ..
-        } in self.outgoing.inflight.drain()
-        {
-            match state {
-                SentState::Released { reason, .. } => {
-                    let outcome = Outcome::Acknowledged {
-                        reason,
-                        republished,
-                        completed: false,
-                    };
-                    self.finish(token, 0, outcome);
-                }
-                SentState::Unacknowledged { publish, .. }
-                    if self.config.session_lost == SessionLost::Fail =>
-                {
-                    self.finish(token, publish.size(), Outcome::SessionLost);
-                }
-                SentState::Unacknowledged { qos, publish } => {
-                    self.stats.republished += 1;
-                    again.push(Queued {
-                        token,
-                        qos,
-                        publish,
-                        republished: true,
-                    });
-                }
-            }
-        }
-        self.put_back(again);
-    }
-
-    /// Throws away what the driver has not taken: whole packets, since it takes whole packets. QoS 0 messages among them go
-    /// back to the queue.
-    pub(super) fn discard(&mut self) {
-        self.link.encoded -= self.link.outbox.len() as u64;
-        self.link.outbox.clear();
-        let taken = self.link.encoded;
-        let first = self
-            .link
-            .unwritten
-            .partition_point(|unwritten| unwritten.end <= taken);
-        let untaken = self.link.unwritten.split_off(first);
-        self.put_back(untaken.into_iter().map(Unwritten::into_queued).collect());
-    }
-
-    /// QoS 0 messages of which no byte has left go back to the queue.
-    pub(super) fn requeue_unwritten(&mut self) {
-        let mut again = alloc::vec::Vec::new();
-        for unwritten in core::mem::take(&mut self.link.unwritten) {
-            if unwritten.end - unwritten.len < self.link.written {
-                self.finish(
-                    unwritten.token,
-                    unwritten.publish.size(),
-                    Outcome::ConnectionLost,
-                );
-            } else {
-                again.push(unwritten.into_queued());
-            }
-        }
-        self.put_back(again);
-    }
-
-    /// Puts messages back into their place in the queue: the tokens are the order.
-    fn put_back(&mut self, again: alloc::vec::Vec<Queued>) {
-        if again.is_empty() {
-            return;
-        }
-        again
-            .into_iter()
-            .rev()
-            .for_each(|queued| self.outgoing.queue.push_front(queued));
-        self.outgoing
-            .queue
-            .make_contiguous()
-            .sort_by_key(|queued| queued.token);
-    }
-
-    /// After CONNACK: what this server can't be sent ends, and says which limit it was.
-    pub(super) fn refuse_what_no_longer_fits(&mut self) {
-        let refused = self
-            .outgoing
-            .inflight
-            .find(|qos, publish| self.refuses(qos, publish));
-        for (id, refused) in refused {
-            if let Some(Sent {
-                token,
-                state: SentState::Unacknowledged { publish, .. },
-                ..
-            }) = self.outgoing.inflight.remove(id)
-            {
-                self.finish(token, publish.size(), Outcome::Refused(refused));
-            }
-        }
-        let queue = core::mem::take(&mut self.outgoing.queue);
-        let mut kept = VecDeque::with_capacity(queue.len());
-        for queued in queue {
-            match self.refuses(queued.qos, &queued.publish) {
-                None => kept.push_back(queued),
-                Some(refused) => self.finish(
-                    queued.token,
-                    queued.publish.size(),
-                    Outcome::Refused(refused),
-                ),
-            }
-        }
-        self.outgoing.queue = kept;
-    }
-
-    /// Everything that was accepted ends like this.
-    pub(super) fn end_all(&mut self, outcome: Outcome) {
-        for sent in self.outgoing.inflight.drain() {
-            self.finish(sent.token, 0, outcome);
-        }
-        while let Some(queued) = self.outgoing.queue.pop_front() {
-            self.finish(queued.token, 0, outcome);
-        }
-        self.outgoing.bytes = 0;
-    }
-
-    /// The one place where a message gets its outcome.
-    fn finish(&mut self, token: Token, size: usize, outcome: Outcome) {
-        self.outgoing.bytes -= size;
-        self.events.published(token, outcome);
-    }
-
-    /// Whether every accepted message has its outcome.
-    pub(super) fn is_drained(&self) -> bool {
-        self.outgoing.queue.is_empty()
-            && self.outgoing.inflight.len() == 0
-            && self.link.unwritten.is_empty()
-    }
-
-    fn tell_room(&mut self) {
+    pub(super) fn tell_room(&mut self) {
         if let Some(size) = self.outgoing.wants_room {
             let room = self.publish_capacity();
             if room.messages > 0 && room.bytes >= size {
                 self.outgoing.wants_room = None;
                 self.events.push_back(Event::Room);
             }
-        }
-    }
-}
-
-impl Unwritten {
-    fn into_queued(self) -> Queued {
-        Queued {
-            token: self.token,
-            qos: QoS::AtMostOnce,
-            publish: self.publish,
-            republished: false,
         }
     }
 }

@@ -189,7 +189,7 @@ impl Inbound {
             **id != new
                 && r.touched != up.conn
                 && r.is_held()
-                && !r.may_be_given_up(up, config, now)
+                && !r.may_stay_unsent(up, config, now)
         });
         match left {
             None => Ok(()),
@@ -393,15 +393,22 @@ impl Record {
         }
     }
 
-    /// Whether a client may end this message of QoS 1 without resending it: it has expired, or the limits of the new connection
-    /// forbid it. At QoS 2 the identifier can't be had back without PUBREL.
+    /// Whether a client may use the identifier for another message without resending this one. Not at QoS 2: the broker may hold
+    /// the message, and would take the other one for it.
     fn may_be_given_up(&self, up: &Uplink, config: &BrokerConfig, now: Time) -> bool {
+        self.qos == QoS::AtLeastOnce && self.may_stay_unsent(up, config, now)
+    }
+
+    /// Whether a client need not resend this message: the limits of the new connection forbid it, or it is of QoS 1 and has expired.
+    fn may_stay_unsent(&self, up: &Uplink, config: &BrokerConfig, now: Time) -> bool {
+        let too_large = config
+            .maximum_packet_size
+            .is_some_and(|max| self.size > max as usize);
         let forbidden = up.receive_maximum.is_some()
-            && (config
-                .maximum_packet_size
-                .is_some_and(|max| self.size > max as usize)
+            && self.phase == Phase::Received
+            && (too_large
                 || self.qos > config.maximum_qos
                 || (self.retain && !config.retain_available));
-        self.qos == QoS::AtLeastOnce && (forbidden || self.expires.is_some_and(|at| at <= now))
+        forbidden || (self.qos == QoS::AtLeastOnce && self.expires.is_some_and(|at| at <= now))
     }
 }

@@ -2,7 +2,6 @@
 
 use std::io::Result;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -97,5 +96,5 @@ async fn carry(
         }
     }
     // Reset rather than end of file: a cut has no farewell.
-    let _ = to.as_ref().set_linger(Some(Duration::ZERO));
+    let _ = to.as_ref().set_zero_linger();
 }

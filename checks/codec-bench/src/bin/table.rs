@@ -1,7 +1,7 @@
 //! Prints one table: for each packet, every codec's time and its ratio to ours, and whether the figures to reach are reached.
 //!
 //! The codecs take turns within each round, so that what slows the machine slows all of them; a figure is the median of the
-//! rounds, with the spread between the lowest and the highest, and the lowest, which other work on the machine disturbs least.
+//! rounds, with the spread of the middle half, and the lowest, which other work on the machine disturbs least.
 //! Differences under 1.4 times mean nothing where the spread is wide: instructions do not depend on load, and the benchmark
 //! `instructions` counts them.
 //!
@@ -66,7 +66,7 @@ fn measure(contenders: &[Contender], case: Case, rounds: u64, time: Duration) ->
     let outcome = |(contender, mut samples): (&Contender, Vec<f64>)| {
         samples.sort_by(f64::total_cmp);
         let median = samples[samples.len() / 2];
-        let spread = (samples[samples.len() - 1] - samples[0]) / median;
+        let spread = (samples[samples.len() * 3 / 4] - samples[samples.len() / 4]) / median;
         Outcome {
             contender: *contender,
             median,

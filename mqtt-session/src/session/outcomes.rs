@@ -1,0 +1,177 @@
+//! How accepted messages end other than by an acknowledgement, and how they get back into the queue instead.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use mqtt_proto::{PacketId, QoS};
+
+use super::Session;
+use super::inflight::{Sent, SentState};
+use super::link::Unwritten;
+use super::send::Queued;
+use crate::{Outcome, PublishRefused, SessionLost, Token};
+
+impl Session {
+    /// The server has lost the session: what was in flight is published anew, or ends.
+    pub(super) fn lose_session(&mut self) {
+        let mut again = Vec::new();
+        for Sent {
+            token,
+            republished,
+            state,
+            ..
+        } in self.outgoing.inflight.drain()
+        {
+            match state {
+                SentState::GivenUp => {}
+                SentState::Released { reason, .. } => {
+                    let outcome = Outcome::Acknowledged {
+                        reason,
+                        republished,
+                        completed: false,
+                    };
+                    self.finish(token, 0, outcome);
+                }
+                SentState::Unacknowledged { publish, .. }
+                    if self.config.session_lost == SessionLost::Fail =>
+                {
+                    self.finish(token, publish.size(), Outcome::SessionLost);
+                }
+                SentState::Unacknowledged { qos, publish } => {
+                    self.stats.republished += 1;
+                    again.push(Queued {
+                        token,
+                        qos,
+                        publish,
+                        republished: true,
+                    });
+                }
+            }
+        }
+        self.put_back(again);
+    }
+
+    /// Throws away what the driver has not taken: whole packets, since it takes whole packets. QoS 0 messages among them go
+    /// back to the queue.
+    pub(super) fn discard(&mut self) {
+        self.link.encoded -= self.link.outbox.len() as u64;
+        self.link.outbox.clear();
+        let taken = self.link.encoded;
+        let first = self
+            .link
+            .unwritten
+            .partition_point(|unwritten| unwritten.end <= taken);
+        let untaken = self.link.unwritten.split_off(first);
+        self.put_back(untaken.into_iter().map(Unwritten::into_queued).collect());
+    }
+
+    /// QoS 0 messages of which no byte has left go back to the queue.
+    pub(super) fn requeue_unwritten(&mut self) {
+        let mut again = Vec::new();
+        for unwritten in core::mem::take(&mut self.link.unwritten) {
+            if unwritten.end - unwritten.len < self.link.written {
+                self.finish(
+                    unwritten.token,
+                    unwritten.publish.size(),
+                    Outcome::ConnectionLost,
+                );
+            } else {
+                again.push(unwritten.into_queued());
+            }
+        }
+        self.put_back(again);
+    }
+
+    /// Puts messages back into their place in the queue: the tokens are the order.
+    fn put_back(&mut self, again: Vec<Queued>) {
+        if again.is_empty() {
+            return;
+        }
+        again
+            .into_iter()
+            .rev()
+            .for_each(|queued| self.outgoing.queue.push_front(queued));
+        self.outgoing
+            .queue
+            .make_contiguous()
+            .sort_by_key(|queued| queued.token);
+    }
+
+    /// After CONNACK: what this server can't be sent ends, and says which limit it was.
+    pub(super) fn refuse_what_no_longer_fits(&mut self) {
+        let refused = self
+            .outgoing
+            .inflight
+            .find(|qos, publish| self.refuses(qos, publish));
+        for (id, refused) in refused {
+            self.give_up(id, refused);
+        }
+        let queue = core::mem::take(&mut self.outgoing.queue);
+        let mut kept = VecDeque::with_capacity(queue.len());
+        for queued in queue {
+            match self.refuses(queued.qos, &queued.publish) {
+                None => kept.push_back(queued),
+                Some(refused) => self.finish(
+                    queued.token,
+                    queued.publish.size(),
+                    Outcome::Refused(refused),
+                ),
+            }
+        }
+        self.outgoing.queue = kept;
+    }
+
+    /// Ends a message in flight that can't be sent again.
+    pub(super) fn give_up(&mut self, id: PacketId, refused: PublishRefused) {
+        if let Some((token, publish)) = self.outgoing.inflight.give_up(id) {
+            self.finish(token, publish.size(), Outcome::Refused(refused));
+        }
+    }
+
+    /// Everything that was accepted ends as closed, but for what the server has taken over with PUBREC.
+    pub(super) fn end_all(&mut self) {
+        let outcome = Outcome::Closed;
+        for sent in self.outgoing.inflight.drain() {
+            let outcome = match sent.state {
+                SentState::Released { reason, .. } => {
+                    let republished = sent.republished;
+                    Outcome::Acknowledged {
+                        reason,
+                        republished,
+                        completed: false,
+                    }
+                }
+                SentState::Unacknowledged { .. } | SentState::GivenUp => outcome,
+            };
+            self.finish(sent.token, 0, outcome);
+        }
+        while let Some(queued) = self.outgoing.queue.pop_front() {
+            self.finish(queued.token, 0, outcome);
+        }
+        self.outgoing.bytes = 0;
+    }
+
+    /// The one place where a message gets its outcome.
+    pub(super) fn finish(&mut self, token: Token, size: usize, outcome: Outcome) {
+        self.outgoing.bytes -= size;
+        self.events.published(token, outcome);
+    }
+
+    /// Whether every accepted message has its outcome.
+    pub(super) fn is_drained(&self) -> bool {
+        self.outgoing.queue.is_empty()
+            && self.outgoing.inflight.len() == 0
+            && self.link.unwritten.is_empty()
+    }
+}
+
+impl Unwritten {
+    fn into_queued(self) -> Queued {
+        Queued {
+            token: self.token,
+            qos: QoS::AtMostOnce,
+            publish: self.publish,
+            republished: false,
+        }
+    }
+}
