@@ -13,3 +13,8 @@ pub mod report;
 pub mod table;
 pub mod tally;
 pub mod tap;
+
+/// The README's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
