@@ -4,7 +4,8 @@ use core::time::Duration;
 use alloc::string::String;
 use bytes::Bytes;
 use mqtt_proto::{
-    Connect, EncodeError, Properties, PropertyError, Text, TextError, TopicError, Version, Will,
+    Connect, EncodeError, Properties, PropertyError, QoS, Text, TextError, Topic, TopicError,
+    Version, Will,
 };
 
 use crate::{Backoff, Limits};
@@ -170,7 +171,7 @@ pub struct ConfigBuilder {
     session_expiry: Option<Duration>,
     user_name: Option<String>,
     password: Option<Secret>,
-    will: Option<Will>,
+    will: Option<Result<Will, TopicError>>,
     properties: Properties,
     session_lost: SessionLost,
     offline: Offline,
@@ -281,6 +282,27 @@ impl ConfigBuilder {
     /// What the server publishes for us when the connection is lost (nothing).
     pub fn will(self, will: Will) -> Self {
         Self {
+            will: Some(Ok(will)),
+            ..self
+        }
+    }
+
+    /// The same for a will without properties, not retained: where it is published, how, and what.
+    pub fn will_message(
+        self,
+        topic: impl Into<String>,
+        qos: QoS,
+        payload: impl Into<Bytes>,
+    ) -> Self {
+        let payload = payload.into();
+        let will = Topic::try_from(topic.into()).map(|topic| Will {
+            topic,
+            payload,
+            qos,
+            retain: false,
+            properties: Properties::new(),
+        });
+        Self {
             will: Some(will),
             ..self
         }
@@ -349,7 +371,7 @@ impl ConfigBuilder {
             client_id,
             clean_start: self.clean_start,
             keep_alive,
-            will: self.will,
+            will: self.will.transpose().map_err(ConfigError::WillTopic)?,
             user_name,
             password: self.password.map(|Secret(password)| password),
             properties: connect_properties(

@@ -101,6 +101,7 @@ impl Connection {
     }
 
     /// What has happened.
+    #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
         self.session.poll_event()
     }

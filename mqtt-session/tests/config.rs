@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mqtt_session::proto::{Properties, Version};
+use mqtt_session::proto::{Properties, QoS, Version};
 use mqtt_session::{Backoff, Config, ConfigBuilder, Endpoint, Limits, Timeouts};
 
 fn refused(builder: ConfigBuilder) -> String {
@@ -326,4 +326,15 @@ fn urls_that_name_no_server_are_refused_with_what_is_wrong() {
         assert!(!error.to_string().contains("hunter2"), "{error}");
         assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
     }
+}
+
+#[test]
+fn a_will_topic_with_a_wildcard_is_refused() {
+    let will = Config::builder("client").will_message("gone/#", QoS::AtLeastOnce, "good-bye");
+    assert_eq!(
+        refused(will),
+        "will topic: a topic name has no wildcard, but '#' is at byte 5"
+    );
+    let will = Config::builder("client").will_message("gone", QoS::AtLeastOnce, "good-bye");
+    assert!(will.build().is_ok());
 }

@@ -202,9 +202,12 @@ impl State {
         }
     }
 
+    #[inline]
     fn dispatch(&mut self, event: Event, wakes: &mut Wakes) {
         match event {
-            Event::Published { token, outcome } => self.deliveries.complete(token, outcome, wakes),
+            Event::Published { token, outcome } => {
+                self.deliveries.complete(token, outcome, wakes);
+            }
             Event::Readable(queue) => self.wake_readers(queue, wakes),
             Event::Room => self.room.wake_all(wakes),
             Event::Subscribed { token, result } | Event::Unsubscribed { token, result } => {
