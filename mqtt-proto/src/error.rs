@@ -169,6 +169,15 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
+    /// A topic name or filter that is refused: as a string, or by the rules of section 4.7.
+    #[cold]
+    pub(crate) const fn topic(field: &'static str, error: TopicError) -> Self {
+        match error {
+            TopicError::Text(error) => Self::BadText { field, error },
+            error => Self::BadTopic { field, error },
+        }
+    }
+
     /// The reason code to answer with in a 5.0 DISCONNECT or CONNACK (section 4.13).
     pub const fn reason(&self) -> ReasonCode {
         match self {

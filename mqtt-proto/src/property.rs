@@ -361,10 +361,7 @@ fn validate_value(r: &mut Reader<'_>, id: PropertyId) -> Result<(), DecodeError>
         Some(Kind::Topic) => {
             // [MQTT-3.3.2-13], [MQTT-3.3.2-14]
             let bytes = r.binary(field)?;
-            topic::check_topic(bytes).map_err(|error| match error {
-                crate::TopicError::Text(error) => DecodeError::BadText { field, error },
-                error => DecodeError::BadTopic { field, error },
-            })?;
+            topic::check_topic(bytes).map_err(|error| DecodeError::topic(field, error))?;
         }
         None => {
             return Err(DecodeError::UnknownProperty {

@@ -6,8 +6,7 @@ use crate::frame::{Fields, check_binary, properties_len, put_binary, put_propert
 use crate::property::{Place, Properties};
 use crate::reader::Reader;
 use crate::{
-    DecodeError, EncodeError, Encoder, Outbox, PacketType, QoS, Sender, Text, Topic, TopicError,
-    Version,
+    DecodeError, EncodeError, Encoder, Outbox, PacketType, QoS, Sender, Text, Topic, Version,
 };
 
 /// CONNECT (section 3.1): the first packet of a connection.
@@ -58,7 +57,6 @@ impl Connect {
     pub(crate) fn decode<'f>(frame: &'f Bytes, r: &mut Reader<'f>) -> Result<Self, DecodeError> {
         let name = r.binary("protocol name")?;
         let level = r.u8("protocol level")?;
-        // A bridge sets the high bit of the level in 3.x: a habit of some brokers, and no part of the specification.
         let version =
             Version::from_wire(name, level).ok_or(DecodeError::UnknownProtocol { level })?;
         let flags = r.u8("connect flags")?;
@@ -81,10 +79,8 @@ impl Connect {
         let will = if flags & WILL != 0 {
             let properties = f.properties(version, Place::Will, Sender::Client)?;
             let field = "will topic";
-            let topic = Topic::from_bytes(f.binary(field)?).map_err(|error| match error {
-                TopicError::Text(error) => DecodeError::BadText { field, error },
-                error => DecodeError::BadTopic { field, error },
-            })?;
+            let topic = Topic::from_bytes(f.binary(field)?)
+                .map_err(|error| DecodeError::topic(field, error))?;
             let payload = f.binary("will payload")?;
             Some(Will {
                 topic,

@@ -264,12 +264,8 @@ impl PublishView {
 }
 
 #[cold]
-fn bad_topic(error: TopicError) -> DecodeError {
-    let field = "topic name";
-    match error {
-        TopicError::Text(error) => DecodeError::BadText { field, error },
-        error => DecodeError::BadTopic { field, error },
-    }
+const fn bad_topic(error: TopicError) -> DecodeError {
+    DecodeError::topic("topic name", error)
 }
 
 /// [MQTT-4.7.3-1]: in 3.x a topic is never empty; in 5.0 only with an alias.

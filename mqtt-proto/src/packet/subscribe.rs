@@ -9,7 +9,7 @@ use crate::{
     DecodeError, Decoder, EncodeError, Encoder, Outbox, PacketId, PacketType, PropertyId, QoS,
     Sender,
 };
-use crate::{TopicError, TopicFilter, Version};
+use crate::{TopicFilter, Version};
 
 /// SUBSCRIBE (section 3.8).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,10 +110,7 @@ impl From<QoS> for SubscribeOptions {
 
 fn filter(f: &mut Fields<'_, '_>) -> Result<TopicFilter, DecodeError> {
     let field = "topic filter";
-    TopicFilter::from_bytes(f.binary(field)?).map_err(|error| match error {
-        TopicError::Text(error) => DecodeError::BadText { field, error },
-        error => DecodeError::BadTopic { field, error },
-    })
+    TopicFilter::from_bytes(f.binary(field)?).map_err(|error| DecodeError::topic(field, error))
 }
 
 impl Subscribe {
