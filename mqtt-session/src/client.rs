@@ -8,12 +8,14 @@
 //! [`build`] and a loop around [`Port::turn`].
 
 mod closed;
+mod delivery;
 mod events;
 mod handle;
 mod message;
 mod port;
 mod publish;
 mod shared;
+mod state;
 mod subscribe;
 mod subscription;
 mod wake;
@@ -24,11 +26,12 @@ use std::sync::Arc;
 use crate::{Config, Endpoint, Instant, Session};
 
 pub use closed::Closed;
+pub use delivery::{Delivery, DeliveryError};
 pub use events::{ClientEvent, Events};
 pub use handle::Client;
 pub use message::{AckMode, Acker, Message};
 pub use port::{Next, Port, Report, Turn};
-pub use publish::{Delivery, DeliveryError, Publishing, SendError};
+pub use publish::{Publishing, SendError};
 pub use subscribe::SubscribeFailed;
 pub use subscription::Subscription;
 

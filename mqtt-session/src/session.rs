@@ -318,6 +318,7 @@ impl Session {
         let any = !self.link.outbox.is_empty();
         if any {
             out.append(&mut self.link.outbox);
+            self.link.answers = 0;
         }
         any
     }

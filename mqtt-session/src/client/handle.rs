@@ -13,9 +13,11 @@ use mqtt_proto::{
 use crate::{Capacity, Phase, QueueId, Stats};
 
 use super::closed::Closed;
+use super::delivery::Delivery;
 use super::events::Events;
-use super::publish::{self, Delivery, Publishing, SendError};
-use super::shared::{Shared, State};
+use super::publish::{self, Publishing, SendError};
+use super::shared::Shared;
+use super::state::State;
 use super::subscribe::{self, SubscribeFailed};
 use super::subscription::Subscription;
 use super::wake::Place;

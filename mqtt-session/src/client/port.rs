@@ -10,7 +10,8 @@ use mqtt_proto::Outbox;
 
 use crate::{Action, Attempt, Cause, Connection, Instant};
 
-use super::shared::{Shared, State};
+use super::shared::Shared;
+use super::state::State;
 use super::wake::Wakes;
 
 /// Where a driver is joined to its [`Client`](super::Client): everything passes through [`turn`](Self::turn).

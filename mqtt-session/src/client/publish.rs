@@ -1,7 +1,6 @@
-//! Publishing: waiting for room, and for what becomes of a message.
+//! Publishing, and waiting for room to do so.
 
 use std::boxed::Box;
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,9 +8,11 @@ use std::task::{Context, Poll};
 
 use mqtt_proto::{Publish, QoS, TopicError};
 
-use crate::{Outcome, PublishError, PublishRefused, Token};
+use crate::{PublishError, PublishRefused, Token};
 
-use super::shared::{Shared, State};
+use super::delivery::Delivery;
+use super::shared::Shared;
+use super::state::State;
 use super::wake::Place;
 
 /// Why a message was not accepted.
@@ -57,7 +58,8 @@ impl From<std::convert::Infallible> for SendError {
     }
 }
 
-/// The future of [`Client::publish`](super::Client::publish): resolves when the message is accepted.
+/// The future of [`Client::publish`](super::Client::publish): resolves when the message is accepted. Where there is room that is at once, but
+/// for giving way now and then, so that a loop does not keep the driver and other tasks from running.
 ///
 /// Cancel-safe: a message whose future is dropped before it resolves was not accepted, and one that waits for room takes nobody's turn away.
 #[derive(Debug)]
@@ -146,13 +148,19 @@ impl Publishing<'_> {
         self.message = message.map(Ok);
         polled.map(|result| Ok(Delivery::new(self.shared, result?)))
     }
+
+    #[cold]
+    fn leave(&mut self) {
+        let parked = self.shared.run(|state| state.room.leave(&mut self.place));
+        drop(parked);
+    }
 }
 
 impl Drop for Publishing<'_> {
+    #[inline]
     fn drop(&mut self) {
         if self.place.is_some() {
-            let parked = self.shared.run(|state| state.room.leave(&mut self.place));
-            drop(parked);
+            self.leave();
         }
     }
 }
@@ -193,113 +201,3 @@ impl State {
         Ok(token)
     }
 }
-
-/// What becomes of an accepted message: a future, which resolves when that is known, whatever happens to the connection meanwhile.
-///
-/// Cancel-safe: the outcome is kept until the delivery is dropped. A dropped delivery changes nothing for the message. It keeps no session
-/// alive; when the session is closed, it resolves to [`Outcome::Closed`].
-#[derive(Debug)]
-pub struct Delivery {
-    shared: Arc<Shared>,
-    token: Token,
-    outcome: Option<Outcome>,
-}
-
-/// A message that did not reach the server, or may not have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DeliveryError {
-    /// What became of it.
-    pub outcome: Outcome,
-}
-
-impl Delivery {
-    #[inline]
-    fn new(shared: &Arc<Shared>, token: Token) -> Self {
-        Self {
-            shared: Arc::clone(shared),
-            token,
-            outcome: None,
-        }
-    }
-
-    /// Names the message.
-    pub fn token(&self) -> Token {
-        self.token
-    }
-
-    /// The outcome, if it is known already.
-    pub fn outcome(&mut self) -> Option<Outcome> {
-        if self.outcome.is_none()
-            && let Poll::Ready(outcome) = self
-                .shared
-                .run(|state| state.deliveries.poll(self.token, None))
-        {
-            self.outcome = outcome;
-        }
-        self.outcome
-    }
-}
-
-impl Future for Delivery {
-    /// The outcome, as an error where it is no success. It may be polled again.
-    type Output = Result<Outcome, DeliveryError>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self {
-            shared,
-            token,
-            outcome,
-        } = self.get_mut();
-        if outcome.is_none() {
-            match shared.poll(context, |state, park| {
-                state.deliveries.poll(*token, Some(park))
-            }) {
-                Poll::Ready(known) => *outcome = known,
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-        // There is an entry for as long as there is a delivery without an outcome.
-        let outcome = outcome.unwrap_or(Outcome::Closed);
-        Poll::Ready(if outcome.is_success() {
-            Ok(outcome)
-        } else {
-            Err(DeliveryError { outcome })
-        })
-    }
-}
-
-impl Drop for Delivery {
-    fn drop(&mut self) {
-        if self.outcome.is_none() {
-            let parked = self.shared.lock().deliveries.forget(self.token);
-            drop(parked);
-        }
-    }
-}
-
-impl fmt::Display for DeliveryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.outcome {
-            Outcome::Rejected(reason) => write!(f, "the server rejected the message: {reason}"),
-            Outcome::Refused(reason) => {
-                write!(f, "the message could not be sent to this server: {reason}")
-            }
-            Outcome::Expired => f.write_str("the message expired before it could be sent"),
-            Outcome::SessionLost => {
-                f.write_str("the server lost the session that the message was in flight in")
-            }
-            Outcome::ConnectionLost => {
-                f.write_str("the connection was lost while the message was being written")
-            }
-            Outcome::Closed => {
-                f.write_str("the session was closed before the message was acknowledged")
-            }
-            Outcome::Written | Outcome::Acknowledged { .. } => {
-                f.write_str("the message was delivered")
-            }
-        }
-    }
-}
-
-impl std::error::Error for DeliveryError {}

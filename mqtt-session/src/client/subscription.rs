@@ -12,7 +12,8 @@ use mqtt_proto::{Properties, PublishView, QoS, TopicFilter};
 use crate::{Instant, QueueId, Received, Ticket};
 
 use super::message::{AckMode, Acker, Message};
-use super::shared::{Reader, Shared, State};
+use super::shared::Shared;
+use super::state::{Reader, State};
 use super::subscribe::{self, SubscribeFailed};
 use super::wake::Wakes;
 

@@ -44,6 +44,18 @@ impl<T> Watches<T> {
     /// Forgets a token. What it held is for dropping outside of the lock.
     #[inline]
     pub(super) fn forget(&mut self, token: Token) -> Option<Waker> {
+        // The commonest case: a handle that is dropped at once.
+        if self.gone == 0
+            && self
+                .entries
+                .back()
+                .is_some_and(|(last, _)| *last == token.get())
+        {
+            return match self.entries.pop_back() {
+                Some((_, Watch::Pending(waker))) => waker,
+                _ => None,
+            };
+        }
         let index = self.find(token)?;
         match self.remove(index) {
             Watch::Pending(waker) => waker,
@@ -112,13 +124,6 @@ impl<T> Watches<T> {
 
     #[inline]
     fn remove(&mut self, index: usize) -> Watch<T> {
-        // The commonest case: a handle that is dropped at once.
-        if index + 1 == self.entries.len()
-            && self.gone == 0
-            && let Some((_, watch)) = self.entries.pop_back()
-        {
-            return watch;
-        }
         let watch = std::mem::replace(&mut self.entries[index].1, Watch::Gone);
         self.gone += 1;
         self.trim();

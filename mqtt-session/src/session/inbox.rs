@@ -142,16 +142,16 @@ impl Inbox {
         queues: &[QueueId],
         mut woken: impl FnMut(QueueId),
     ) {
-        let mut bytes = u32::try_from(publish.size()).unwrap_or(u32::MAX);
-        self.bytes += bytes as usize;
+        let bytes = u32::try_from(publish.size()).unwrap_or(u32::MAX);
         if let Some(arrival) = arrival.and_then(|index| self.arrivals.get_mut(index)) {
             arrival.tickets = queues.len() as u32;
         }
         let mut put = |queue: &QueueId, publish| {
-            // The memory is shared: the first copy accounts for it.
+            // The memory is shared, but nobody knows which copy will hold it last: each counts in full.
+            self.bytes += bytes as usize;
             let ticket = Ticket {
                 epoch: self.epoch,
-                bytes: core::mem::take(&mut bytes),
+                bytes,
                 arrival,
             };
             if let Some(to) = self.queues.get_mut(queue.0 as usize) {
@@ -270,7 +270,8 @@ impl Inbox {
 
     /// Takes a ticket back.
     pub(super) fn give_back(&mut self, ticket: Ticket) -> Result<(), Stale> {
-        self.bytes -= ticket.bytes as usize;
+        // A ticket of another session is a mistake, but must not upset the count.
+        self.bytes = self.bytes.saturating_sub(ticket.bytes as usize);
         let Some(index) = ticket.arrival else {
             return Ok(());
         };

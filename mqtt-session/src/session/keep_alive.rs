@@ -52,7 +52,9 @@ impl Session {
                 written_at: None,
             });
             // A peer that does not even read: the PINGREQ never leaves.
-            let patience = self.ping_interval() + self.config.timeouts.pingresp;
+            let patience = self
+                .ping_interval()
+                .saturating_add(self.config.timeouts.pingresp);
             self.timers.set(Timer::PingResp, self.now + patience);
         }
     }

@@ -14,6 +14,8 @@ pub(super) struct Link {
     pub(super) decoder: Decoder,
     /// Encoded packets that the driver has not taken yet: the only queue of bytes.
     pub(super) outbox: Outbox,
+    /// Bytes of PUBACK, PUBREC, PUBREL and PUBCOMP in the outbox, which what the server sends makes grow.
+    pub(super) answers: usize,
     /// All bytes that were encoded, and those of them that the operating system took.
     pub(super) encoded: u64,
     pub(super) written: u64,
@@ -111,6 +113,7 @@ impl Link {
             decoder: Decoder::new(version, Sender::Server)
                 .with_max_packet_size(config.limits.max_packet_size),
             outbox: Outbox::new(),
+            answers: 0,
             encoded: 0,
             written: 0,
             unwritten: VecDeque::new(),

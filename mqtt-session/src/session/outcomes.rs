@@ -56,6 +56,7 @@ impl Session {
     pub(super) fn discard(&mut self) {
         self.link.encoded -= self.link.outbox.len() as u64;
         self.link.outbox.clear();
+        self.link.answers = 0;
         let taken = self.link.encoded;
         let first = self
             .link

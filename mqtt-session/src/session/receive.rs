@@ -40,8 +40,12 @@ impl Session {
     }
 
     /// Whether the driver shall read. Not while the inbox is full, unless the session itself waits for something from the
-    /// server: then reading goes on, so that nothing deadlocks.
+    /// server: then reading goes on, so that nothing deadlocks. And not while [`Limits::outbox_bytes`](crate::Limits::outbox_bytes) of
+    /// acknowledgements wait for the driver: a server that does not read them is found out by the keep-alive.
     pub fn wants_read(&self) -> bool {
+        if self.link.answers >= self.config.limits.outbox_bytes {
+            return false;
+        }
         if self.inbox.bytes() < self.config.limits.inbox_bytes {
             return true;
         }
@@ -218,6 +222,7 @@ impl Session {
         let ack = Ack::new(id).with_reason(reason);
         if let Ok(len) = self.link.encoder.ack(packet, &ack, &mut self.link.outbox) {
             self.link.encoded += len as u64;
+            self.link.answers += len;
         }
     }
 

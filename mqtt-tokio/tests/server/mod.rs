@@ -11,7 +11,7 @@ use mqtt_testkit::{Broker, BrokerConfig, Time};
 use mqtt_tokio::{Backoff, Client, Config, ConfigBuilder, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -30,8 +30,8 @@ struct Inner {
     begin: Instant,
     /// Something has changed: there may be output on any connection.
     changed: Notify,
-    /// All connections are cut.
-    cut: Notify,
+    /// Counts how often all connections were cut.
+    cuts: watch::Sender<u32>,
 }
 
 impl Server {
@@ -45,12 +45,11 @@ impl Server {
 
     pub(crate) fn on(listener: TcpListener, config: BrokerConfig) -> Result<Self> {
         let url = format!("mqtt://{}", listener.local_addr()?);
-        let (changed, cut) = (Notify::new(), Notify::new());
         let inner = Arc::new(Inner {
             broker: Mutex::new(Broker::new(config)),
             begin: Instant::now(),
-            changed,
-            cut,
+            changed: Notify::new(),
+            cuts: watch::Sender::new(0),
         });
         let server = Arc::clone(&inner);
         tokio::spawn(async move {
@@ -88,7 +87,7 @@ impl Server {
 
     /// Cuts all connections without a word.
     pub(crate) fn cut(&self) {
-        self.inner.cut.notify_waiters();
+        self.inner.cuts.send_modify(|cuts| *cuts += 1);
     }
 
     /// How many packets with this name were received.
@@ -153,13 +152,12 @@ impl Inner {
 
     async fn serve(self: Arc<Self>, mut stream: TcpStream) {
         let conn = self.with(|broker, now| broker.open(now));
+        let mut cuts = self.cuts.subscribe();
         let (mut input, mut output) = (BytesMut::new(), Vec::new());
         loop {
             let changed = self.changed.notified();
-            let cut = self.cut.notified();
-            tokio::pin!(changed, cut);
+            tokio::pin!(changed);
             changed.as_mut().enable();
-            cut.as_mut().enable();
             let done = {
                 let mut broker = self.broker.lock().unwrap();
                 broker.output(conn, &mut output);
@@ -175,7 +173,7 @@ impl Inner {
                     Ok(_) => self.with(|broker, now| broker.input(now, conn, &mut input)),
                 },
                 () = changed => {}
-                () = cut => break,
+                _ = cuts.changed() => break,
             }
         }
         self.with(|broker, now| broker.closed(now, conn));

@@ -1,0 +1,121 @@
+//! What becomes of an accepted message.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::{Outcome, Token};
+
+use super::shared::Shared;
+
+/// What becomes of an accepted message: a future, which resolves when that is known, whatever happens to the connection meanwhile.
+///
+/// Cancel-safe: the outcome is kept until the delivery is dropped. A dropped delivery changes nothing for the message. It keeps no session
+/// alive; when the session is closed, it resolves to [`Outcome::Closed`].
+#[derive(Debug)]
+pub struct Delivery {
+    shared: Arc<Shared>,
+    token: Token,
+    outcome: Option<Outcome>,
+}
+
+/// A message that did not reach the server, or may not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeliveryError {
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+impl Delivery {
+    #[inline]
+    pub(super) fn new(shared: &Arc<Shared>, token: Token) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            token,
+            outcome: None,
+        }
+    }
+
+    /// Names the message.
+    pub fn token(&self) -> Token {
+        self.token
+    }
+
+    /// The outcome, if it is known already.
+    pub fn outcome(&mut self) -> Option<Outcome> {
+        if self.outcome.is_none()
+            && let Poll::Ready(outcome) = self
+                .shared
+                .run(|state| state.deliveries.poll(self.token, None))
+        {
+            self.outcome = outcome;
+        }
+        self.outcome
+    }
+}
+
+impl Future for Delivery {
+    /// The outcome, as an error where it is no success. It may be polled again.
+    type Output = Result<Outcome, DeliveryError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self {
+            shared,
+            token,
+            outcome,
+        } = self.get_mut();
+        if outcome.is_none() {
+            match shared.poll(context, |state, park| {
+                state.deliveries.poll(*token, Some(park))
+            }) {
+                Poll::Ready(known) => *outcome = known,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        // There is an entry for as long as there is a delivery without an outcome.
+        let outcome = outcome.unwrap_or(Outcome::Closed);
+        Poll::Ready(if outcome.is_success() {
+            Ok(outcome)
+        } else {
+            Err(DeliveryError { outcome })
+        })
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if self.outcome.is_none() {
+            let parked = self.shared.lock().deliveries.forget(self.token);
+            drop(parked);
+        }
+    }
+}
+
+impl fmt::Display for DeliveryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.outcome {
+            Outcome::Rejected(reason) => write!(f, "the server rejected the message: {reason}"),
+            Outcome::Refused(reason) => {
+                write!(f, "the message could not be sent to this server: {reason}")
+            }
+            Outcome::Expired => f.write_str("the message expired before it could be sent"),
+            Outcome::SessionLost => {
+                f.write_str("the server lost the session that the message was in flight in")
+            }
+            Outcome::ConnectionLost => {
+                f.write_str("the connection was lost while the message was being written")
+            }
+            Outcome::Closed => {
+                f.write_str("the session was closed before the message was acknowledged")
+            }
+            Outcome::Written | Outcome::Acknowledged { .. } => {
+                f.write_str("the message was delivered")
+            }
+        }
+    }
+}
+
+impl std::error::Error for DeliveryError {}

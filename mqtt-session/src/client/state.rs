@@ -1,0 +1,211 @@
+//! What handles and driver share.
+
+use std::boxed::Box;
+use std::collections::{BTreeMap, VecDeque};
+use std::task::Waker;
+use std::vec::Vec;
+
+use mqtt_proto::{ConnAck, ReasonCode};
+
+use crate::{
+    Action, Cause, Connection, ConnectionError, Event, Instant, Outcome, PublishRefused, QueueId,
+    Received, Session, SubscribeError, Ticket,
+};
+
+use super::closed::Closed;
+use super::events::{ClientEvent, Ring};
+use super::port::Sleeper;
+use super::wake::{Waiters, Wakes};
+use super::watch::Watches;
+
+/// Nothing in here calls out: wakers and payloads leave it, to be woken and dropped after unlocking.
+pub(super) struct State {
+    pub(super) connection: Connection,
+    pub(super) driver: Sleeper,
+    pub(super) deliveries: Watches<Outcome>,
+    pub(super) requests: Watches<Result<Vec<ReasonCode>, SubscribeError>>,
+    /// Publishers that wait for room.
+    pub(super) room: Waiters,
+    /// Who waits for the session to be connected or closed.
+    pub(super) phase: Waiters,
+    /// One entry for each stream of messages.
+    pub(super) readers: BTreeMap<Reader, Option<Waker>>,
+    next_reader: u64,
+    /// What was taken over by a stream that is gone, but not by the application: for the default stream.
+    pub(super) returned: VecDeque<Received>,
+    pub(super) ring: Ring,
+    pub(super) connections: u64,
+    pub(super) connack: ConnAck,
+    pub(super) closed: Option<Closed>,
+    last_error: Option<ConnectionError>,
+}
+
+/// A stream of messages: several may share a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Reader {
+    pub(super) queue: QueueId,
+    number: u64,
+}
+
+impl State {
+    pub(super) fn new(session: Session) -> Self {
+        let mut connection = Connection::new(session);
+        // Until somebody reads them.
+        connection.session_mut().keep_unclaimed(false);
+        Self {
+            connection,
+            driver: Sleeper::default(),
+            deliveries: Watches::new(),
+            requests: Watches::new(),
+            room: Waiters::default(),
+            phase: Waiters::default(),
+            readers: BTreeMap::new(),
+            next_reader: 0,
+            returned: VecDeque::new(),
+            ring: Ring::default(),
+            connections: 0,
+            connack: ConnAck::default(),
+            closed: None,
+            last_error: None,
+        }
+    }
+
+    /// After each change: tells what happened, and finds out whether the driver must know.
+    #[inline]
+    pub(super) fn settle(&mut self, wakes: &mut Wakes) {
+        self.dispatch_all(wakes);
+        wakes.push(self.driver.rouse(&self.connection));
+    }
+
+    #[inline]
+    fn dispatch_all(&mut self, wakes: &mut Wakes) {
+        while let Some(event) = self.connection.poll_event() {
+            self.dispatch(event, wakes);
+        }
+    }
+
+    #[inline]
+    fn dispatch(&mut self, event: Event, wakes: &mut Wakes) {
+        match event {
+            Event::Published { token, outcome } => {
+                self.deliveries.complete(token, outcome, wakes);
+            }
+            Event::Readable(queue) => self.wake_readers(queue, wakes),
+            Event::Room => self.room.wake_all(wakes),
+            Event::Subscribed { token, result } | Event::Unsubscribed { token, result } => {
+                self.requests.complete(token, result, wakes);
+            }
+            Event::Connected { addr, connack } => {
+                self.connections += 1;
+                self.connack = connack.clone();
+                self.last_error = None;
+                self.phase.wake_all(wakes);
+                self.ring
+                    .push(ClientEvent::Connected { addr, connack }, wakes);
+            }
+            Event::Lost { error, retry_in } => {
+                self.last_error = retry_in.is_none().then(|| error.clone());
+                self.ring.push(ClientEvent::Lost { error, retry_in }, wakes);
+            }
+            Event::SubscriptionLost { filter, reason } => {
+                self.ring
+                    .push(ClientEvent::SubscriptionLost { filter, reason }, wakes);
+            }
+            Event::Dropping => self.ring.push(ClientEvent::Dropping, wakes),
+            Event::Closed => self.close(wakes),
+        }
+    }
+
+    /// The end: nobody is left waiting.
+    pub(super) fn close(&mut self, wakes: &mut Wakes) {
+        if self.closed.is_some() {
+            return;
+        }
+        self.closed = Some(Closed {
+            error: self.last_error.take().map(Box::new),
+        });
+        self.driver.finished = true;
+        self.deliveries.complete_all(|| Outcome::Closed, wakes);
+        self.requests
+            .complete_all(|| Err(SubscribeError::Closed), wakes);
+        self.room.wake_all(wakes);
+        self.phase.wake_all(wakes);
+        self.readers
+            .values_mut()
+            .for_each(|parked| wakes.push(parked.take()));
+        self.ring.push(ClientEvent::Closed, wakes);
+    }
+
+    /// The driver is gone: there is no network any more, so the session is closed without it.
+    pub(super) fn abandon(&mut self, now: Instant, wakes: &mut Wakes) {
+        if self.closed.is_none() {
+            let session = self.connection.session_mut();
+            session.disconnect(
+                now,
+                mqtt_proto::Disconnect::default(),
+                core::time::Duration::ZERO,
+            );
+            while let Some(action) = self.connection.poll_action() {
+                if let Action::Hangup { attempt, .. } = action {
+                    self.connection.handle_closed(now, attempt, Cause::HungUp);
+                }
+            }
+        }
+        self.settle(wakes);
+        self.close(wakes);
+    }
+
+    pub(super) fn open_reader(&mut self, queue: QueueId) -> Reader {
+        self.next_reader += 1;
+        let reader = Reader {
+            queue,
+            number: self.next_reader,
+        };
+        self.readers.insert(reader, None);
+        if queue == QueueId::DEFAULT {
+            self.connection.session_mut().keep_unclaimed(true);
+        }
+        reader
+    }
+
+    /// The waker is for dropping outside of the lock.
+    pub(super) fn close_reader(&mut self, reader: Reader) -> Option<Waker> {
+        let parked = self.readers.remove(&reader).flatten();
+        if reader.queue == QueueId::DEFAULT && self.readers_of(QueueId::DEFAULT).next().is_none() {
+            self.connection.session_mut().keep_unclaimed(false);
+        }
+        parked
+    }
+
+    pub(super) fn wake_readers(&mut self, queue: QueueId, wakes: &mut Wakes) {
+        self.readers_of(queue)
+            .for_each(|parked| wakes.push(parked.take()));
+    }
+
+    fn readers_of(&mut self, queue: QueueId) -> impl Iterator<Item = &mut Option<Waker>> {
+        let of_queue = Reader { queue, number: 0 }..=Reader {
+            queue,
+            number: u64::MAX,
+        };
+        self.readers.range_mut(of_queue).map(|(_, parked)| parked)
+    }
+
+    pub(super) fn next_message(&mut self, queue: QueueId) -> Option<Received> {
+        if queue == QueueId::DEFAULT
+            && let Some(returned) = self.returned.pop_front()
+        {
+            return Some(returned);
+        }
+        self.connection.poll_message(queue)
+    }
+
+    /// Gives a place in the inbox back. A ticket of a lost session has none: that concerns only who acknowledges by hand.
+    pub(super) fn give_back(&mut self, now: Instant, ticket: Ticket) {
+        let _ = self.connection.session_mut().ack(now, ticket);
+    }
+
+    /// The session refuses by itself once it is closed; this is for one that its driver has left.
+    pub(super) fn refuses(&self) -> Option<PublishRefused> {
+        self.closed.is_some().then_some(PublishRefused::Closed)
+    }
+}
