@@ -338,6 +338,30 @@ impl Session {
         self.events.pop_front()
     }
 
+    /// From now on messages that have their outcome are kept for [`poll_released`](Self::poll_released), which must then be called.
+    ///
+    /// Dropping the last handle on a payload may run code of its owner (`Bytes::from_owner`): who calls the session under a lock can
+    /// drop them after it.
+    pub fn keep_released(&mut self) {
+        self.outgoing.released.get_or_insert_default();
+    }
+
+    /// Moves the messages that have their outcome behind those in `into`, and tells whether there were any. Where `into` is empty
+    /// this exchanges two lists. Does nothing unless [`keep_released`](Self::keep_released) was called.
+    pub fn poll_released(&mut self, into: &mut Vec<Publish>) -> bool {
+        match &mut self.outgoing.released {
+            Some(released) if !released.is_empty() => {
+                if into.is_empty() {
+                    core::mem::swap(into, released);
+                } else {
+                    into.append(released);
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// The next message of a queue. Its ticket is to be given to [`ack`](Self::ack) when the message is dealt with.
     pub fn poll_message(&mut self, queue: QueueId) -> Option<Received> {
         self.inbox.pop(queue)

@@ -287,3 +287,34 @@ async fn payloads_of_every_size_arrive_whole() -> Result {
     assert_eq!(received, sizes);
     Ok(())
 }
+
+/// A payload that asks the client something when it is dropped.
+struct Curious(Client);
+
+impl AsRef<[u8]> for Curious {
+    fn as_ref(&self) -> &[u8] {
+        b"curious"
+    }
+}
+
+impl Drop for Curious {
+    fn drop(&mut self) {
+        self.0.stats();
+    }
+}
+
+#[tokio::test]
+async fn a_payload_whose_drop_uses_the_client_is_dropped_without_the_lock() -> Result {
+    let server = Server::start().await?;
+    let client = mqtt_tokio::connect(&server.url, config("client").build()?).await?;
+    let curious = || bytes::Bytes::from_owner(Curious(client.clone()));
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        soon(client.publish("a", qos, curious()).await?).await?;
+    }
+    // What has no outcome yet is dropped at the end.
+    server.with(|broker, _| broker.hold(PacketType::PubAck));
+    let held = client.publish("a", QoS::AtLeastOnce, curious()).await?;
+    soon(client.disconnect(Duration::ZERO)).await;
+    assert_eq!(soon(held).await.unwrap_err().outcome, Outcome::Closed);
+    Ok(())
+}

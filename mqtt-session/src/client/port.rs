@@ -22,7 +22,7 @@ use super::wake::Wakes;
 pub struct Port {
     shared: Arc<Shared>,
     /// Kept for its memory.
-    wakes: Vec<Waker>,
+    wakes: Wakes,
     /// A clone of the driver's waker, made before the lock is taken.
     waker: Option<Waker>,
 }
@@ -92,7 +92,7 @@ impl Port {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
-            wakes: Vec::new(),
+            wakes: Wakes::default(),
             waker: None,
         }
     }
@@ -114,7 +114,7 @@ impl Port {
         {
             self.waker = Some(waker.clone());
         }
-        let mut wakes = Wakes::reusing(std::mem::take(&mut self.wakes));
+        let mut wakes = std::mem::take(&mut self.wakes);
         let mut state = self.shared.lock_between_others();
         let next = state.turn(turn, &mut self.waker, &mut wakes);
         self.shared.unlock(state);

@@ -52,6 +52,7 @@ impl State {
         let mut connection = Connection::new(session);
         // Until somebody reads them.
         connection.session_mut().keep_unclaimed(false);
+        connection.session_mut().keep_released();
         Self {
             connection,
             driver: Sleeper::default(),
@@ -74,6 +75,9 @@ impl State {
     #[inline]
     pub(super) fn settle(&mut self, wakes: &mut Wakes) {
         self.dispatch_all(wakes);
+        self.connection
+            .session_mut()
+            .poll_released(&mut wakes.released);
         wakes.push(self.driver.rouse(&self.connection));
     }
 

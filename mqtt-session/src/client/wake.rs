@@ -4,35 +4,37 @@ use std::collections::BTreeMap;
 use std::task::Waker;
 use std::vec::Vec;
 
-/// Who is to be woken after unlocking.
+use mqtt_proto::Publish;
+
+/// Who is to be woken, and what is to be dropped, after unlocking.
 #[derive(Debug, Default)]
-pub(super) struct Wakes(Vec<Waker>);
+pub(super) struct Wakes {
+    wakers: Vec<Waker>,
+    /// Messages that are done: dropping a payload may run code of its owner.
+    pub(super) released: Vec<Publish>,
+}
 
 impl Wakes {
-    /// Uses the memory of an earlier list.
-    pub(super) fn reusing(list: Vec<Waker>) -> Self {
-        Self(list)
-    }
-
     #[inline]
     pub(super) fn push(&mut self, waker: Option<Waker>) {
         if let Some(waker) = waker {
-            self.0.push(waker);
+            self.wakers.push(waker);
         }
     }
 
-    /// To be called without the lock. Gives the memory back.
+    /// To be called without the lock. Gives the memory back, to be used again.
     #[inline]
-    pub(super) fn wake(mut self) -> Vec<Waker> {
-        if !self.0.is_empty() {
+    pub(super) fn wake(mut self) -> Self {
+        if !self.wakers.is_empty() || !self.released.is_empty() {
             self.wake_all();
         }
-        self.0
+        self
     }
 
     #[cold]
     fn wake_all(&mut self) {
-        self.0.drain(..).for_each(Waker::wake);
+        self.wakers.drain(..).for_each(Waker::wake);
+        self.released.clear();
     }
 }
 

@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use mqtt_proto::{PacketId, QoS};
+use mqtt_proto::{PacketId, Publish, QoS};
 
 use super::Session;
 use super::inflight::{Sent, SentState};
@@ -30,12 +30,12 @@ impl Session {
                         republished,
                         completed: false,
                     };
-                    self.finish(token, 0, outcome);
+                    self.finish(token, outcome);
                 }
                 SentState::Unacknowledged { publish, .. }
                     if self.config.session_lost == SessionLost::Fail =>
                 {
-                    self.finish(token, publish.size(), Outcome::SessionLost);
+                    self.finish_with(token, publish, Outcome::SessionLost);
                 }
                 SentState::Unacknowledged { qos, publish } => {
                     self.stats.republished += 1;
@@ -71,11 +71,7 @@ impl Session {
         let mut again = Vec::new();
         for unwritten in core::mem::take(&mut self.link.unwritten) {
             if unwritten.end - unwritten.len < self.link.written {
-                self.finish(
-                    unwritten.token,
-                    unwritten.publish.size(),
-                    Outcome::ConnectionLost,
-                );
+                self.finish_with(unwritten.token, unwritten.publish, Outcome::ConnectionLost);
             } else {
                 again.push(unwritten.into_queued());
             }
@@ -112,11 +108,9 @@ impl Session {
         for queued in queue {
             match self.refuses(queued.qos, &queued.publish) {
                 None => kept.push_back(queued),
-                Some(refused) => self.finish(
-                    queued.token,
-                    queued.publish.size(),
-                    Outcome::Refused(refused),
-                ),
+                Some(refused) => {
+                    self.finish_with(queued.token, queued.publish, Outcome::Refused(refused))
+                }
             }
         }
         self.outgoing.queue = kept;
@@ -125,37 +119,61 @@ impl Session {
     /// Ends a message in flight that can't be sent again.
     pub(super) fn give_up(&mut self, id: PacketId, refused: PublishRefused) {
         if let Some((token, publish)) = self.outgoing.inflight.give_up(id) {
-            self.finish(token, publish.size(), Outcome::Refused(refused));
+            self.finish_with(token, publish, Outcome::Refused(refused));
         }
     }
 
     /// Everything that was accepted ends as closed, but for what the server has taken over with PUBREC.
     pub(super) fn end_all(&mut self) {
-        let outcome = Outcome::Closed;
-        for sent in self.outgoing.inflight.drain() {
-            let outcome = match sent.state {
+        for Sent {
+            token,
+            republished,
+            state,
+            ..
+        } in self.outgoing.inflight.drain()
+        {
+            match state {
                 SentState::Released { reason, .. } => {
-                    let republished = sent.republished;
-                    Outcome::Acknowledged {
-                        reason,
-                        republished,
-                        completed: false,
-                    }
+                    let completed = false;
+                    self.finish(
+                        token,
+                        Outcome::Acknowledged {
+                            reason,
+                            republished,
+                            completed,
+                        },
+                    );
                 }
-                SentState::Unacknowledged { .. } | SentState::GivenUp => outcome,
-            };
-            self.finish(sent.token, 0, outcome);
+                SentState::Unacknowledged { publish, .. } => {
+                    self.finish_with(token, publish, Outcome::Closed)
+                }
+                SentState::GivenUp => {}
+            }
         }
         while let Some(queued) = self.outgoing.queue.pop_front() {
-            self.finish(queued.token, 0, outcome);
+            self.finish_with(queued.token, queued.publish, Outcome::Closed);
         }
-        self.outgoing.bytes = 0;
     }
 
-    /// The one place where a message gets its outcome.
-    pub(super) fn finish(&mut self, token: Token, size: usize, outcome: Outcome) {
-        self.outgoing.bytes -= size;
+    /// A message gets its outcome, and the memory that it holds is free.
+    #[inline]
+    pub(super) fn finish_with(&mut self, token: Token, publish: Publish, outcome: Outcome) {
+        self.outgoing.bytes -= publish.size();
+        self.finish(token, outcome);
+        self.release(publish);
+    }
+
+    /// A message of which nothing is held any more gets its outcome.
+    #[inline]
+    pub(super) fn finish(&mut self, token: Token, outcome: Outcome) {
         self.events.published(token, outcome);
+    }
+
+    #[inline]
+    pub(super) fn release(&mut self, publish: Publish) {
+        if let Some(released) = &mut self.outgoing.released {
+            released.push(publish);
+        }
     }
 
     /// Whether every accepted message has its outcome.

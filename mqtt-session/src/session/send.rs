@@ -1,6 +1,7 @@
 //! What the application publishes, until its outcome.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use mqtt_proto::{
     EncodeError, Flow, PacketId, PacketType, PropertyId, Publish, QoS, ReasonCode, Sender,
@@ -25,6 +26,8 @@ pub(super) struct Outgoing {
     pubrecs: u64,
     /// A message of this size, or larger ones, were refused because the queue is full: tell when there is room.
     pub(super) wants_room: Option<usize>,
+    /// Messages that have their outcome, where somebody wants to drop them elsewhere.
+    pub(super) released: Option<Vec<Publish>>,
 }
 
 #[derive(Debug)]
@@ -44,6 +47,7 @@ impl Outgoing {
             next_token: 1,
             pubrecs: 0,
             wants_room: None,
+            released: None,
         }
     }
 
@@ -179,7 +183,7 @@ impl Session {
         } = queued;
         match self.encode(qos, &publish, self.outgoing.inflight.next_id(), false) {
             Ok(len) => self.keep(token, qos, publish, republished, len),
-            Err(refused) => self.finish(token, publish.size(), Outcome::Refused(refused)),
+            Err(refused) => self.finish_with(token, publish, Outcome::Refused(refused)),
         }
     }
 
@@ -315,7 +319,7 @@ impl Session {
             && first.end <= self.link.written
             && let Some(done) = self.link.unwritten.pop_front()
         {
-            self.finish(done.token, done.publish.size(), Outcome::Written);
+            self.finish_with(done.token, done.publish, Outcome::Written);
         }
         self.ping_written();
         self.tell_room();
@@ -364,10 +368,14 @@ impl Session {
             ) => {
                 let size = publish.size();
                 let order = self.outgoing.pubrecs;
-                sent.state = SentState::Released { reason, order };
+                let before =
+                    core::mem::replace(&mut sent.state, SentState::Released { reason, order });
                 self.outgoing.pubrecs += 1;
                 self.outgoing.bytes -= size;
                 self.stats.acknowledged += 1;
+                if let SentState::Unacknowledged { publish, .. } = before {
+                    self.release(publish);
+                }
                 // [MQTT-4.3.3-4]
                 self.acknowledge(PacketType::PubRel, id, ReasonCode::SUCCESS);
             }
@@ -397,13 +405,6 @@ impl Session {
         if sent.counted {
             self.link.quota = self.link.quota.saturating_add(1).min(self.link.quota_max);
         }
-        let size = match &sent.state {
-            SentState::Unacknowledged { publish, .. } => {
-                self.stats.acknowledged += 1;
-                publish.size()
-            }
-            SentState::Released { .. } | SentState::GivenUp => 0,
-        };
         let outcome = if reason.is_error() {
             Outcome::Rejected(reason)
         } else {
@@ -413,7 +414,13 @@ impl Session {
                 completed: true,
             }
         };
-        self.finish(sent.token, size, outcome);
+        match sent.state {
+            SentState::Unacknowledged { publish, .. } => {
+                self.stats.acknowledged += 1;
+                self.finish_with(sent.token, publish, outcome);
+            }
+            SentState::Released { .. } | SentState::GivenUp => self.finish(sent.token, outcome),
+        }
     }
 
     pub(super) fn tell_room(&mut self) {
