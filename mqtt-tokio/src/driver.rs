@@ -204,6 +204,8 @@ impl Driver {
                 Action::Dial { attempt, addr } => {
                     // The session waits for no other any more.
                     self.stream = None;
+                    self.input.clear();
+                    self.output.clear();
                     self.opening = Some(Opening::dial(attempt, addr));
                 }
                 Action::Cancel { attempt } => {

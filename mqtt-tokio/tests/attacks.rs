@@ -4,10 +4,13 @@
 
 mod server;
 
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use mqtt_session::proto::PacketType;
-use mqtt_tokio::{AckMode, Limits, Outcome, QoS, build};
+use mqtt_tokio::{AckMode, Client, Limits, Outcome, QoS, build};
 use server::{Result, Server, VERSIONS, config, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -42,9 +45,9 @@ async fn publishing_in_the_receive_loop_goes_on_with_all_limits_at_1() -> Result
 async fn flood(stream: TcpStream) -> Result<usize> {
     let (mut read, mut write) = stream.into_split();
     let mut bytes = [0; 1024];
-    read.read(&mut bytes).await?;
+    assert!(read.read(&mut bytes).await? > 0, "CONNECT");
     write.write_all(&[0x20, 3, 0, 0, 0]).await?;
-    read.read(&mut bytes).await?;
+    assert!(read.read(&mut bytes).await? > 0, "SUBSCRIBE");
     let suback = [0x90, 4, bytes[2], bytes[3], 0, 0];
     write.write_all(&suback).await?;
     let publish = *b"\x30\x0E\0\x01a\0ten bytes.";
@@ -161,5 +164,98 @@ async fn a_drain_without_end_ends_when_all_is_acknowledged() -> Result {
     let delivery = client.publish("a", QoS::AtLeastOnce, "x").await?;
     soon(client.disconnect(Duration::MAX)).await;
     delivery.await?;
+    Ok(())
+}
+
+fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Waits until the client has heard more from the server than it had.
+async fn heard_more(client: &Client, before: u64) {
+    soon(async {
+        while client.stats().bytes_received == before {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_subscribe_that_is_dropped_between_its_answer_and_the_next_poll_is_unsubscribed() -> Result
+{
+    for version in VERSIONS {
+        let server = Server::start().await?;
+        let client =
+            mqtt_tokio::connect(&server.url, config("client").version(version).build()?).await?;
+        {
+            let before = client.stats().bytes_received;
+            let mut subscribe = pin!(client.subscribe("a", QoS::AtLeastOnce));
+            assert!(poll_once(subscribe.as_mut()).is_pending());
+            heard_more(&client, before).await;
+        }
+        client
+            .publish("b", QoS::AtLeastOnce, "behind it")
+            .await?
+            .await?;
+        assert_eq!(server.received("SUBSCRIBE"), 1);
+        assert_eq!(server.received("UNSUBSCRIBE"), 1, "{version:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_subscribe_that_is_dropped_after_its_answer_leaves_another_handle_on_the_filter_alone()
+-> Result {
+    let server = Server::start().await?;
+    let client = server.connect().await?;
+    let mut other = client.subscribe("a", QoS::AtLeastOnce).await?;
+    {
+        let before = client.stats().bytes_received;
+        let mut subscribe = pin!(client.subscribe("a", QoS::AtLeastOnce));
+        assert!(poll_once(subscribe.as_mut()).is_pending());
+        heard_more(&client, before).await;
+    }
+    client.publish("a", QoS::AtLeastOnce, "x").await?.await?;
+    assert!(soon(other.next()).await.is_some());
+    assert_eq!(server.received("UNSUBSCRIBE"), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_dropped_subscription_had_not_read_goes_to_the_next_one_on_its_filter() -> Result {
+    let server = Server::start().await?;
+    let client = server.connect().await?;
+    let mut first = client.subscribe("a", QoS::AtLeastOnce).await?;
+    for n in 0..3u8 {
+        client
+            .publish("a", QoS::AtLeastOnce, vec![n])
+            .await?
+            .await?;
+    }
+    assert_eq!(first.next().await.unwrap().payload(), [0]);
+    drop(first);
+    let mut second = client.subscribe("a", QoS::AtLeastOnce).await?;
+    for n in 1..3u8 {
+        let message = tokio::time::timeout(Duration::from_millis(500), second.next()).await;
+        assert_eq!(message.expect("in time").unwrap().payload(), [n]);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn subscriptions_dropped_unread_and_made_again_do_not_stall_the_session() -> Result {
+    let server = Server::start().await?;
+    let mut limits = Limits::default();
+    limits.receive_maximum = 4.try_into()?;
+    let client = mqtt_tokio::connect(&server.url, config("client").limits(limits).build()?).await?;
+    for _ in 0..3 {
+        let mut subscription = client.subscribe("a", QoS::AtLeastOnce).await?;
+        for _ in 0..3 {
+            client.publish("a", QoS::AtLeastOnce, "x").await?.await?;
+        }
+        let next = tokio::time::timeout(Duration::from_millis(500), subscription.next()).await;
+        assert!(next.is_ok(), "stalled");
+    }
     Ok(())
 }

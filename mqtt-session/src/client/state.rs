@@ -1,7 +1,7 @@
 //! What handles and driver share.
 
 use std::boxed::Box;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::task::Waker;
 use std::vec::Vec;
 
@@ -9,7 +9,7 @@ use mqtt_proto::{ConnAck, ReasonCode};
 
 use crate::{
     Action, Cause, Connection, ConnectionError, Event, Instant, Outcome, PublishRefused, QueueId,
-    Received, Session, SubscribeError, Ticket,
+    Session, SubscribeError, Ticket,
 };
 
 use super::closed::Closed;
@@ -31,8 +31,6 @@ pub(super) struct State {
     /// One entry for each stream of messages.
     pub(super) readers: BTreeMap<Reader, Option<Waker>>,
     next_reader: u64,
-    /// What was taken over by a stream that is gone, but not by the application: for the default stream.
-    pub(super) returned: VecDeque<Received>,
     pub(super) ring: Ring,
     pub(super) connections: u64,
     pub(super) connack: ConnAck,
@@ -62,7 +60,6 @@ impl State {
             phase: Waiters::default(),
             readers: BTreeMap::new(),
             next_reader: 0,
-            returned: VecDeque::new(),
             ring: Ring::default(),
             connections: 0,
             connack: ConnAck::default(),
@@ -192,15 +189,6 @@ impl State {
             number: u64::MAX,
         };
         self.readers.range_mut(of_queue).map(|(_, parked)| parked)
-    }
-
-    pub(super) fn next_message(&mut self, queue: QueueId) -> Option<Received> {
-        if queue == QueueId::DEFAULT
-            && let Some(returned) = self.returned.pop_front()
-        {
-            return Some(returned);
-        }
-        self.connection.poll_message(queue)
     }
 
     /// Gives a place in the inbox back. A ticket of a lost session has none: that concerns only who acknowledges by hand.

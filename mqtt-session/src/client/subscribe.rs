@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::vec::Vec;
 
 use mqtt_proto::{Properties, ReasonCode, SubscribeOptions, TopicError, TopicFilter};
@@ -59,6 +60,8 @@ pub(super) async fn subscribe(
                     shared,
                     token: Some(token),
                     queue: Some(queue),
+                    names: names.clone(),
+                    granted: Vec::new(),
                 })
             }
             Err(error) => {
@@ -70,21 +73,7 @@ pub(super) async fn subscribe(
     let codes = request.answer().await?;
     if let Err(refused) = check(&names, &codes) {
         // All or nothing: those that were granted are undone.
-        let granted = names
-            .into_iter()
-            .zip(codes)
-            .filter(|(_, code)| !code.is_error());
-        let granted: Vec<_> = granted.map(|(filter, _)| filter).collect();
-        if !granted.is_empty() {
-            let now = shared.now();
-            // Nobody waits for the answer.
-            let _ = shared.run(|state| {
-                state
-                    .connection
-                    .session_mut()
-                    .unsubscribe(now, granted, Properties::new())
-            });
-        }
+        request.granted = granted(&names, &codes);
         return Err(refused);
     }
     let queue = request.queue.take().unwrap_or(QueueId::DEFAULT);
@@ -112,6 +101,8 @@ pub(super) async fn unsubscribe(
             shared,
             token: Some(token),
             queue: None,
+            names: Vec::new(),
+            granted: Vec::new(),
         })
     })?;
     let codes = request.answer().await?;
@@ -136,6 +127,18 @@ struct Request<'a> {
     token: Option<Token>,
     /// Until there is a [`Subscription`] to own it.
     queue: Option<QueueId>,
+    /// What a SUBSCRIBE asks for.
+    names: Vec<TopicFilter>,
+    /// What of it was granted and is to be undone.
+    granted: Vec<TopicFilter>,
+}
+
+fn granted(filters: &[TopicFilter], codes: &[ReasonCode]) -> Vec<TopicFilter> {
+    let granted = filters
+        .iter()
+        .zip(codes)
+        .filter(|(_, code)| !code.is_error());
+    granted.map(|(filter, _)| filter.clone()).collect()
 }
 
 impl Request<'_> {
@@ -160,18 +163,28 @@ impl Drop for Request<'_> {
             shared,
             token,
             queue,
+            names,
+            granted: undone,
         } = self;
         if token.is_none() && queue.is_none() {
             return;
         }
         let now = shared.now();
         let parked = shared.run(|state| {
+            // The answer may have come since this was polled.
+            if let Some(token) = *token
+                && let Poll::Ready(Some(Ok(codes))) = state.requests.poll(token, None)
+            {
+                *undone = granted(names, &codes);
+            }
             let session = state.connection.session_mut();
             if let (Some(token), Some(_)) = (*token, *queue) {
                 session.withdraw(now, token);
             }
             if let Some(queue) = *queue {
                 session.close_queue(now, queue);
+                // Other subscriptions to the same filter share the server's one.
+                session.unsubscribe_unwanted(now, std::mem::take(undone));
             }
             token.and_then(|token| state.requests.forget(token))
         });

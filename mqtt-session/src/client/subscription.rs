@@ -173,7 +173,7 @@ impl State {
         let mut bytes = 0;
         while batch.len() < BATCH
             && bytes < BATCH_BYTES
-            && let Some(Received { publish, ticket }) = self.next_message(queue)
+            && let Some(Received { publish, ticket }) = self.connection.poll_message(queue)
         {
             bytes += publish.size();
             let ticket = match mode {
@@ -189,14 +189,8 @@ impl State {
 
     /// Takes back what a stream had taken over, in its order.
     fn take_back(&mut self, queue: QueueId, unread: Vec<Received>, wakes: &mut Wakes) {
-        if queue == QueueId::DEFAULT {
-            unread
-                .into_iter()
-                .rev()
-                .for_each(|received| self.returned.push_front(received));
-        } else {
-            self.returned.extend(unread);
-        }
+        let first = queue == QueueId::DEFAULT;
+        self.connection.session_mut().take_back(unread, first);
         // Whether or not there is something: a stream that finds nothing waits again.
         self.wake_readers(QueueId::DEFAULT, wakes);
     }

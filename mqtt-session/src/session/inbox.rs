@@ -124,6 +124,19 @@ impl Inbox {
         dropped
     }
 
+    #[cfg(feature = "client")]
+    pub(super) fn take_back(&mut self, unread: Vec<Received>, first: bool) {
+        let messages = &mut self.queues[0].messages;
+        if first {
+            unread
+                .into_iter()
+                .rev()
+                .for_each(|received| messages.push_front(received));
+        } else {
+            messages.extend(unread);
+        }
+    }
+
     pub(super) fn is_readable(&self, id: QueueId) -> bool {
         self.queues
             .get(id.0 as usize)

@@ -254,6 +254,17 @@ impl Session {
         }
     }
 
+    /// Takes unread messages back into the default queue, ahead of the others if they came from there: for a later subscription or
+    /// reader.
+    #[cfg(feature = "client")]
+    pub(crate) fn take_back(&mut self, unread: alloc::vec::Vec<crate::Received>, first: bool) {
+        let was_readable = self.inbox.is_readable(QueueId::DEFAULT);
+        self.inbox.take_back(unread, first);
+        if !was_readable && self.inbox.is_readable(QueueId::DEFAULT) {
+            self.events.push_back(Event::Readable(QueueId::DEFAULT));
+        }
+    }
+
     pub(super) fn detach(&mut self, queue: QueueId) {
         self.subscriptions.remove_queue(queue);
         let was_readable = self.inbox.is_readable(QueueId::DEFAULT);

@@ -275,6 +275,17 @@ impl Session {
         }
     }
 
+    /// Unsubscribes from what was granted and nobody took. Nobody is told, and other queues keep theirs.
+    #[cfg(feature = "client")]
+    pub(crate) fn unsubscribe_unwanted(&mut self, now: crate::Instant, filters: Vec<TopicFilter>) {
+        self.tick(now);
+        if self.leaving.is_none() && !self.is_closed() {
+            let undo = self.subscriptions.undo(filters);
+            self.subscriptions.pending.extend(undo);
+            self.pump();
+        }
+    }
+
     /// At the end: nobody will answer.
     pub(super) fn end_requests(&mut self) {
         for request in core::mem::take(&mut self.subscriptions.pending) {
