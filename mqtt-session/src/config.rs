@@ -194,7 +194,9 @@ impl core::fmt::Debug for Secret {
 impl Config {
     /// A configuration for MQTT 5.0 with this client identifier, and the defaults that the setters of the builder state.
     ///
-    /// An empty identifier asks the server to assign one, which 3.1 can't.
+    /// The identifier must be unique at the server: a second client with the same one pushes the first out. A server that says so ends
+    /// the first one for good; some just close the connection, and then both go on pushing each other out. An empty identifier
+    /// asks the server to assign one, which 3.1 can't.
     pub fn builder(client_id: impl Into<String>) -> ConfigBuilder {
         ConfigBuilder {
             version: Version::V5,
@@ -227,7 +229,7 @@ impl Config {
 }
 
 impl ConfigBuilder {
-    /// The protocol version (5.0).
+    /// The protocol version: [`Version::V3_1`], [`Version::V3_1_1`] or [`Version::V5`] (5.0).
     pub fn version(self, version: Version) -> Self {
         Self { version, ..self }
     }
@@ -244,8 +246,8 @@ impl ConfigBuilder {
         }
     }
 
-    /// How long the server keeps the session after a connection has ended; whole seconds, at most 2^32 - 2 (one hour). 5.0 only.
-    /// Zero ends the session with each connection; [`Duration::MAX`] keeps it for ever.
+    /// How long the server keeps the session after a connection has ended; rounded up to whole seconds (one hour). 5.0 only.
+    /// Zero ends the session with each connection; 2^32 - 1 seconds or more, [`Duration::MAX`] say, keep it for ever.
     pub fn session_expiry(self, session_expiry: Duration) -> Self {
         Self {
             session_expiry: Some(session_expiry),
@@ -253,7 +255,7 @@ impl ConfigBuilder {
         }
     }
 
-    /// The longest time that passes without a packet to the server; whole seconds, at most 65,535 (60 s). Zero turns it off.
+    /// The longest time that passes without a packet to the server; rounded up to whole seconds, at most 65,535 (60 s). Zero turns it off.
     pub fn keep_alive(self, keep_alive: Duration) -> Self {
         Self { keep_alive, ..self }
     }

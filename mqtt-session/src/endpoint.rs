@@ -20,13 +20,15 @@ pub enum EndpointError {
         url: String,
     },
     /// The scheme is not one of this build.
-    #[error("the scheme {scheme:?} is not supported; this build knows mqtt:// and tcp://")]
+    #[error(
+        "the scheme {scheme:?} is not supported: there are mqtt:// and tcp://; TLS and WebSocket are not there yet"
+    )]
     UnknownScheme {
         /// The scheme.
         scheme: String,
     },
     /// There is no host.
-    #[error("{url:?} has no host")]
+    #[error("{url:?} has no host; an IPv6 address stands in brackets: mqtt://[::1]:1883")]
     NoHost {
         /// What was given.
         url: String,
@@ -38,7 +40,7 @@ pub enum EndpointError {
         port: String,
     },
     /// There is more than host and port.
-    #[error("{extra:?} in the URL has no meaning for a plain TCP connection")]
+    #[error("{extra:?} does not belong into the URL; credentials go into the configuration")]
     Extra {
         /// What is too much.
         extra: String,
@@ -71,7 +73,10 @@ impl Endpoint {
         let (scheme, rest) = url
             .split_once("://")
             .ok_or_else(|| EndpointError::NoScheme { url: own() })?;
-        if !matches!(scheme, "mqtt" | "tcp") {
+        if !["mqtt", "tcp"]
+            .iter()
+            .any(|known| scheme.eq_ignore_ascii_case(known))
+        {
             return Err(EndpointError::UnknownScheme {
                 scheme: scheme.to_owned(),
             });

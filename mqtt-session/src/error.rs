@@ -54,7 +54,7 @@ pub enum PublishRefused {
     #[error("there is no connection")]
     Offline,
     /// The session is closed or draining.
-    #[error("the session is closed")]
+    #[error("the session is closed (`Client::closed` tells why)")]
     Closed,
     /// Above the server's Maximum QoS [MQTT-3.2.2-11].
     #[error("the server's Maximum QoS is {max}")]
@@ -91,7 +91,7 @@ pub enum SubscribeError {
         max: usize,
     },
     /// The session is closed or draining.
-    #[error("the session is closed")]
+    #[error("the session is closed (`Client::closed` tells why)")]
     Closed,
     /// The server has no wildcard subscriptions.
     #[error("the server has no wildcard subscriptions, which {filter} needs")]

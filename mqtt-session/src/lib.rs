@@ -11,20 +11,22 @@
 //! application tells it), `poll_*` (it tells the world, until `None`). Nothing must be drained before the next call.
 //!
 //! ```no_run
-//! use std::io::{ErrorKind, Read, Write};
+//! use std::io::{self, ErrorKind, Read, Write};
 //! use std::net::{TcpStream, ToSocketAddrs};
 //! use std::time::{Duration, Instant as Clock};
 //!
 //! use bytes::{Buf, BytesMut};
 //! use mqtt_session::proto::{Outbox, Publish, QoS, Topic};
-//! use mqtt_session::{Action, Cause, Config, Endpoint, Event, Instant, QueueId, Session};
+//! use mqtt_session::{Action, Attempt, Cause, Config, Endpoint, Event, Instant, QueueId, Session};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let config = Config::builder("sensor-7").build()?;
 //! let mut session = Session::new(config, Endpoint::parse("mqtt://localhost")?, 7 /* the seed of its dice */);
 //! let epoch = Clock::now();
 //! let now = || Instant::from_std(epoch, Clock::now());
-//! let (mut input, mut output, mut stream) = (BytesMut::new(), Outbox::new(), None);
+//! // Both buffers belong to one connection: they are cleared when it ends.
+//! let (mut input, mut output) = (BytesMut::new(), Outbox::new());
+//! let mut stream: Option<(Attempt, TcpStream)> = None;
 //!
 //! session.connect(now());
 //! session.subscribe(now(), vec![("alerts/#".try_into()?, QoS::AtLeastOnce.into())], Default::default(), QueueId::DEFAULT)?;
@@ -40,46 +42,55 @@
 //!             }
 //!             Action::Dial { attempt, addr } => match TcpStream::connect_timeout(&addr, Duration::from_secs(5)) {
 //!                 Ok(tcp) => {
-//!                     tcp.set_nodelay(true)?;
+//!                     let _ = tcp.set_nodelay(true);
 //!                     stream = Some((attempt, tcp));
 //!                     session.handle_opened(now(), attempt);
 //!                 }
 //!                 Err(e) => session.handle_closed(now(), attempt, Cause::from(&e)),
 //!             },
-//!             Action::Hangup { attempt, .. } => {
-//!                 session.poll_transmit(now(), &mut output);
-//!                 if let Some((_, mut tcp)) = stream.take() {
+//!             Action::Hangup { attempt, flush } => {
+//!                 if let Some((_, mut tcp)) = stream.take().filter(|_| flush) {
+//!                     session.poll_transmit(now(), &mut output);
 //!                     let _ = tcp.write_all(&output.to_vec());
 //!                 }
+//!                 input.clear();
 //!                 output.clear();
 //!                 session.handle_closed(now(), attempt, Cause::HungUp);
 //!             }
 //!             _ => {}
 //!         }
 //!     }
-//!     // Bytes out, and how many of them the system took.
-//!     session.poll_transmit(now(), &mut output);
+//!     // Bytes out and in, for no longer than until the session's deadline.
+//!     let wait = session.poll_timeout().map_or(Duration::from_secs(60), |at| at - now());
 //!     if let Some((attempt, tcp)) = &mut stream {
-//!         while output.has_remaining() {
-//!             let n = tcp.write(output.chunk())?;
-//!             output.advance(n);
-//!             session.handle_written(now(), n);
-//!         }
-//!         // Bytes in, for no longer than until the session's deadline.
-//!         let wait = session.poll_timeout().map_or(Duration::from_secs(60), |at| at - now());
-//!         tcp.set_read_timeout(Some(wait.max(Duration::from_millis(1))))?;
-//!         let mut chunk = [0; 4096];
-//!         match tcp.read(&mut chunk) {
-//!             Ok(0) => session.handle_closed(now(), *attempt, Cause::Eof),
-//!             Ok(n) => {
-//!                 input.extend_from_slice(&chunk[..n]);
-//!                 session.handle_input(now(), &mut input);
+//!         let mut exchange = || -> io::Result<()> {
+//!             session.poll_transmit(now(), &mut output);
+//!             while output.has_remaining() {
+//!                 let n = tcp.write(output.chunk())?;
+//!                 output.advance(n);
+//!                 session.handle_written(now(), n);
 //!             }
-//!             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-//!             Err(e) => session.handle_closed(now(), *attempt, Cause::from(&e)),
+//!             tcp.set_read_timeout(Some(wait.max(Duration::from_millis(1))))?;
+//!             let mut chunk = [0; 4096];
+//!             match tcp.read(&mut chunk) {
+//!                 Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+//!                 Ok(n) => {
+//!                     input.extend_from_slice(&chunk[..n]);
+//!                     session.handle_input(now(), &mut input);
+//!                     Ok(())
+//!                 }
+//!                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(()),
+//!                 Err(e) => Err(e),
+//!             }
+//!         };
+//!         if let Err(e) = exchange() {
+//!             session.handle_closed(now(), *attempt, Cause::from(&e));
+//!             stream = None;
+//!             input.clear();
+//!             output.clear();
 //!         }
-//!     } else if let Some(at) = session.poll_timeout() {
-//!         std::thread::sleep(at - now());
+//!     } else {
+//!         std::thread::sleep(wait);
 //!     }
 //!     session.handle_timeout(now());
 //!     // What there is to tell the application.
@@ -91,7 +102,7 @@
 //!     }
 //!     while let Some(received) = session.poll_message(QueueId::DEFAULT) {
 //!         println!("{}: {} bytes", received.publish.topic(), received.publish.payload().len());
-//!         session.ack(now(), received.ticket)?;
+//!         let _ = session.ack(now(), received.ticket); // an error: the session is gone, and the message may come again
 //!     }
 //! }
 //! # }

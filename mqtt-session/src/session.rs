@@ -165,6 +165,9 @@ impl Session {
     }
 
     /// Tells that a dial failed, or that the stream is gone: by end of file, by an error, or because of [`Action::Hangup`].
+    ///
+    /// What was read and not taken, and what [`poll_transmit`](Self::poll_transmit) gave and was not written, belonged to that
+    /// stream: clear both before the next [`handle_opened`](Self::handle_opened).
     pub fn handle_closed(&mut self, now: Instant, attempt: Attempt, cause: Cause) {
         self.tick(now);
         self.closed(attempt, cause);

@@ -283,11 +283,20 @@ fn urls_that_name_no_server_are_refused_with_what_is_wrong() {
         ),
         (
             "http://a",
-            "the scheme \"http\" is not supported; this build knows mqtt:// and tcp://",
+            "the scheme \"http\" is not supported: there are mqtt:// and tcp://; TLS and WebSocket are not there yet",
         ),
-        ("mqtt://", "\"mqtt://\" has no host"),
-        ("mqtt://:1883", "\"mqtt://:1883\" has no host"),
-        ("mqtt://[::1", "\"mqtt://[::1\" has no host"),
+        (
+            "mqtt://",
+            "\"mqtt://\" has no host; an IPv6 address stands in brackets: mqtt://[::1]:1883",
+        ),
+        (
+            "mqtt://:1883",
+            "\"mqtt://:1883\" has no host; an IPv6 address stands in brackets: mqtt://[::1]:1883",
+        ),
+        (
+            "mqtt://[::1",
+            "\"mqtt://[::1\" has no host; an IPv6 address stands in brackets: mqtt://[::1]:1883",
+        ),
         (
             "mqtt://a:",
             "\"\" is no port; it must be a number from 1 to 65535",
@@ -308,14 +317,17 @@ fn urls_that_name_no_server_are_refused_with_what_is_wrong() {
             "mqtt://[::1]x",
             "\"x\" is no port; it must be a number from 1 to 65535",
         ),
-        ("mqtt://::1", "\"mqtt://::1\" has no host"),
+        (
+            "mqtt://::1",
+            "\"mqtt://::1\" has no host; an IPv6 address stands in brackets: mqtt://[::1]:1883",
+        ),
         (
             "mqtt://a/b",
-            "\"/b\" in the URL has no meaning for a plain TCP connection",
+            "\"/b\" does not belong into the URL; credentials go into the configuration",
         ),
         (
             "mqtt://a?b=c",
-            "\"?b=c\" in the URL has no meaning for a plain TCP connection",
+            "\"?b=c\" does not belong into the URL; credentials go into the configuration",
         ),
     ];
     for (url, text) in bad {

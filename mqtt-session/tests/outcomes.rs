@@ -141,7 +141,10 @@ fn a_closed_or_closing_session_gives_messages_and_requests_back() {
             .session
             .subscribe(raw.now, filters, NONE, QueueId::DEFAULT)
             .expect_err("closing");
-        assert_eq!(error.to_string(), "the session is closed");
+        assert_eq!(
+            error.to_string(),
+            "the session is closed (`Client::closed` tells why)"
+        );
         raw.advance(Duration::from_secs(10));
     }
     assert!(raw.session.is_closed());

@@ -14,6 +14,8 @@
 //!     // Publishing here can't deadlock, whatever the size of the queue.
 //!     client.publish("seen", QoS::AtMostOnce, message.payload_bytes()).await?;
 //! }
+//! // Before `main` returns: the driver is a task, and ends with the runtime.
+//! client.disconnect(std::time::Duration::from_secs(2)).await;
 //! # Ok(())
 //! # }
 //! ```
@@ -29,7 +31,8 @@
 //!
 //! # Where it runs
 //!
-//! The driver is one task. It is woken when there is something to write and was not before, so many messages leave in one system
+//! The driver is one task, and ends with the runtime: what was accepted is sent by [`Client::disconnect`], or while its deliveries are
+//! awaited, and not any more when `main` has returned. It is woken when there is something to write and was not before, so many messages leave in one system
 //! call. A program that publishes from `block_on` itself pays for waking up another thread each time: publish from a spawned
 //! task where speed matters.
 

@@ -18,6 +18,9 @@ use tokio::sync::mpsc;
 const USAGE: &str = "\
 Usage: chat --nick NAME [--broker URL] [--room NAME]
 
+  --broker URL  the broker (mqtt://127.0.0.1:1883)
+  --room NAME   who is in the same room hears each other (lobby)
+
 Type a line to say it; Ctrl-D or Ctrl-C ends. The broker has to speak MQTT 5.0.
 ";
 /// The user property with the nickname.

@@ -27,8 +27,13 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// The application's handle on a session, for any runtime. Clones are handles on the same session.
 ///
-/// When the last clone is dropped, what was accepted is sent for at most a second, and the session is closed with DISCONNECT. A
-/// [`Subscription`], a [`Delivery`] or [`Events`] do not keep it open.
+/// When the last clone is dropped, what was accepted is sent for at most a second, and the session is closed with DISCONNECT, as
+/// long as the driver still runs. A program that returns from `main` right after publishing stops the runtime and the driver with it:
+/// await the deliveries, or [`disconnect`](Self::disconnect) first. A [`Subscription`], a [`Delivery`] or [`Events`] do not keep the session
+/// open.
+///
+/// Without a connection, `subscribe`, a [`Delivery`], and `publish` with a full queue wait until there is one: put a timeout of your
+/// runtime around what must not.
 ///
 /// Every future is cancel-safe; each method says what dropping its future means.
 #[derive(Clone)]

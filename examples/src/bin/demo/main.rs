@@ -55,7 +55,7 @@ async fn demo(options: &Options) -> Result<bool, Box<dyn Error>> {
         (None, None) => unreachable!("one of them was chosen above"),
     };
     match embedded {
-        Some(_) => println!("A broker runs in this process (crate mqtt5), at {url}."),
+        Some(_) => println!("A broker runs in this process (crate mqtt5): {url}"),
         None => println!("Using the broker at {url}."),
     }
 
