@@ -149,6 +149,6 @@ pub use error::{
 };
 pub use event::{Capacity, Event, Outcome, Phase, QueueId, Received, Stats, Ticket, Token};
 pub use limits::Limits;
-pub use session::Session;
+pub use session::{Released, Session};
 pub use time::Instant;
 pub use timer::Timer;

@@ -31,6 +31,7 @@ use crate::{
 use events::Events;
 use inbox::Inbox;
 use link::Link;
+pub use outcomes::Released;
 use phase::Stage;
 use send::Outgoing;
 use subscriptions::Subscriptions;
@@ -337,6 +338,7 @@ impl Session {
     }
 
     /// The next thing to tell the application.
+    #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
@@ -349,16 +351,13 @@ impl Session {
         self.outgoing.released.get_or_insert_default();
     }
 
-    /// Moves the messages that have their outcome behind those in `into`, and tells whether there were any. Where `into` is empty
-    /// this exchanges two lists. Does nothing unless [`keep_released`](Self::keep_released) was called.
-    pub fn poll_released(&mut self, into: &mut Vec<Publish>) -> bool {
+    /// Moves the messages that have their outcome to those in `into`, and tells whether there were any. Where `into` is empty this
+    /// exchanges two lists. Does nothing unless [`keep_released`](Self::keep_released) was called.
+    #[inline]
+    pub fn poll_released(&mut self, into: &mut Released) -> bool {
         match &mut self.outgoing.released {
             Some(released) if !released.is_empty() => {
-                if into.is_empty() {
-                    core::mem::swap(into, released);
-                } else {
-                    into.append(released);
-                }
+                into.append(released);
                 true
             }
             _ => false,

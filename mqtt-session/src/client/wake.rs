@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::task::Waker;
 use std::vec::Vec;
 
-use mqtt_proto::Publish;
+use crate::Released;
 
 /// Who is to be woken, and what is to be dropped, after unlocking.
 #[derive(Debug, Default)]
 pub(super) struct Wakes {
     wakers: Vec<Waker>,
     /// Messages that are done: dropping a payload may run code of its owner.
-    pub(super) released: Vec<Publish>,
+    pub(super) released: Released,
 }
 
 impl Wakes {

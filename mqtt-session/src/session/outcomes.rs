@@ -172,7 +172,35 @@ impl Session {
     #[inline]
     pub(super) fn release(&mut self, publish: Publish) {
         if let Some(released) = &mut self.outgoing.released {
-            released.push(publish);
+            released.publishes.push(publish);
+        }
+    }
+
+    /// QoS 0 messages whose last byte is written are done.
+    pub(super) fn finish_written(&mut self) {
+        let (written, unwritten) = (self.link.written, &mut self.link.unwritten);
+        let all = unwritten.back().is_some_and(|last| last.end <= written);
+        let released = self.outgoing.released.as_mut();
+        if all
+            && released
+                .as_ref()
+                .is_none_or(|released| released.written.is_empty())
+        {
+            for done in unwritten.iter() {
+                self.outgoing.bytes -= done.publish.size();
+                self.events.published(done.token, Outcome::Written);
+            }
+            match released {
+                Some(released) => core::mem::swap(&mut released.written, unwritten),
+                None => unwritten.clear(),
+            }
+            return;
+        }
+        while let Some(first) = self.link.unwritten.front()
+            && first.end <= written
+            && let Some(done) = self.link.unwritten.pop_front()
+        {
+            self.finish_with(done.token, done.publish, Outcome::Written);
         }
     }
 
@@ -181,6 +209,36 @@ impl Session {
         self.outgoing.queue.is_empty()
             && self.outgoing.inflight.len() == 0
             && self.link.unwritten.is_empty()
+    }
+}
+
+/// Messages that have their outcome, to be dropped: see [`Session::poll_released`].
+#[derive(Debug, Default)]
+pub struct Released {
+    publishes: Vec<Publish>,
+    /// A whole list, handed over as it is: moving the messages one by one would cost more than sending them.
+    written: VecDeque<Unwritten>,
+}
+
+impl Released {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.publishes.is_empty() && self.written.is_empty()
+    }
+
+    /// Drops them; keeps the memory of the list.
+    pub fn clear(&mut self) {
+        self.publishes.clear();
+        self.written.clear();
+    }
+
+    pub(super) fn append(&mut self, other: &mut Self) {
+        if self.is_empty() {
+            core::mem::swap(self, other);
+        } else {
+            self.publishes.append(&mut other.publishes);
+            self.written.append(&mut other.written);
+        }
     }
 }
 

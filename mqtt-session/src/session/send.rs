@@ -1,7 +1,6 @@
 //! What the application publishes, until its outcome.
 
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 
 use mqtt_proto::{
     EncodeError, Flow, PacketId, PacketType, PropertyId, Publish, QoS, ReasonCode, Sender,
@@ -10,6 +9,7 @@ use mqtt_proto::{
 use super::Session;
 use super::inflight::{InFlight, Sent, SentState};
 use super::link::Unwritten;
+use super::outcomes::Released;
 use super::phase::Stage;
 use crate::{Event, Offline, Outcome, PublishError, PublishRefused, Token};
 
@@ -27,7 +27,7 @@ pub(super) struct Outgoing {
     /// A message of this size, or larger ones, were refused because the queue is full: tell when there is room.
     pub(super) wants_room: Option<usize>,
     /// Messages that have their outcome, where somebody wants to drop them elsewhere.
-    pub(super) released: Option<Vec<Publish>>,
+    pub(super) released: Option<Released>,
 }
 
 #[derive(Debug)]
@@ -315,12 +315,7 @@ impl Session {
         self.link.written += n as u64;
         self.link.last_written = self.now;
         self.stats.bytes_written += n as u64;
-        while let Some(first) = self.link.unwritten.front()
-            && first.end <= self.link.written
-            && let Some(done) = self.link.unwritten.pop_front()
-        {
-            self.finish_with(done.token, done.publish, Outcome::Written);
-        }
+        self.finish_written();
         self.ping_written();
         self.tell_room();
         self.leave_if_drained();
