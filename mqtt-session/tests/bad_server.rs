@@ -234,6 +234,21 @@ fn acknowledgements_for_identifiers_that_are_not_in_use_are_counted_and_change_n
 }
 
 #[test]
+fn a_pubrec_with_an_error_after_a_good_one_ends_the_exchange_without_another_pubrel() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let token = raw.publish(QoS::ExactlyOnce, b"x");
+    raw.feed_ack(PacketType::PubRec, 1);
+    raw.packets();
+    // The identifier is free with it [MQTT-4.3.3-9]; the message was taken before.
+    raw.feed_ack_with(PacketType::PubRec, 1, ReasonCode::UNSPECIFIED_ERROR);
+    assert_eq!(raw.lines(), Vec::<String>::new());
+    assert_eq!(raw.outcome(token), Some(ACKNOWLEDGED));
+    raw.publish(QoS::ExactlyOnce, b"y");
+    raw.feed_ack(PacketType::PubRec, 1);
+    assert_eq!(raw.session.phase(), Phase::Connected);
+}
+
+#[test]
 fn pubrec_twice_is_answered_with_pubrel_twice() {
     let mut raw = Raw::connected(config(Version::V5));
     let token = raw.publish(QoS::ExactlyOnce, b"");

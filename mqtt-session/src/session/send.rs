@@ -374,6 +374,14 @@ impl Session {
                 // [MQTT-4.3.3-4]
                 self.acknowledge(PacketType::PubRel, id, ReasonCode::SUCCESS);
             }
+            // The identifier is free with it [MQTT-4.3.3-9], though the message was taken before.
+            (SentState::Released { reason: taken, .. }, PubRec) if reason.is_error() => {
+                let taken = *taken;
+                self.conclude(id, taken);
+            }
+            (SentState::GivenUp, PubRec) if reason.is_error() => {
+                self.outgoing.inflight.remove(id);
+            }
             // The PUBREC came again: so goes the PUBREL.
             (SentState::Released { .. } | SentState::GivenUp, PubRec) => {
                 self.acknowledge(PacketType::PubRel, id, ReasonCode::SUCCESS)
