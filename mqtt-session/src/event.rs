@@ -103,8 +103,6 @@ pub enum Outcome {
     Rejected(ReasonCode),
     /// It could not be sent to the server that answered: its limits are narrower than those that the message was accepted under.
     Refused(PublishRefused),
-    /// It expired before it could be sent.
-    Expired,
     /// The server has lost the session, and messages in flight are not published anew as configured.
     SessionLost,
     /// QoS 0: a part of it had left when the connection was lost.
