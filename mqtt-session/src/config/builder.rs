@@ -1,0 +1,334 @@
+use core::num::NonZeroU32;
+use core::time::Duration;
+
+use alloc::string::String;
+use bytes::Bytes;
+use mqtt_proto::{Connect, EncodeError, Properties, QoS, Text, Topic, TopicError, Version, Will};
+
+use super::{Config, ConfigError, InboxFull, Offline, SessionLost, Timeouts};
+use crate::{Backoff, Limits};
+
+/// Builds a [`Config`]. Setters state unit and default.
+#[derive(Clone, Debug)]
+pub struct ConfigBuilder {
+    version: Version,
+    client_id: String,
+    clean_start: bool,
+    keep_alive: Duration,
+    session_expiry: Option<Duration>,
+    user_name: Option<String>,
+    password: Option<Secret>,
+    will: Option<Result<Will, TopicError>>,
+    properties: Properties,
+    session_lost: SessionLost,
+    offline: Offline,
+    inbox_full: InboxFull,
+    limits: Limits,
+    backoff: Backoff,
+    timeouts: Timeouts,
+}
+
+/// Not shown by `Debug`.
+#[derive(Clone)]
+struct Secret(Bytes);
+
+impl core::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+impl ConfigBuilder {
+    pub(super) fn new(client_id: String) -> Self {
+        Self {
+            version: Version::V5,
+            client_id,
+            clean_start: true,
+            keep_alive: Duration::from_secs(60),
+            session_expiry: None,
+            user_name: None,
+            password: None,
+            will: None,
+            properties: Properties::new(),
+            session_lost: SessionLost::default(),
+            offline: Offline::default(),
+            inbox_full: InboxFull::default(),
+            limits: Limits::default(),
+            backoff: Backoff::default(),
+            timeouts: Timeouts::default(),
+        }
+    }
+
+    /// The protocol version: [`Version::V3_1`], [`Version::V3_1_1`] or [`Version::V5`] (5.0).
+    pub fn version(self, version: Version) -> Self {
+        Self { version, ..self }
+    }
+
+    /// Whether an earlier session of this client identifier is discarded at the first connection (yes).
+    ///
+    /// In 5.0 this concerns the first connection only: a reconnect goes on with the session as long as `session_expiry` lasts. 3.x
+    /// knows Clean Session alone: with `true` every connection has a session of its own, so messages that were in flight when a
+    /// connection is lost are published anew and what the server sent meanwhile is missed. Use `false` there to resume.
+    pub fn clean_start(self, clean_start: bool) -> Self {
+        Self {
+            clean_start,
+            ..self
+        }
+    }
+
+    /// How long the server keeps the session after a connection has ended; rounded up to whole seconds (one hour). 5.0 only.
+    /// Zero ends the session with each connection; 2^32 - 1 seconds or more, [`Duration::MAX`] say, keep it for ever.
+    pub fn session_expiry(self, session_expiry: Duration) -> Self {
+        Self {
+            session_expiry: Some(session_expiry),
+            ..self
+        }
+    }
+
+    /// The longest time that passes without a packet to the server; rounded up to whole seconds, at most 65,535 (60 s). Zero turns it off.
+    pub fn keep_alive(self, keep_alive: Duration) -> Self {
+        Self { keep_alive, ..self }
+    }
+
+    /// User name and password (none).
+    pub fn credentials(self, user_name: impl Into<String>, password: impl Into<Bytes>) -> Self {
+        self.user_name(user_name).password(password)
+    }
+
+    /// The user name (none).
+    pub fn user_name(self, user_name: impl Into<String>) -> Self {
+        Self {
+            user_name: Some(user_name.into()),
+            ..self
+        }
+    }
+
+    /// The password (none), at most 65,535 bytes.
+    pub fn password(self, password: impl Into<Bytes>) -> Self {
+        Self {
+            password: Some(Secret(password.into())),
+            ..self
+        }
+    }
+
+    /// What the server publishes for us when the connection is lost (nothing).
+    pub fn will(self, will: Will) -> Self {
+        Self {
+            will: Some(Ok(will)),
+            ..self
+        }
+    }
+
+    /// The same for a will without properties, not retained: where it is published, how, and what.
+    pub fn will_message(
+        self,
+        topic: impl Into<String>,
+        qos: QoS,
+        payload: impl Into<Bytes>,
+    ) -> Self {
+        let payload = payload.into();
+        let will = Topic::try_from(topic.into()).map(|topic| Will {
+            topic,
+            payload,
+            qos,
+            retain: false,
+            properties: Properties::new(),
+        });
+        Self {
+            will: Some(will),
+            ..self
+        }
+    }
+
+    /// Further properties of CONNECT (none): user properties, Request Response Information, Request Problem Information.
+    pub fn connect_properties(self, properties: Properties) -> Self {
+        Self { properties, ..self }
+    }
+
+    /// What becomes of messages in flight when the server has lost the session (they are published anew).
+    pub fn session_lost(self, session_lost: SessionLost) -> Self {
+        Self {
+            session_lost,
+            ..self
+        }
+    }
+
+    /// What becomes of QoS 0 messages without a connection (they wait).
+    pub fn offline(self, offline: Offline) -> Self {
+        Self { offline, ..self }
+    }
+
+    /// What happens when received QoS 0 messages fill the inbox (reading pauses).
+    pub fn inbox_full(self, inbox_full: InboxFull) -> Self {
+        Self { inbox_full, ..self }
+    }
+
+    /// Bounds of all queues.
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// How long to wait between attempts to connect.
+    pub fn backoff(self, backoff: Backoff) -> Self {
+        Self { backoff, ..self }
+    }
+
+    /// How long the session waits for what.
+    pub fn timeouts(self, timeouts: Timeouts) -> Self {
+        Self { timeouts, ..self }
+    }
+
+    /// The configuration, or the first field that can't work and why.
+    pub fn build(self) -> Result<Config, ConfigError> {
+        self.check_zeros()?;
+        let version = self.version;
+        let session_expiry = match self.session_expiry {
+            Some(_) if !version.is_v5() => return Err(ConfigError::SessionExpiry { version }),
+            Some(expiry) => expiry,
+            None => Duration::from_secs(3600),
+        };
+        let keep_alive = whole_seconds(self.keep_alive);
+        let keep_alive = u16::try_from(keep_alive).map_err(|_| ConfigError::TooLarge {
+            field: "keep_alive",
+            max: u16::MAX.into(),
+        })?;
+        let client_id = Text::try_from(self.client_id).map_err(ConfigError::ClientId)?;
+        let user_name = self
+            .user_name
+            .map(Text::try_from)
+            .transpose()
+            .map_err(ConfigError::UserName)?;
+        let connect = Connect {
+            version,
+            client_id,
+            clean_start: self.clean_start,
+            keep_alive,
+            will: self.will.transpose().map_err(ConfigError::WillTopic)?,
+            user_name,
+            password: self.password.map(|Secret(password)| password),
+            properties: connect_properties(
+                version,
+                &self.properties,
+                session_expiry,
+                &self.limits,
+            )?,
+        };
+        connect.check().map_err(|error| match error {
+            EncodeError::PasswordWithoutUserName { version } => {
+                ConfigError::PasswordWithoutUserName { version }
+            }
+            EncodeError::BadClientId { version, len } => ConfigError::ClientIdForVersion {
+                version,
+                len,
+                clean_start: connect.clean_start,
+            },
+            error => ConfigError::Connect(error),
+        })?;
+        Ok(Config {
+            connect,
+            session_expiry,
+            session_lost: self.session_lost,
+            offline: self.offline,
+            inbox_full: self.inbox_full,
+            limits: self.limits,
+            backoff: self.backoff,
+            timeouts: self.timeouts,
+        })
+    }
+
+    fn check_zeros(&self) -> Result<(), ConfigError> {
+        let Limits {
+            max_packet_size,
+            inbox_bytes,
+            max_queued,
+            outgoing_bytes,
+            outbox_bytes,
+            max_requests,
+            ..
+        } = self.limits;
+        let Timeouts {
+            resolve,
+            dial,
+            connack,
+            pingresp,
+            liveness,
+            hangup,
+        } = self.timeouts;
+        let zeros = [
+            (max_packet_size == 0, "limits.max_packet_size"),
+            (inbox_bytes == 0, "limits.inbox_bytes"),
+            (max_queued == 0, "limits.max_queued"),
+            (outgoing_bytes == 0, "limits.outgoing_bytes"),
+            (outbox_bytes == 0, "limits.outbox_bytes"),
+            (max_requests == 0, "limits.max_requests"),
+            (resolve.is_zero(), "timeouts.resolve"),
+            (dial.is_zero(), "timeouts.dial"),
+            (connack.is_zero(), "timeouts.connack"),
+            (pingresp.is_zero(), "timeouts.pingresp"),
+            (liveness.is_zero(), "timeouts.liveness"),
+            (hangup.is_zero(), "timeouts.hangup"),
+            (self.backoff.first.is_zero(), "backoff.first"),
+            (self.backoff.longest.is_zero(), "backoff.longest"),
+        ];
+        match zeros.into_iter().find(|(zero, _)| *zero) {
+            Some((_, field)) => Err(ConfigError::Zero { field }),
+            None if self.backoff.jitter_percent > 100 => Err(ConfigError::TooLarge {
+                field: "backoff.jitter_percent",
+                max: 100,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whole seconds, rounded up: a keep-alive of half a second is not turned off.
+fn whole_seconds(duration: Duration) -> u64 {
+    duration
+        .as_secs()
+        .saturating_add(u64::from(duration.subsec_nanos() > 0))
+}
+
+fn connect_properties(
+    version: Version,
+    given: &Properties,
+    session_expiry: Duration,
+    limits: &Limits,
+) -> Result<Properties, ConfigError> {
+    use mqtt_proto::PropertyId as Id;
+    let own = [
+        (Id::SESSION_EXPIRY_INTERVAL, "session_expiry"),
+        (Id::RECEIVE_MAXIMUM, "limits.receive_maximum"),
+        (Id::MAXIMUM_PACKET_SIZE, "limits.max_packet_size"),
+    ];
+    for (property, field) in own {
+        if given.view().has(property) {
+            return Err(ConfigError::OwnProperty { property, field });
+        }
+    }
+    let unsupported = [
+        Id::TOPIC_ALIAS_MAXIMUM,
+        Id::AUTHENTICATION_METHOD,
+        Id::AUTHENTICATION_DATA,
+    ];
+    if let Some(property) = unsupported
+        .into_iter()
+        .find(|property| given.view().has(*property))
+    {
+        return Err(ConfigError::UnsupportedProperty { property });
+    }
+    if !version.is_v5() {
+        return Ok(given.clone());
+    }
+    let mut properties = Properties::builder().receive_maximum(limits.receive_maximum);
+    if let Some(size) = NonZeroU32::new(limits.max_packet_size) {
+        properties = properties.maximum_packet_size(size);
+    }
+    let expiry = u32::try_from(whole_seconds(session_expiry)).unwrap_or(u32::MAX);
+    if expiry > 0 {
+        properties = properties.session_expiry_interval(expiry);
+    }
+    properties
+        .extend(given.view())
+        .build()
+        .map_err(ConfigError::Properties)
+}

@@ -1,0 +1,75 @@
+use mqtt_proto::{EncodeError, PropertyError, TextError, TopicError, Version};
+
+/// Why a configuration can't work. The fault is the caller's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The client identifier is no MQTT string.
+    #[error("client_id: {0}")]
+    ClientId(TextError),
+    /// The version does not allow this client identifier: 3.1 asks for 1 to 23 characters, and 3.1.1 allows an empty one only with
+    /// Clean Session [MQTT-3.1.3-7].
+    #[error(
+        "client_id: {version} does not allow an identifier of {len} bytes with clean_start {clean_start}"
+    )]
+    ClientIdForVersion {
+        /// The configured version.
+        version: Version,
+        /// The identifier's length in bytes.
+        len: usize,
+        /// The configured Clean Start.
+        clean_start: bool,
+    },
+    /// The user name is no MQTT string.
+    #[error("user_name: {0}")]
+    UserName(TextError),
+    /// A password without a user name, which 3.x does not allow [MQTT-3.1.2-22].
+    #[error("password: {version} allows no password without a user name")]
+    PasswordWithoutUserName {
+        /// The configured version.
+        version: Version,
+    },
+    /// The will's topic is no topic name: it may have no wildcards.
+    #[error("will topic: {0}")]
+    WillTopic(TopicError),
+    /// The properties can't be built.
+    #[error("properties: {0}")]
+    Properties(PropertyError),
+    /// CONNECT can't be encoded: a field too long, or something that the version has not.
+    #[error("connect: {0}")]
+    Connect(EncodeError),
+    /// The property is set by the session itself, from another field of the configuration.
+    #[error("connect_properties: {property} is set through `{field}`")]
+    OwnProperty {
+        /// The property.
+        property: mqtt_proto::PropertyId,
+        /// The field of the builder or of [`Limits`] to use.
+        field: &'static str,
+    },
+    /// The property asks the server for something that the session can't deal with.
+    #[error("connect_properties: the session does not support {property}")]
+    UnsupportedProperty {
+        /// The property.
+        property: mqtt_proto::PropertyId,
+    },
+    /// A limit or timeout of zero, with which nothing could ever be sent or received.
+    #[error("{field} may not be zero")]
+    Zero {
+        /// The field.
+        field: &'static str,
+    },
+    /// A value is above what the protocol can carry.
+    #[error("{field} may be at most {max}")]
+    TooLarge {
+        /// The field.
+        field: &'static str,
+        /// The largest value.
+        max: u64,
+    },
+    /// 3.x has no session expiry: a session either ends with its connection or is kept for ever.
+    #[error("session_expiry: {version} has none; use clean_start(false) to keep the session")]
+    SessionExpiry {
+        /// The configured version.
+        version: Version,
+    },
+}

@@ -1,0 +1,33 @@
+//! What to do where more than one thing would be right.
+
+/// What becomes of messages in flight when the server has lost the session they belong to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SessionLost {
+    /// Publish them anew, in their order, ahead of what was not sent yet. The server may get a message twice; its outcome says
+    /// `republished`.
+    #[default]
+    Resend,
+    /// End them with [`Outcome::SessionLost`](crate::Outcome::SessionLost).
+    Fail,
+}
+
+/// What becomes of a QoS 0 message that is published while there is no connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Offline {
+    /// It waits in the queue, as QoS 1 and 2 always do.
+    #[default]
+    Queue,
+    /// It is refused, and given back.
+    Refuse,
+}
+
+/// What happens when received QoS 0 messages fill the inbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InboxFull {
+    /// Reading stops until the application has taken some, unless the session itself waits for something from the server; then
+    /// the oldest are dropped, and counted.
+    #[default]
+    Pause,
+    /// The oldest are dropped, and counted.
+    DropOldest,
+}

@@ -1,0 +1,32 @@
+use core::time::Duration;
+
+/// How long the session waits for what. None may be zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Timeouts {
+    /// For the addresses of a name (10 s).
+    pub resolve: Duration,
+    /// For a dial to one address (10 s).
+    pub dial: Duration,
+    /// For CONNACK after the stream is open (10 s).
+    pub connack: Duration,
+    /// For PINGRESP after PINGREQ was written (10 s). Other bytes that arrive extend it, by one keep-alive interval at most.
+    pub pingresp: Duration,
+    /// Without a keep-alive: after this time without a byte from the server a PINGREQ asks whether it is there (5 min).
+    pub liveness: Duration,
+    /// For the driver to write a last DISCONNECT and close (1 s).
+    pub hangup: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            resolve: Duration::from_secs(10),
+            dial: Duration::from_secs(10),
+            connack: Duration::from_secs(10),
+            pingresp: Duration::from_secs(10),
+            liveness: Duration::from_secs(300),
+            hangup: Duration::from_secs(1),
+        }
+    }
+}
