@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::{Error, Result};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -25,10 +26,21 @@ pub(crate) fn program() -> Option<PathBuf> {
 }
 
 impl Mosquitto {
-    /// Starts one with these lines of configuration more, and waits until it takes connections.
+    /// Starts one with these lines of configuration more, and waits until it takes connections. Somebody else may take the port
+    /// between the look and the start: then another one is tried.
     pub(crate) fn start(lines: &str) -> Result<Self> {
         let program = program().ok_or_else(|| Error::other("mosquitto is not installed"))?;
-        let port = free_port()?;
+        let mut last = None;
+        for _ in 0..5 {
+            match Self::start_on(&program, free_port()?, lines) {
+                Ok(broker) => return Ok(broker),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::other("no port was tried")))
+    }
+
+    fn start_on(program: &Path, port: u16, lines: &str) -> Result<Self> {
         let folder =
             std::env::temp_dir().join(format!("mqtt-mosquitto-{}-{port}", std::process::id()));
         fs::create_dir_all(&folder)?;
@@ -46,7 +58,7 @@ impl Mosquitto {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let broker = Self {
+        let mut broker = Self {
             child: command.spawn()?,
             port,
             folder,
@@ -55,9 +67,10 @@ impl Mosquitto {
         Ok(broker)
     }
 
-    fn wait_until_up(&self) -> Result<()> {
+    fn wait_until_up(&mut self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(10);
         while TcpStream::connect(self.addr()).is_err() {
+            self.check_alive()?;
             if Instant::now() > deadline {
                 return Err(Error::other(
                     "mosquitto did not take connections within 10 s",
@@ -65,7 +78,16 @@ impl Mosquitto {
             }
             sleep(Duration::from_millis(20));
         }
-        Ok(())
+        // It might be somebody else who answers there.
+        sleep(Duration::from_millis(20));
+        self.check_alive()
+    }
+
+    fn check_alive(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => Err(Error::other(format!("mosquitto ended at once: {status}"))),
+        }
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
@@ -106,8 +128,16 @@ impl Drop for Mosquitto {
     }
 }
 
+/// A port that nobody listens on, below those that the system gives to outgoing connections: tests that run beside this one open many.
 fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let begin = std::process::id() % 100 * 100;
+    for _ in 0..100 {
+        let offset = u32::from(NEXT.fetch_add(1, Ordering::Relaxed) % 100);
+        let port = u16::try_from(20_000 + begin + offset).map_err(Error::other)?;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(Error::other("no port of a hundred is free"))
 }
