@@ -135,6 +135,7 @@ mod endpoint;
 mod error;
 mod event;
 mod limits;
+mod record;
 mod session;
 mod time;
 mod timer;
@@ -149,6 +150,7 @@ pub use error::{
 };
 pub use event::{Capacity, Event, Outcome, Phase, QueueId, Received, Stats, Ticket, Token};
 pub use limits::Limits;
+pub use record::{Accepted, Ending, Identity, Record, RecordError, Seq, UnixTime};
 pub use session::{Released, Session};
 pub use time::Instant;
 pub use timer::Timer;
