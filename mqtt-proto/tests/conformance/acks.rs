@@ -5,9 +5,9 @@ use mqtt_proto::{
     Properties, PropertyId, ReasonCode, Sender, Version,
 };
 
-use crate::cases::Cases;
 use crate::common::tables::{self, reason_codes};
 use crate::common::{SENDERS, accepts, encode, frame, hex, id, refuses};
+use crate::runner::Cases;
 
 pub(crate) fn add(cases: &mut Cases) {
     for (ids, packet, name) in [

@@ -5,8 +5,8 @@ use mqtt_proto::{
     Publish, ReasonCode, Sender, Topic, Version,
 };
 
-use crate::cases::Cases;
 use crate::common::{accepts, encode, frame, refuses, tables};
+use crate::runner::Cases;
 
 pub(crate) fn add(cases: &mut Cases) {
     cases.v5(

@@ -6,9 +6,9 @@ use mqtt_proto::{
     Topic, Version, Will,
 };
 
-use crate::cases::Cases;
 use crate::common::packets::{connect, none};
 use crate::common::{accepts, both_ways, encode, frame, hex, refuses, string};
+use crate::runner::Cases;
 
 pub(crate) fn add(cases: &mut Cases) {
     cases.both(

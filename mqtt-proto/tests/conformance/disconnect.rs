@@ -5,9 +5,9 @@ use mqtt_proto::{
     Sender, Version,
 };
 
-use crate::cases::Cases;
 use crate::common::packets::Place;
 use crate::common::{SENDERS, accepts, both_ways, encode, frame, hex, refuses};
+use crate::runner::Cases;
 
 pub(crate) fn add(cases: &mut Cases) {
     cases.both(

@@ -7,8 +7,8 @@ use mqtt_proto::{
     Topic, TopicFilter, UnsubAck, Unsubscribe, Version,
 };
 
-use crate::cases::Cases;
 use crate::common::{SENDERS, accepts, encode, frame, hex, id, refuses};
+use crate::runner::Cases;
 
 /// Packet types with the flags that table 2-2 lists; PUBLISH has its own.
 const FLAGS: [(u8, u8); 14] = [

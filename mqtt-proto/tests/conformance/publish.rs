@@ -6,9 +6,9 @@ use mqtt_proto::{
     PropertyId, Publish, QoS, ReasonCode, Sender, Topic, TopicError, Version,
 };
 
-use crate::cases::Cases;
 use crate::common::packets::{self, Place};
 use crate::common::{SENDERS, accepts, hex, id, refuses, string};
+use crate::runner::Cases;
 
 pub(crate) fn add(cases: &mut Cases) {
     cases.both(

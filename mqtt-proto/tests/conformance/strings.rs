@@ -6,9 +6,9 @@ use mqtt_proto::{
     TopicFilter, Version,
 };
 
-use crate::cases::Cases;
 use crate::common::packets::{self, every_string};
 use crate::common::{accepts, frame, hex, refuses, string, varint};
+use crate::runner::Cases;
 
 /// Ill-formed UTF-8, each with the offset of the fault.
 const ILL_FORMED: [(&[u8], usize); 12] = [

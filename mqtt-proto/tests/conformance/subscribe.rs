@@ -5,9 +5,9 @@ use mqtt_proto::{
     Sender, SubAck, Subscribe, SubscribeOptions, TopicFilter, UnsubAck, Unsubscribe, Version,
 };
 
-use crate::cases::Cases;
 use crate::common::packets::{self, none};
 use crate::common::{VERSIONS, accepts, both_ways, encode, frame, hex, id, refuses, tables};
+use crate::runner::Cases;
 
 pub(crate) fn add(cases: &mut Cases) {
     cases.both(

@@ -2,9 +2,9 @@
 
 use mqtt_proto::{DecodeError, ReasonCode, Sender, Topic, TopicError, TopicFilter, Version};
 
-use crate::cases::Cases;
 use crate::common::packets::{self, publish};
 use crate::common::{accepts, refuses};
+use crate::runner::Cases;
 
 pub(crate) fn add(cases: &mut Cases) {
     cases.both(

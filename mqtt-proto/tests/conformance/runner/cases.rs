@@ -1,6 +1,6 @@
 use mqtt_proto::Version;
 
-use crate::table::Specification;
+use super::Specification;
 
 /// A test of some normative statements.
 pub(crate) struct Case {
@@ -10,9 +10,17 @@ pub(crate) struct Case {
     pub(crate) run: Box<dyn FnOnce() + Send>,
 }
 
+impl Case {
+    pub(crate) fn title(&self) -> String {
+        let ids = self.ids.join(" ");
+        format!("{} {ids} {}", self.specification.name(), self.name)
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Cases(Vec<Case>);
 
+#[allow(dead_code, reason = "every suite uses a part of it")]
 impl Cases {
     /// A test of statements of MQTT 5.0.
     pub(crate) fn v5(
@@ -42,8 +50,11 @@ impl Cases {
         name: &'static str,
         run: fn(Version),
     ) {
-        self.v5(v5, name, move || run(Version::V5));
-        self.v311(v311, name, move || run(Version::V3_1_1));
+        for (specification, ids) in [(Specification::V5, v5), (Specification::V311, v311)] {
+            self.add(specification, ids, name, move || {
+                run(specification.version())
+            });
+        }
     }
 
     fn add(
