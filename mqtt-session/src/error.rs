@@ -302,6 +302,16 @@ pub enum Violation {
         /// Our Topic Alias Maximum.
         max: u16,
     },
+    /// Response Information, which CONNECT did not ask for [MQTT-3.1.2-28].
+    #[error("CONNACK has Response Information, which was not asked for")]
+    ResponseInformation,
+    /// A Reason String or user property outside of PUBLISH, CONNACK and DISCONNECT, though Request Problem Information was 0
+    /// [MQTT-3.1.2-29].
+    #[error("{packet} has a Reason String or a user property, which was not to be sent")]
+    ProblemInformation {
+        /// What came.
+        packet: PacketType,
+    },
     /// No Assigned Client Identifier for an empty one [MQTT-3.2.2-16].
     #[error("the client identifier was empty, and CONNACK assigned none")]
     NoAssignedClientId,

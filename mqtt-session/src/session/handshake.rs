@@ -22,6 +22,7 @@ impl Session {
             ..self.config.connect.clone()
         };
         self.link.clean_start = connect.clean_start;
+        self.link.quiet = self.wants_no_problem_information();
         match self
             .link
             .encoder
@@ -67,6 +68,9 @@ impl Session {
         // [MQTT-3.2.2-2]
         if connack.session_present && self.link.clean_start {
             return self.violated(Violation::SessionPresent);
+        }
+        if self.is_response_information_unasked(&connack) {
+            return self.violated(Violation::ResponseInformation);
         }
         if let Some(id) = properties.assigned_client_identifier() {
             // It names the session from now on [MQTT-3.1.3-7].

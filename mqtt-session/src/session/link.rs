@@ -29,6 +29,8 @@ pub(super) struct Link {
     pub(super) server: Server,
     /// The sent CONNECT asked for a clean start.
     pub(super) clean_start: bool,
+    /// The sent CONNECT asked for no reasons or user properties where they only explain.
+    pub(super) quiet: bool,
     pub(super) keep_alive: Duration,
     pub(super) opened_at: Instant,
     pub(super) last_written: Instant,
@@ -122,6 +124,7 @@ impl Link {
             quota_max: 0,
             server: Server::default(),
             clean_start: false,
+            quiet: false,
             keep_alive: Duration::ZERO,
             opened_at: Instant::ZERO,
             last_written: Instant::ZERO,

@@ -6,6 +6,7 @@ use bytes::BytesMut;
 use mqtt_proto::{Ack, Packet, PacketId, PacketType, PublishView, QoS, ReasonCode};
 
 use super::Session;
+use super::asked::has_problem_information;
 use super::inbox::Seen;
 use super::phase::{Farewell, Stage};
 use crate::{ConnectionError, Event, InboxFull, QueueId, Stale, Ticket, Violation};
@@ -67,6 +68,12 @@ impl Session {
                     packet: packet_type,
                 }),
             };
+        }
+        // [MQTT-3.1.2-29]
+        if self.link.quiet && has_problem_information(&packet) {
+            return self.violated(Violation::ProblemInformation {
+                packet: packet_type,
+            });
         }
         match packet {
             Packet::Publish(publish) => self.publish_received(publish),
