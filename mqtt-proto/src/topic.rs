@@ -114,6 +114,11 @@ impl<'a> TopicRef<'a> {
         self.0.is_empty()
     }
 
+    /// A copy of its own. `None` where it is empty.
+    pub fn to_topic(self) -> Option<Topic> {
+        (!self.is_empty()).then(|| Topic(Bytes::copy_from_slice(self.0)))
+    }
+
     /// The levels between the slashes.
     pub fn levels(self) -> impl Iterator<Item = &'a [u8]> {
         self.0.split(|b| *b == b'/')

@@ -43,6 +43,11 @@ impl Encoder {
         }
     }
 
+    /// The limit on the size of a packet in bytes.
+    pub const fn max_packet_size(&self) -> u32 {
+        self.max_packet_size
+    }
+
     /// The version that packets are written in.
     pub const fn version(&self) -> Version {
         self.version

@@ -1,6 +1,7 @@
 use core::fmt;
 use core::num::NonZeroU16;
 
+use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 
 use crate::frame::read_publish_properties;
@@ -191,10 +192,28 @@ impl PublishView {
         self.first & RETAIN != 0
     }
 
-    /// The topic: empty where [`topic_alias`](Self::topic_alias) stands for it.
+    /// The topic: empty where [`topic_alias`](Self::topic_alias) stands for it, until [`name`](Self::name) says which it is.
     pub fn topic(&self) -> TopicRef<'_> {
         let at = self.topic_at as usize;
         TopicRef::checked_before(&self.frame[at..at + usize::from(self.topic_len)])
+    }
+
+    /// Gives it the topic that its alias stands for, where it has none of its own. What an alias stands for knows who keeps the connection
+    /// (section 3.3.2.3.4).
+    ///
+    /// The packet is copied to where the topic is: nothing else has a price then, for those messages that have their topic above all.
+    pub fn name(&mut self, topic: TopicRef<'_>) {
+        let topic = topic.as_bytes();
+        if self.topic_len > 0 {
+            return;
+        }
+        let mut frame = Vec::with_capacity(topic.len() + self.frame.len());
+        frame.extend_from_slice(topic);
+        frame.extend_from_slice(&self.frame);
+        self.frame = frame.into();
+        (self.topic_at, self.topic_len) = (0, topic.len() as u16);
+        self.properties_at += topic.len() as u32;
+        self.payload_at += topic.len() as u32;
     }
 
     /// The topic alias that came with it.
@@ -226,7 +245,8 @@ impl PublishView {
     }
 
     /// The message alone, sharing the read buffer, to be published again: without topic alias and subscription identifiers,
-    /// which belong to the connection that it came on. `None` where a topic alias stands for the topic.
+    /// which belong to the connection that it came on. `None` where a topic alias stands for a topic that nobody
+    /// [named](Self::name).
     pub fn to_publish(&self) -> Option<Publish> {
         let topic = self.topic();
         (!topic.is_empty()).then(|| {
@@ -253,7 +273,7 @@ impl PublishView {
             || core::str::from_utf8(self.payload()).is_ok()
     }
 
-    /// The packet's size in bytes, fixed header included.
+    /// The packet's size in bytes, fixed header included, and that of a topic that was [named](Self::name).
     pub fn size(&self) -> usize {
         self.frame.len()
     }
