@@ -1,6 +1,7 @@
 //! Errors of commands, and why a connection ended.
 
 use core::net::SocketAddr;
+use core::num::NonZeroU16;
 use core::time::Duration;
 
 use alloc::string::String;
@@ -294,7 +295,7 @@ pub enum Violation {
         /// Our Receive Maximum.
         max: u16,
     },
-    /// A topic alias, though our Topic Alias Maximum is 0 [MQTT-3.1.2-26], [MQTT-3.1.2-27].
+    /// A topic alias above our Topic Alias Maximum [MQTT-3.1.2-26], [MQTT-3.1.2-27].
     #[error("the topic alias {alias} came, above our maximum of {max}")]
     TopicAlias {
         /// The alias.
@@ -311,6 +312,12 @@ pub enum Violation {
     ProblemInformation {
         /// What came.
         packet: PacketType,
+    },
+    /// A topic alias without a topic, before it was said what it stands for (section 3.3.2.3.4).
+    #[error("the topic alias {alias} came before the topic that it stands for")]
+    UnknownTopicAlias {
+        /// The alias.
+        alias: NonZeroU16,
     },
     /// No Assigned Client Identifier for an empty one [MQTT-3.2.2-16].
     #[error("the client identifier was empty, and CONNACK assigned none")]

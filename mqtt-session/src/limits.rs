@@ -1,6 +1,6 @@
 use core::num::NonZeroU16;
 
-/// Bounds of everything that waits, in messages and bytes. None may be zero.
+/// Bounds of everything that waits, in messages and bytes. None may be zero, but for those of the topic aliases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -9,6 +9,16 @@ pub struct Limits {
     pub receive_maximum: NonZeroU16,
     /// Maximum Packet Size: the largest packet that is taken, in bytes (1 MiB). A larger one ends the connection.
     pub max_packet_size: u32,
+    /// Topic Alias Maximum: topics that the server may replace by a number, in 5.0 (16). Each is kept until the connection ends, at most
+    /// 65,535 bytes. 0 turns it off.
+    pub topic_alias_maximum: u16,
+    /// Topics that are replaced by a number towards a server that takes this, in 5.0 (16, or less where the server's Topic Alias
+    /// Maximum is less). 0 turns it off.
+    ///
+    /// Topics of seven bytes and more get a number with their first message, while there are free ones: that costs three bytes once, and
+    /// saves all but three of the topic's from then on. Afterwards a topic takes over the number that was not used for the longest time,
+    /// if it comes for the second time within about as many other topics. What is sent again after a reconnect always says its topic.
+    pub topic_aliases: u16,
     /// Received messages that the application has not taken or acknowledged yet, in bytes (16 MiB).
     pub inbox_bytes: usize,
     /// Messages of QoS 1 and 2 that are sent and not yet acknowledged, in 5.0 (65,535, or less where the server's Receive Maximum is
@@ -32,6 +42,8 @@ impl Default for Limits {
         Self {
             receive_maximum: NonZeroU16::MIN.saturating_add(255),
             max_packet_size: 1 << 20,
+            topic_alias_maximum: 16,
+            topic_aliases: 16,
             inbox_bytes: 16 << 20,
             max_in_flight: NonZeroU16::MAX,
             max_in_flight_v3: NonZeroU16::MIN.saturating_add(19),

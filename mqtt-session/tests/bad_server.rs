@@ -111,11 +111,16 @@ fn the_reason_is_malformed_packet_protocol_error_or_what_the_specification_names
             "a length of 268,435,455",
         ),
         (
-            &[0x30, 7, 0, 1, b'a', 3, 0x23, 0, 5],
+            &[0x30, 7, 0, 1, b'a', 3, 0x23, 0, 17],
             0x94,
             "a topic alias above our maximum",
         ),
         (&[0x30, 7, 0, 1, b'a', 3, 0x23, 0, 0], 0x94, "topic alias 0"),
+        (
+            &[0x30, 6, 0, 0, 3, 0x23, 0, 5],
+            0x82,
+            "a topic alias that stands for nothing yet",
+        ),
         (&[0x30, 3, 0, 0, 0], 0x82, "an empty topic without an alias"),
         (&[0x20, 3, 0, 0, 0], 0x82, "CONNACK twice"),
         (&[0xF0, 0], 0x82, "AUTH unasked"),

@@ -197,7 +197,7 @@ fn properties_that_the_session_sets_itself_or_can_not_keep_are_refused() {
         ),
         (
             Properties::builder().topic_alias_maximum(5),
-            "the session does not support Topic Alias Maximum",
+            "Topic Alias Maximum is set through `limits.topic_alias_maximum`",
         ),
         (
             Properties::builder().authentication_method("x"),

@@ -299,17 +299,14 @@ fn connect_properties(
         (Id::SESSION_EXPIRY_INTERVAL, "session_expiry"),
         (Id::RECEIVE_MAXIMUM, "limits.receive_maximum"),
         (Id::MAXIMUM_PACKET_SIZE, "limits.max_packet_size"),
+        (Id::TOPIC_ALIAS_MAXIMUM, "limits.topic_alias_maximum"),
     ];
     for (property, field) in own {
         if given.view().has(property) {
             return Err(ConfigError::OwnProperty { property, field });
         }
     }
-    let unsupported = [
-        Id::TOPIC_ALIAS_MAXIMUM,
-        Id::AUTHENTICATION_METHOD,
-        Id::AUTHENTICATION_DATA,
-    ];
+    let unsupported = [Id::AUTHENTICATION_METHOD, Id::AUTHENTICATION_DATA];
     if let Some(property) = unsupported
         .into_iter()
         .find(|property| given.view().has(*property))
@@ -320,6 +317,9 @@ fn connect_properties(
         return Ok(given.clone());
     }
     let mut properties = Properties::builder().receive_maximum(limits.receive_maximum);
+    if limits.topic_alias_maximum > 0 {
+        properties = properties.topic_alias_maximum(limits.topic_alias_maximum);
+    }
     if let Some(size) = NonZeroU32::new(limits.max_packet_size) {
         properties = properties.maximum_packet_size(size);
     }

@@ -6,6 +6,7 @@ use alloc::string::ToString;
 use mqtt_proto::{ConnAck, Connect, Packet, PropertiesRef, QoS, ReasonCode, Text, Version};
 
 use super::Session;
+use super::alias::Aliases;
 use super::link::{Link, Server};
 use super::phase::{Farewell, Stage};
 use crate::{ConnectionError, Event, Timer, Violation};
@@ -116,6 +117,9 @@ impl Session {
             .map_or(ours, |theirs| theirs.min(ours))
             .get();
         self.link.quota = self.link.quota_max;
+        // [MQTT-3.2.2-17], [MQTT-3.2.2-18], [MQTT-3.3.2-9]
+        let most = said.topic_alias_maximum().unwrap_or(0);
+        self.link.aliases = Aliases::new(most.min(self.config.limits.topic_aliases));
         // [MQTT-3.2.2-15]
         if let Some(max) = said.maximum_packet_size() {
             self.link.encoder = self.link.encoder.with_max_packet_size(max.get());

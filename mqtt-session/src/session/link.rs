@@ -3,6 +3,7 @@ use core::time::Duration;
 
 use mqtt_proto::{Decoder, Encoder, Outbox, PacketId, Publish, QoS, Sender, TopicFilter, Version};
 
+use super::alias::{Aliases, Known};
 use crate::{Config, Instant, PublishRefused, SubscribeError, Token};
 
 /// What belongs to one connection. Losing the connection replaces all of it.
@@ -27,6 +28,9 @@ pub(super) struct Link {
     pub(super) quota: u16,
     pub(super) quota_max: u16,
     pub(super) server: Server,
+    /// What we call topics towards the server, and what it calls them towards us.
+    pub(super) aliases: Aliases,
+    pub(super) known: Known,
     /// The sent CONNECT asked for a clean start.
     pub(super) clean_start: bool,
     /// The sent CONNECT asked for no reasons or user properties where they only explain.
@@ -123,6 +127,8 @@ impl Link {
             quota: 0,
             quota_max: 0,
             server: Server::default(),
+            aliases: Aliases::new(0),
+            known: Known::default(),
             clean_start: false,
             quiet: false,
             keep_alive: Duration::ZERO,

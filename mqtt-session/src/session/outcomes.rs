@@ -57,6 +57,7 @@ impl Session {
         self.link.encoded -= self.link.outbox.len() as u64;
         self.link.outbox.clear();
         self.link.answers = 0;
+        self.link.aliases.stop();
         let taken = self.link.encoded;
         let first = self
             .link

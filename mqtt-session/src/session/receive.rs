@@ -111,14 +111,13 @@ impl Session {
         }
     }
 
-    fn publish_received(&mut self, publish: PublishView) {
+    fn publish_received(&mut self, mut publish: PublishView) {
         self.stats.received += 1;
-        // [MQTT-3.1.2-26], [MQTT-3.1.2-27]: our Topic Alias Maximum is 0.
         if let Some(alias) = publish.topic_alias() {
-            return self.violated(Violation::TopicAlias {
-                alias: alias.get(),
-                max: 0,
-            });
+            let max = self.config.limits.topic_alias_maximum;
+            if let Err(violation) = self.link.known.resolve(alias, max, &mut publish) {
+                return self.violated(violation);
+            }
         }
         let full =
             self.inbox.bytes().saturating_add(publish.size()) > self.config.limits.inbox_bytes;

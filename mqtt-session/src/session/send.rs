@@ -195,10 +195,7 @@ impl Session {
         id: PacketId,
         dup: bool,
     ) -> Result<usize, PublishRefused> {
-        let len =
-            self.link
-                .encoder
-                .publish(publish, flow(qos, id, dup), None, &mut self.link.outbox)?;
+        let len = self.link.publish(publish, flow(qos, id, dup))?;
         self.link.encoded += len as u64;
         self.stats.sent += 1;
         Ok(len)
@@ -235,6 +232,7 @@ impl Session {
         let SentState::Unacknowledged { qos, publish } = &sent.state else {
             return;
         };
+        // Without an alias: what is sent again always says its topic.
         match self
             .link
             .encoder
