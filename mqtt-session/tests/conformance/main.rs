@@ -37,5 +37,5 @@ fn main() {
     topics::add(&mut cases);
     keep_alive::add(&mut cases);
     disconnect::add(&mut cases);
-    runner::run(&[], cases);
+    runner::run(&["session"], cases);
 }
