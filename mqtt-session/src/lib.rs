@@ -136,6 +136,7 @@ mod error;
 mod event;
 mod limits;
 mod record;
+mod router;
 mod session;
 mod time;
 mod timer;
@@ -151,6 +152,7 @@ pub use error::{
 pub use event::{Capacity, Event, Outcome, Phase, QueueId, Received, Stats, Ticket, Token};
 pub use limits::Limits;
 pub use record::{Accepted, Ending, Identity, Record, RecordError, Seq, UnixTime};
+pub use router::Router;
 pub use session::{Released, Session};
 pub use time::Instant;
 pub use timer::Timer;

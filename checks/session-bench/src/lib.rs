@@ -1,5 +1,7 @@
 //! A connected [`Session`] of 5.0 and the bytes of its server, so that what a message costs can be measured without a socket.
 
+pub mod routing;
+
 use bytes::BytesMut;
 use mqtt_proto::{
     ConnAck, Encoder, Flow, Outbox, Packet, PacketId, Publish, QoS, Sender, Topic, Version,

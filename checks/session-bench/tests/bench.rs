@@ -1,6 +1,7 @@
 //! What is measured does the work.
 
 use mqtt_proto::QoS;
+use session_bench::routing::{Kind, router, topics};
 use session_bench::{BATCH, Bench};
 
 #[test]
@@ -11,5 +12,17 @@ fn every_message_of_a_batch_gets_through_again_and_again() {
             assert_eq!(bench.publish(qos), BATCH, "published at {qos}");
             assert_eq!(bench.receive(qos), BATCH, "received at {qos}");
         }
+    }
+}
+
+#[test]
+fn each_topic_has_its_filter_and_few_have_two() {
+    for kind in [Kind::Exact, Kind::Mixed] {
+        let mut router = router(kind, 10_000);
+        let (mut found, topics) = (0, topics(1000, 10_000));
+        for topic in &topics {
+            router.matches(topic.view(), |_| found += 1);
+        }
+        assert!((900..=1000).contains(&found), "{found} for {kind:?}");
     }
 }
