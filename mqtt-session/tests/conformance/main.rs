@@ -9,6 +9,7 @@ mod pair;
 #[path = "../../../mqtt-proto/tests/conformance/runner/mod.rs"]
 mod runner;
 
+mod aliases;
 mod connack;
 mod connect;
 mod disconnect;
@@ -35,6 +36,7 @@ fn main() {
     flow_control::add(&mut cases);
     subscribe::add(&mut cases);
     topics::add(&mut cases);
+    aliases::add(&mut cases);
     keep_alive::add(&mut cases);
     disconnect::add(&mut cases);
     runner::run(&["session"], cases);
