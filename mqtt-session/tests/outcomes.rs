@@ -4,7 +4,7 @@ mod pair;
 
 use std::time::Duration;
 
-use mqtt_session::proto::{Disconnect, PacketType, Properties, QoS, ReasonCode, Version};
+use mqtt_session::proto::{Disconnect, Outbox, PacketType, Properties, QoS, ReasonCode, Version};
 use mqtt_session::{Cause, Event, Limits, Offline, Outcome, PublishRefused, QueueId, Token};
 use pair::raw::Raw;
 use pair::{ACKNOWLEDGED, QOS, VERSIONS, config, message};
@@ -148,6 +148,27 @@ fn a_closed_or_closing_session_gives_messages_and_requests_back() {
         raw.advance(Duration::from_secs(10));
     }
     assert!(raw.session.is_closed());
+}
+
+#[test]
+fn who_waits_for_room_is_told_nothing_behind_the_end() {
+    let mut limits = Limits::default();
+    limits.max_queued = 1;
+    let mut raw = Raw::new(config(Version::V5).limits(limits));
+    raw.publish(QoS::AtLeastOnce, b"");
+    raw.offer(QoS::AtLeastOnce, message("a", b""))
+        .expect_err("full");
+    raw.session
+        .disconnect(raw.now, Disconnect::default(), Duration::ZERO);
+    raw.poll();
+    // A driver that asks once more.
+    raw.session.poll_transmit(raw.now, &mut Outbox::new());
+    raw.poll();
+    assert!(
+        matches!(raw.events.last(), Some(Event::Closed)),
+        "{:?}",
+        raw.events
+    );
 }
 
 #[test]

@@ -154,6 +154,8 @@ impl Session {
         while let Some(queued) = self.outgoing.queue.pop_front() {
             self.finish_with(queued.token, queued.publish, Outcome::Closed);
         }
+        // Nobody is to try again.
+        self.outgoing.wants_room = None;
     }
 
     /// A message gets its outcome, and the memory that it holds is free.
