@@ -13,6 +13,7 @@ pub mod properties;
 mod reference;
 pub mod round_trip;
 pub mod seeds;
+pub mod session;
 mod set;
 pub mod topic_match;
 mod wire;

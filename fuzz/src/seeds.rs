@@ -2,6 +2,7 @@
 //! `cargo run --bin seeds` puts them into the corpus.
 
 mod found;
+mod lives;
 mod packets;
 mod properties;
 mod topics;
@@ -64,6 +65,9 @@ pub fn all() -> Vec<Seed> {
     }
     for (name, block) in properties::all() {
         add("properties", name, block);
+    }
+    for (name, input) in lives::all() {
+        add("session", name, input);
     }
     for (name, input) in topics::all() {
         add("topic_match", name, input);

@@ -4,15 +4,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mqtt_fuzz::{
-    Codec, Reached, TopicOutcome, chunked, decode, properties, round_trip, seeds, topic_match,
+    Codec, Reached, TopicOutcome, chunked, decode, properties, round_trip, seeds, session,
+    topic_match,
 };
 use mqtt_proto::{PacketType, Version};
 
-const TARGETS: [&str; 5] = [
+const TARGETS: [&str; 6] = [
     "chunked",
     "decode",
     "properties",
     "round_trip",
+    "session",
     "topic_match",
 ];
 
@@ -74,6 +76,21 @@ fn properties_are_accepted_in_every_packet_that_has_them() {
             let expected = codec.version == Version::V5 && codec.may_send(*packet) && !ping;
             assert_eq!(
                 reached.has(codec, *packet),
+                expected,
+                "{packet} with {codec:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn session_sends_and_takes_every_packet_that_its_side_may() {
+    let reached = replay("session", session::run);
+    for codec in Codec::ALL {
+        for packet in session::packets() {
+            let expected = codec.may_send(packet);
+            assert_eq!(
+                reached.has(codec, packet),
                 expected,
                 "{packet} with {codec:?}"
             );
