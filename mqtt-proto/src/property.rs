@@ -55,6 +55,25 @@ impl Properties {
         self.bytes.is_empty()
     }
 
+    /// The same with another Message Expiry Interval, where there is one.
+    pub(crate) fn expiring_in(&self, seconds: u32) -> Self {
+        let mut bytes = self.bytes.to_vec();
+        let mut properties = self.view().iter();
+        let mut at = 0;
+        while let Some((id, _)) = properties.next() {
+            if id == PropertyId::MESSAGE_EXPIRY_INTERVAL
+                && let Some(value) = bytes.get_mut(at + 1..at + 5)
+            {
+                value.copy_from_slice(&seconds.to_be_bytes());
+            }
+            at = properties.rest.at();
+        }
+        Self {
+            bytes: bytes.into(),
+            present: self.present,
+        }
+    }
+
     /// A part of these properties (correlation data, say) as bytes of its own that share the memory.
     ///
     /// Copies where `part` is not a part of them.

@@ -45,6 +45,15 @@ impl Publish {
         Self { properties, ..self }
     }
 
+    /// The same message with another Message Expiry Interval in seconds, where it has one: what is left of it when it has waited
+    /// (section 3.3.2.3.3).
+    pub fn expiring_in(&self, seconds: u32) -> Self {
+        Self {
+            properties: self.properties.expiring_in(seconds),
+            ..self.clone()
+        }
+    }
+
     /// The topic.
     pub fn topic(&self) -> TopicRef<'_> {
         self.topic.view()
