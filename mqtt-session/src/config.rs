@@ -21,6 +21,7 @@ pub struct Config {
     /// CONNECT as it is sent first; a later one may differ in Clean Start.
     pub(crate) connect: Connect,
     pub(crate) session_expiry: Duration,
+    pub(crate) time_to_live: Option<Duration>,
     pub(crate) session_lost: SessionLost,
     pub(crate) offline: Offline,
     pub(crate) inbox_full: InboxFull,

@@ -103,6 +103,9 @@ pub enum Outcome {
     Rejected(ReasonCode),
     /// It could not be sent to the server that answered: its limits are narrower than those that the message was accepted under.
     Refused(PublishRefused),
+    /// Its time to live or its Message Expiry Interval was over before it could be sent, or sent again. In the second case the server may
+    /// have taken it.
+    Expired,
     /// The server has lost the session, and messages in flight are not published anew as configured.
     SessionLost,
     /// QoS 0: a part of it had left when the connection was lost.

@@ -135,6 +135,7 @@ mod endpoint;
 mod error;
 mod event;
 mod limits;
+mod options;
 mod record;
 mod router;
 mod session;
@@ -151,6 +152,7 @@ pub use error::{
 };
 pub use event::{Capacity, Event, Outcome, Phase, QueueId, Received, Stats, Ticket, Token};
 pub use limits::Limits;
+pub use options::PublishOptions;
 pub use record::{Accepted, Ending, Identity, Record, RecordError, Seq, UnixTime};
 pub use router::Router;
 pub use session::{Released, Session};

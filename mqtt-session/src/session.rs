@@ -3,6 +3,7 @@
 mod alias;
 mod asked;
 mod events;
+mod expiry;
 mod handshake;
 mod inbox;
 mod inflight;
@@ -28,7 +29,7 @@ use crate::backoff::Dice;
 use crate::timer::TimerTable;
 use crate::{
     Action, Attempt, Capacity, Cause, Config, Endpoint, Event, Instant, Phase, PublishError,
-    QueueId, Received, Stale, Stats, SubscribeError, Ticket, Timer, Token,
+    PublishOptions, QueueId, Received, Stale, Stats, SubscribeError, Ticket, Timer, Token,
 };
 use events::Events;
 use inbox::Inbox;
@@ -224,8 +225,29 @@ impl Session {
         qos: QoS,
         publish: Publish,
     ) -> Result<Token, PublishError> {
+        self.publish_with(now, qos, publish, &PublishOptions::new())
+    }
+
+    /// Accepts a message with options: see [`publish`](Self::publish).
+    ///
+    /// A message waits for as long as its time to live and, in 5.0, its Message Expiry Interval allow: then it ends as
+    /// [`Outcome::Expired`](crate::Outcome::Expired), in the queue at once, in flight when it would be sent again.
+    /// What is sent after it has waited carries the rest of the interval; the time waited is rounded up to whole seconds, and with
+    /// less than a second left it has expired.
+    ///
+    /// # Errors
+    ///
+    /// As for [`publish`](Self::publish).
+    #[inline]
+    pub fn publish_with(
+        &mut self,
+        now: Instant,
+        qos: QoS,
+        publish: Publish,
+        options: &PublishOptions,
+    ) -> Result<Token, PublishError> {
         self.tick(now);
-        self.accept(qos, publish)
+        self.accept(qos, publish, options)
     }
 
     /// Opens another queue for received messages.

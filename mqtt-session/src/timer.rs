@@ -14,6 +14,8 @@ pub enum Timer {
     KeepAlive,
     /// PINGRESP has not come.
     PingResp,
+    /// A message in the queue expires.
+    Expiry,
     /// Draining before DISCONNECT has taken as long as it may.
     Drain,
     /// The driver has not closed the connection as it was told.
@@ -27,12 +29,13 @@ pub enum Timer {
 pub(crate) struct TimerTable([Option<Instant>; Timer::ALL.len()]);
 
 impl Timer {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Resolve,
         Self::Dial,
         Self::ConnAck,
         Self::KeepAlive,
         Self::PingResp,
+        Self::Expiry,
         Self::Drain,
         Self::Hangup,
         Self::Reconnect,

@@ -101,6 +101,7 @@ impl fmt::Display for DeliveryError {
             Outcome::Refused(reason) => {
                 write!(f, "the message could not be sent to this server: {reason}")
             }
+            Outcome::Expired => f.write_str("the message expired before it could be sent"),
             Outcome::SessionLost => {
                 f.write_str("the server lost the session that the message was in flight in")
             }

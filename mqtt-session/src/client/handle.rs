@@ -10,7 +10,7 @@ use mqtt_proto::{
     ConnAck, Disconnect, Properties, Publish, QoS, SubscribeOptions, Topic, TopicFilter,
 };
 
-use crate::{Capacity, Phase, QueueId, Stats};
+use crate::{Capacity, Phase, PublishOptions, QueueId, Stats};
 
 use super::closed::Closed;
 use super::delivery::Delivery;
@@ -122,7 +122,7 @@ impl Client {
         SendError: From<T::Error>,
     {
         match topic.try_into() {
-            Ok(topic) => Publishing::new(self.shared(), qos, Publish::new(topic, payload)),
+            Ok(topic) => self.publish_message(qos, Publish::new(topic, payload)),
             Err(error) => Publishing::refused(self.shared(), error.into()),
         }
     }
@@ -130,7 +130,18 @@ impl Client {
     /// Publishes a message with everything that it can have: see [`publish`](Self::publish).
     #[inline]
     pub fn publish_message(&self, qos: QoS, publish: Publish) -> Publishing<'_> {
-        Publishing::new(self.shared(), qos, publish)
+        self.publish_with(qos, publish, PublishOptions::new())
+    }
+
+    /// The same with options, a time to live say, which counts from when the message is accepted.
+    #[inline]
+    pub fn publish_with(
+        &self,
+        qos: QoS,
+        publish: Publish,
+        options: PublishOptions,
+    ) -> Publishing<'_> {
+        Publishing::new(self.shared(), qos, publish, options)
     }
 
     /// Publishes a message if there is room now.
@@ -153,7 +164,17 @@ impl Client {
 
     /// Publishes a message with everything that it can have, if there is room now: see [`try_publish`](Self::try_publish).
     pub fn try_publish_message(&self, qos: QoS, publish: Publish) -> Result<Delivery, SendError> {
-        publish::try_publish(self.shared(), qos, publish)
+        self.try_publish_with(qos, publish, &PublishOptions::new())
+    }
+
+    /// The same with options: see [`publish_with`](Self::publish_with).
+    pub fn try_publish_with(
+        &self,
+        qos: QoS,
+        publish: Publish,
+        options: &PublishOptions,
+    ) -> Result<Delivery, SendError> {
+        publish::try_publish(self.shared(), qos, publish, options)
     }
 
     /// Subscribes; resolves when the server has granted it. Messages arrive in the [`Subscription`] from the first one on.

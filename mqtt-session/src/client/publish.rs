@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use mqtt_proto::{Publish, QoS, TopicError};
 
-use crate::{PublishError, PublishRefused, Token};
+use crate::{PublishError, PublishOptions, PublishRefused, Token};
 
 use super::delivery::Delivery;
 use super::shared::Shared;
@@ -68,16 +68,23 @@ pub struct Publishing<'a> {
     shared: &'a Arc<Shared>,
     place: Place,
     qos: QoS,
+    options: PublishOptions,
     message: Option<Result<Publish, SendError>>,
 }
 
 impl<'a> Publishing<'a> {
     #[inline]
-    pub(super) const fn new(shared: &'a Arc<Shared>, qos: QoS, publish: Publish) -> Self {
+    pub(super) const fn new(
+        shared: &'a Arc<Shared>,
+        qos: QoS,
+        publish: Publish,
+        options: PublishOptions,
+    ) -> Self {
         Self {
             shared,
             place: None,
             qos,
+            options,
             message: Some(Ok(publish)),
         }
     }
@@ -89,6 +96,7 @@ impl<'a> Publishing<'a> {
             shared,
             place: None,
             qos: QoS::AtMostOnce,
+            options: PublishOptions::new(),
             message: Some(Err(error)),
         }
     }
@@ -111,7 +119,7 @@ impl Future for Publishing<'_> {
             Some(Err(error)) => return Poll::Ready(Err(error)),
             None => panic!("polled after it has resolved"),
         };
-        match publish_now(this.shared, this.qos, publish) {
+        match publish_now(this.shared, this.qos, publish, &this.options) {
             Ok(token) => Poll::Ready(Ok(Delivery::new(this.shared, token))),
             Err(error) if error.reason.is_full() => this.wait(error.publish, context),
             Err(error) => Poll::Ready(Err(error.into())),
@@ -128,7 +136,11 @@ impl Publishing<'_> {
         context: &Context<'_>,
     ) -> Poll<Result<Delivery, SendError>> {
         let Self {
-            shared, place, qos, ..
+            shared,
+            place,
+            qos,
+            options,
+            ..
         } = self;
         let now = shared.now();
         let mut message = Some(publish);
@@ -136,7 +148,7 @@ impl Publishing<'_> {
             let Some(publish) = message.take() else {
                 panic!("polled after it has resolved")
             };
-            match state.publish(now, *qos, publish) {
+            match state.publish(now, *qos, publish, options) {
                 Err(error) if error.reason.is_full() => {
                     message = Some(error.publish);
                     state.room.park(place, park);
@@ -170,15 +182,21 @@ pub(super) fn try_publish(
     shared: &Arc<Shared>,
     qos: QoS,
     publish: Publish,
+    options: &PublishOptions,
 ) -> Result<Delivery, SendError> {
-    let token = publish_now(shared, qos, publish)?;
+    let token = publish_now(shared, qos, publish, options)?;
     Ok(Delivery::new(shared, token))
 }
 
 #[inline]
-fn publish_now(shared: &Shared, qos: QoS, publish: Publish) -> Result<Token, PublishError> {
+fn publish_now(
+    shared: &Shared,
+    qos: QoS,
+    publish: Publish,
+    options: &PublishOptions,
+) -> Result<Token, PublishError> {
     let now = shared.now_for_many();
-    shared.run(|state| state.publish(now, qos, publish))
+    shared.run(|state| state.publish(now, qos, publish, options))
 }
 
 impl State {
@@ -188,6 +206,7 @@ impl State {
         now: crate::Instant,
         qos: QoS,
         publish: Publish,
+        options: &PublishOptions,
     ) -> Result<Token, PublishError> {
         if let Some(reason) = self.refuses() {
             return Err(PublishError {
@@ -196,7 +215,8 @@ impl State {
                 reason,
             });
         }
-        let token = self.connection.session_mut().publish(now, qos, publish)?;
+        let session = self.connection.session_mut();
+        let token = session.publish_with(now, qos, publish, options)?;
         self.deliveries.watch(token);
         Ok(token)
     }

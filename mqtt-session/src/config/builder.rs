@@ -20,6 +20,7 @@ pub struct ConfigBuilder {
     password: Option<Secret>,
     will: Option<Result<Will, TopicError>>,
     properties: Properties,
+    time_to_live: Option<Duration>,
     session_lost: SessionLost,
     offline: Offline,
     inbox_full: InboxFull,
@@ -50,6 +51,7 @@ impl ConfigBuilder {
             password: None,
             will: None,
             properties: Properties::new(),
+            time_to_live: None,
             session_lost: SessionLost::default(),
             offline: Offline::default(),
             inbox_full: InboxFull::default(),
@@ -145,6 +147,15 @@ impl ConfigBuilder {
         Self { properties, ..self }
     }
 
+    /// How long a message waits to be sent, and to be sent again after a reconnect, where it does not say otherwise (for ever). In all
+    /// versions; the server is not told, as it is of a Message Expiry Interval. See [`PublishOptions`](crate::PublishOptions::time_to_live).
+    pub fn time_to_live(self, time_to_live: Duration) -> Self {
+        Self {
+            time_to_live: Some(time_to_live),
+            ..self
+        }
+    }
+
     /// What becomes of messages in flight when the server has lost the session (they are published anew).
     pub fn session_lost(self, session_lost: SessionLost) -> Self {
         Self {
@@ -227,6 +238,7 @@ impl ConfigBuilder {
         Ok(Config {
             connect,
             session_expiry,
+            time_to_live: self.time_to_live,
             session_lost: self.session_lost,
             offline: self.offline,
             inbox_full: self.inbox_full,

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use mqtt_proto::{PacketId, Publish, QoS, ReasonCode};
 
+use super::expiry::Expiry;
 use super::slab::Slab;
 use super::subscriptions::Request;
 use crate::Token;
@@ -37,7 +38,11 @@ pub(super) struct Sent {
 #[derive(Debug)]
 pub(super) enum SentState {
     /// PUBACK or PUBREC is awaited. The message is kept to be sent again.
-    Unacknowledged { qos: QoS, publish: Publish },
+    Unacknowledged {
+        qos: QoS,
+        publish: Publish,
+        expiry: Option<Expiry>,
+    },
     /// PUBREC came, PUBCOMP is awaited: the message itself must not be sent again [MQTT-4.3.3-6].
     Released {
         reason: ReasonCode,
@@ -137,7 +142,7 @@ impl InFlight {
         let sent = self.get_mut(id)?;
         let token = sent.token;
         match core::mem::replace(&mut sent.state, SentState::GivenUp) {
-            SentState::Unacknowledged { qos, publish } => {
+            SentState::Unacknowledged { qos, publish, .. } => {
                 self.given_up += 1;
                 if qos != QoS::ExactlyOnce {
                     self.remove(id);
@@ -213,7 +218,7 @@ impl InFlight {
             .publishes
             .iter()
             .filter_map(|(index, sent)| match &sent.state {
-                SentState::Unacknowledged { qos, publish } => {
+                SentState::Unacknowledged { qos, publish, .. } => {
                     Some((self.id(index), wrong(*qos, publish)?))
                 }
                 SentState::Released { .. } | SentState::GivenUp => None,

@@ -4,6 +4,7 @@ use core::time::Duration;
 use mqtt_proto::{Decoder, Encoder, Outbox, PacketId, Publish, QoS, Sender, TopicFilter, Version};
 
 use super::alias::{Aliases, Known};
+use super::expiry::Expiry;
 use crate::{Config, Instant, PublishRefused, SubscribeError, Token};
 
 /// What belongs to one connection. Losing the connection replaces all of it.
@@ -50,6 +51,7 @@ pub(super) struct Unwritten {
     pub(super) len: u64,
     pub(super) token: Token,
     pub(super) publish: Publish,
+    pub(super) expiry: Option<Expiry>,
 }
 
 /// A PINGREQ that is not answered.

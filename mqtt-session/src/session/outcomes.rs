@@ -9,7 +9,7 @@ use super::Session;
 use super::inflight::{Sent, SentState};
 use super::link::Unwritten;
 use super::send::Queued;
-use crate::{Outcome, PublishRefused, SessionLost, Token};
+use crate::{Outcome, SessionLost, Token};
 
 impl Session {
     /// The server has lost the session: what was in flight is published anew, or ends.
@@ -37,13 +37,18 @@ impl Session {
                 {
                     self.finish_with(token, publish, Outcome::SessionLost);
                 }
-                SentState::Unacknowledged { qos, publish } => {
+                SentState::Unacknowledged {
+                    qos,
+                    publish,
+                    expiry,
+                } => {
                     self.stats.republished += 1;
                     again.push(Queued {
                         token,
                         qos,
                         publish,
                         republished: true,
+                        expiry,
                     });
                 }
             }
@@ -85,10 +90,10 @@ impl Session {
         if again.is_empty() {
             return;
         }
-        again
-            .into_iter()
-            .rev()
-            .for_each(|queued| self.outgoing.queue.push_front(queued));
+        for queued in again.into_iter().rev() {
+            self.watch_expiry(queued.expiry);
+            self.outgoing.queue.push_front(queued);
+        }
         self.outgoing
             .queue
             .make_contiguous()
@@ -102,7 +107,7 @@ impl Session {
             .inflight
             .find(|qos, publish| self.refuses(qos, publish));
         for (id, refused) in refused {
-            self.give_up(id, refused);
+            self.give_up(id, Outcome::Refused(refused));
         }
         let queue = core::mem::take(&mut self.outgoing.queue);
         let mut kept = VecDeque::with_capacity(queue.len());
@@ -118,9 +123,9 @@ impl Session {
     }
 
     /// Ends a message in flight that can't be sent again.
-    pub(super) fn give_up(&mut self, id: PacketId, refused: PublishRefused) {
+    pub(super) fn give_up(&mut self, id: PacketId, outcome: Outcome) {
         if let Some((token, publish)) = self.outgoing.inflight.give_up(id) {
-            self.finish_with(token, publish, Outcome::Refused(refused));
+            self.finish_with(token, publish, outcome);
         }
     }
 
@@ -252,6 +257,7 @@ impl Unwritten {
             qos: QoS::AtMostOnce,
             publish: self.publish,
             republished: false,
+            expiry: self.expiry,
         }
     }
 }

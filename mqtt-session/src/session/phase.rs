@@ -215,6 +215,7 @@ impl Session {
                 let addr = *addr;
                 self.ping_due(addr);
             }
+            (Timer::Expiry, _) => self.expire_queued(),
             (Timer::Drain, _) => self.say_goodbye(),
             (Timer::Hangup, Stage::Closing { next, .. }) => {
                 let next = *next;

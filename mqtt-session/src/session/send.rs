@@ -7,11 +7,12 @@ use mqtt_proto::{
 };
 
 use super::Session;
+use super::expiry::Expiry;
 use super::inflight::{InFlight, Sent, SentState};
 use super::link::Unwritten;
 use super::outcomes::Released;
 use super::phase::Stage;
-use crate::{Event, Offline, Outcome, PublishError, PublishRefused, Token};
+use crate::{Event, Offline, Outcome, PublishError, PublishOptions, PublishRefused, Timer, Token};
 
 /// The session's outgoing half.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ pub(super) struct Queued {
     pub(super) qos: QoS,
     pub(super) publish: Publish,
     pub(super) republished: bool,
+    pub(super) expiry: Option<Expiry>,
 }
 
 impl Outgoing {
@@ -59,13 +61,19 @@ impl Outgoing {
 }
 
 impl Session {
-    pub(super) fn accept(&mut self, qos: QoS, publish: Publish) -> Result<Token, PublishError> {
+    pub(super) fn accept(
+        &mut self,
+        qos: QoS,
+        publish: Publish,
+        options: &PublishOptions,
+    ) -> Result<Token, PublishError> {
         let size = publish.size();
+        let expiry = self.expiry(&publish, options);
         let accepted = self.admit(qos, &publish, size).and_then(|()| {
             // Straight into the outbox where nothing is ahead of it.
             if self.outgoing.queue.is_empty() && self.can_send_now(qos) {
                 return self
-                    .encode(qos, &publish, self.outgoing.inflight.next_id(), false)
+                    .encode(qos, &publish, expiry, self.outgoing.inflight.next_id())
                     .map(Some);
             }
             match self.unencodable(qos, &publish) {
@@ -97,13 +105,26 @@ impl Session {
         self.outgoing.bytes += size;
         self.stats.accepted += 1;
         match encoded {
-            Some(len) => self.keep(token, qos, publish, false, len),
-            None => self.outgoing.queue.push_back(Queued {
-                token,
-                qos,
-                publish,
-                republished: false,
-            }),
+            Some(len) => self.keep(
+                Queued {
+                    token,
+                    qos,
+                    publish,
+                    republished: false,
+                    expiry,
+                },
+                len,
+            ),
+            None => {
+                self.watch_expiry(expiry);
+                self.outgoing.queue.push_back(Queued {
+                    token,
+                    qos,
+                    publish,
+                    republished: false,
+                    expiry,
+                });
+            }
         }
         Ok(token)
     }
@@ -175,15 +196,20 @@ impl Session {
 
     /// Encodes a message from the queue, which [`can_send_now`](Self::can_send_now).
     fn send(&mut self, queued: Queued) {
-        let Queued {
-            token,
-            qos,
-            publish,
-            republished,
-        } = queued;
-        match self.encode(qos, &publish, self.outgoing.inflight.next_id(), false) {
-            Ok(len) => self.keep(token, qos, publish, republished, len),
-            Err(refused) => self.finish_with(token, publish, Outcome::Refused(refused)),
+        if let Some(expiry) = queued.expiry {
+            if self.outgoing.queue.is_empty() {
+                self.timers.stop(Timer::Expiry);
+            }
+            if expiry.is_over(self.now) {
+                return self.finish_with(queued.token, queued.publish, Outcome::Expired);
+            }
+        }
+        let id = self.outgoing.inflight.next_id();
+        match self.encode(queued.qos, &queued.publish, queued.expiry, id) {
+            Ok(len) => self.keep(queued, len),
+            Err(refused) => {
+                self.finish_with(queued.token, queued.publish, Outcome::Refused(refused))
+            }
         }
     }
 
@@ -192,10 +218,14 @@ impl Session {
         &mut self,
         qos: QoS,
         publish: &Publish,
+        expiry: Option<Expiry>,
         id: PacketId,
-        dup: bool,
     ) -> Result<usize, PublishRefused> {
-        let len = self.link.publish(publish, flow(qos, id, dup))?;
+        let flow = flow(qos, id, false);
+        let shortened = expiry.and_then(|expiry| expiry.shortened(publish, self.now));
+        let len = self
+            .link
+            .publish(shortened.as_ref().unwrap_or(publish), flow)?;
         self.link.encoded += len as u64;
         self.stats.sent += 1;
         Ok(len)
@@ -203,7 +233,14 @@ impl Session {
 
     /// Keeps a message that was encoded, as the next in flight: QoS 0 until it is written, the others until they are acknowledged.
     #[inline]
-    fn keep(&mut self, token: Token, qos: QoS, publish: Publish, republished: bool, len: usize) {
+    fn keep(&mut self, sent: Queued, len: usize) {
+        let Queued {
+            token,
+            qos,
+            publish,
+            republished,
+            expiry,
+        } = sent;
         if qos == QoS::AtMostOnce {
             let (end, len) = (self.link.encoded, len as u64);
             self.link.unwritten.push_back(Unwritten {
@@ -211,10 +248,15 @@ impl Session {
                 len,
                 token,
                 publish,
+                expiry,
             });
         } else {
             self.link.quota = self.link.quota.saturating_sub(1);
-            let state = SentState::Unacknowledged { qos, publish };
+            let state = SentState::Unacknowledged {
+                qos,
+                publish,
+                expiry,
+            };
             self.outgoing.inflight.insert(Sent {
                 token,
                 republished,
@@ -229,15 +271,22 @@ impl Session {
         let Some(sent) = self.outgoing.inflight.get_mut(id) else {
             return;
         };
-        let SentState::Unacknowledged { qos, publish } = &sent.state else {
+        let SentState::Unacknowledged {
+            qos,
+            publish,
+            expiry,
+        } = &sent.state
+        else {
             return;
         };
+        let shortened = expiry.and_then(|expiry| expiry.shortened(publish, self.now));
         // Without an alias: what is sent again always says its topic.
-        match self
-            .link
-            .encoder
-            .publish(publish, flow(*qos, id, true), None, &mut self.link.outbox)
-        {
+        match self.link.encoder.publish(
+            shortened.as_ref().unwrap_or(publish),
+            flow(*qos, id, true),
+            None,
+            &mut self.link.outbox,
+        ) {
             Ok(len) => {
                 self.link.encoded += len as u64;
                 sent.counted = true;
@@ -245,7 +294,7 @@ impl Session {
                 self.stats.sent += 1;
                 self.stats.resent += 1;
             }
-            Err(error) => self.give_up(id, error.into()),
+            Err(error) => self.give_up(id, Outcome::Refused(error.into())),
         }
     }
 
@@ -294,6 +343,10 @@ impl Session {
                 SentState::Released { .. } => {
                     self.acknowledge(PacketType::PubRel, id, ReasonCode::SUCCESS)
                 }
+                SentState::Unacknowledged {
+                    expiry: Some(expiry),
+                    ..
+                } if expiry.is_over(self.now) => self.give_up(id, Outcome::Expired),
                 SentState::Unacknowledged { .. } if self.link.quota == 0 => return false,
                 // [MQTT-3.3.1-1]
                 SentState::Unacknowledged { .. } => self.transmit_again(id),
@@ -356,6 +409,7 @@ impl Session {
                 SentState::Unacknowledged {
                     qos: QoS::ExactlyOnce,
                     publish,
+                    ..
                 },
                 PubRec,
             ) => {

@@ -1,0 +1,27 @@
+use core::time::Duration;
+
+/// How a message is published, besides what it says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PublishOptions {
+    /// How long it may wait to be sent, and to be sent again after a reconnect (as long as
+    /// [`ConfigBuilder::time_to_live`](crate::ConfigBuilder::time_to_live) says). In all versions; the server is not told.
+    ///
+    /// Zero is for what can be sent at once. [`Duration::MAX`] is for ever.
+    pub time_to_live: Option<Duration>,
+}
+
+impl PublishOptions {
+    /// As configured.
+    pub const fn new() -> Self {
+        Self { time_to_live: None }
+    }
+
+    /// With another time to live: see [`time_to_live`](Self::time_to_live).
+    pub const fn with_time_to_live(self, time_to_live: Duration) -> Self {
+        Self {
+            time_to_live: Some(time_to_live),
+            ..self
+        }
+    }
+}
