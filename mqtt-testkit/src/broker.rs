@@ -16,6 +16,7 @@ mod send;
 mod session;
 mod subscribe;
 mod timers;
+mod traffic;
 mod violation;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ pub use config::BrokerConfig;
 pub use connection::ConnId;
 pub use log::{Ladder, LogEntry, LogEvent, Summary};
 pub use session::SessionInfo;
+pub use traffic::Traffic;
 pub use violation::Violation;
 
 /// A strict model of an MQTT broker for 3.1, 3.1.1 and 5.0.
@@ -54,6 +56,7 @@ pub struct Broker {
     config: BrokerConfig,
     now: Time,
     last_conn: u64,
+    last_session: u64,
     assigned_ids: u64,
     connections: BTreeMap<ConnId, Connection>,
     sessions: BTreeMap<Arc<str>, Session>,
@@ -65,6 +68,7 @@ pub struct Broker {
     violations: Vec<Violation>,
     counts: BTreeMap<Arc<str>, Counts>,
     received: Vec<Received>,
+    traffic: Traffic,
 }
 
 /// What the broker has counted for a client. The arrays are indexed by QoS.
@@ -110,6 +114,7 @@ impl Broker {
             config,
             now: Time::ZERO,
             last_conn: 0,
+            last_session: 0,
             assigned_ids: 0,
             connections: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -120,6 +125,7 @@ impl Broker {
             violations: Vec::new(),
             counts: BTreeMap::new(),
             received: Vec::new(),
+            traffic: Traffic::default(),
         }
     }
 
@@ -217,6 +223,11 @@ impl Broker {
     /// The messages that were accepted from clients, in order.
     pub fn received(&self) -> &[Received] {
         &self.received
+    }
+
+    /// How many packets of each type have passed, and with which reason codes.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// The session of a client identifier, if there is one.

@@ -64,7 +64,7 @@ mod rng;
 
 pub use broker::{
     AuthStep, Authenticator, Broker, BrokerConfig, ConnId, Counts, Ladder, LogEntry, LogEvent,
-    Received, SessionInfo, Summary, Violation,
+    Received, SessionInfo, Summary, Traffic, Violation,
 };
 pub use clock::{Clock, Time};
 pub use link::{Direction, Link, Pieces};

@@ -113,6 +113,14 @@ impl Link {
         self.lanes.iter().filter_map(Lane::next_time).min()
     }
 
+    /// The same for one direction.
+    pub fn next_time_in(&self, direction: Direction) -> Option<Time> {
+        if self.cut {
+            return None;
+        }
+        self.lane(direction).next_time()
+    }
+
     /// How many bytes were sent and neither received nor lost.
     pub fn under_way(&self, direction: Direction) -> usize {
         self.lane(direction).waiting()

@@ -2,7 +2,9 @@ use core::fmt;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use mqtt_proto::{Connect, Decoder, Encoder, PacketId, PacketType, QoS, Sender, Topic, Version};
+use mqtt_proto::{
+    Connect, Decoder, Encoder, PacketId, PacketType, QoS, ReasonCode, Sender, Topic, Version,
+};
 
 use super::BrokerConfig;
 use super::inbound::Uplink;
@@ -71,6 +73,7 @@ pub(super) struct Parcel {
     pub(super) bytes: Vec<u8>,
     pub(super) packet_type: PacketType,
     pub(super) effect: Effect,
+    pub(super) codes: Vec<ReasonCode>,
     pub(super) summary: Option<Summary>,
 }
 

@@ -123,10 +123,12 @@ impl Broker {
             self.end_session(client_id);
         }
         let present = self.sessions.contains_key(client_id);
+        let next = self.last_session + 1;
         let session = self
             .sessions
             .entry(client_id.clone())
-            .or_insert_with(|| Session::new(client_id.clone()));
+            .or_insert_with(|| Session::new(next, client_id.clone()));
+        self.last_session = self.last_session.max(session.number);
         session.conn = Some(conn);
         session.expires = None;
         // [MQTT-3.1.3-9]
@@ -170,12 +172,15 @@ impl Broker {
         if !claimed {
             // What the client must forget now [MQTT-3.2.2-5].
             session.inbound = super::inbound::Inbound::default();
+            session.is_known = false;
         }
         let up = &mut connection.up;
         // 3.1 has no session present flag, and 3.1.1 asks for resending whatever it says [MQTT-4.4.0-1 of 3.1.1].
         up.may_resend = claimed || keeps_state;
-        up.forgetful = up.may_resend && !present;
+        // A session that was begun for a client which never heard of it is new to the client, too.
+        up.forgetful = up.may_resend && !(present && session.is_known);
         up.receive_maximum = v5.then(|| config.receive_maximum.max(1));
+        session.inbound.begin(up, config);
         let down = &mut connection.down;
         down.receive_maximum = properties
             .receive_maximum()

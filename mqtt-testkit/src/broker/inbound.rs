@@ -17,6 +17,8 @@ pub(super) struct Inbound {
     records: BTreeMap<PacketId, Record>,
     next_seq: u64,
     next_pubrec: u64,
+    /// Identifiers that the client released and nobody knows of, since the broker has lost the session they were from.
+    strangers: BTreeSet<PacketId>,
 }
 
 /// The last message that was published under an identifier.
@@ -33,6 +35,8 @@ struct Record {
     size: usize,
     retain: bool,
     expires: Option<Time>,
+    /// The limits of a later connection forbade to send it again: the client may have given it up for good.
+    waived: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,6 +221,7 @@ impl Inbound {
             size: a.size,
             retain: a.retain,
             expires: a.expires,
+            waived: false,
         });
         record.touched = up.conn;
         let is_newer = record.seq == u64::MAX || !a.dup || up.last_resent == u64::MAX;
@@ -230,13 +235,22 @@ impl Inbound {
             record.size = a.size;
             record.retain = a.retain;
             record.expires = a.expires;
+            record.waived = false;
+        }
+    }
+
+    /// A connection begins under these limits: what they forbid may be given up.
+    pub(super) fn begin(&mut self, up: &Uplink, config: &BrokerConfig) {
+        for record in self.records.values_mut() {
+            record.waived |= record.is_forbidden(up, config);
         }
     }
 
     /// PUBREL has come.
     pub(super) fn release(&mut self, up: &mut Uplink, id: PacketId) -> Checked<Release> {
         let Some(record) = self.records.get_mut(&id) else {
-            if up.forgetful {
+            if up.forgetful || self.strangers.contains(&id) {
+                self.strangers.insert(id);
                 return Ok(Release::Unknown);
             }
             let text = format!("no message of QoS 2 was published as {id} in this session");
@@ -313,6 +327,12 @@ impl Inbound {
                 record.phase = Phase::Recorded;
             }
         }
+    }
+
+    /// The identifier of the message that was first seen last.
+    pub(super) fn last(&self) -> Option<PacketId> {
+        let newest = self.records.iter().max_by_key(|(_, record)| record.seq);
+        newest.map(|(id, _)| *id)
     }
 
     /// Identifiers of QoS 1 and 2 that were published and not acknowledged to the end.
@@ -401,14 +421,21 @@ impl Record {
 
     /// Whether a client need not resend this message: the limits of the new connection forbid it, or it is of QoS 1 and has expired.
     fn may_stay_unsent(&self, up: &Uplink, config: &BrokerConfig, now: Time) -> bool {
+        self.waived
+            || self.is_forbidden(up, config)
+            || (self.qos == QoS::AtLeastOnce && self.expires.is_some_and(|at| at <= now))
+    }
+
+    /// Whether a client can't resend this message: the limits of the new connection forbid it.
+    fn is_forbidden(&self, up: &Uplink, config: &BrokerConfig) -> bool {
         let too_large = config
             .maximum_packet_size
             .is_some_and(|max| self.size > max as usize);
-        let forbidden = up.receive_maximum.is_some()
-            && self.phase == Phase::Received
+        // The PUBREC may not have arrived: then it is PUBLISH that would have to be sent again.
+        up.receive_maximum.is_some()
+            && matches!(self.phase, Phase::Received | Phase::Recorded)
             && (too_large
                 || self.qos > config.maximum_qos
-                || (self.retain && !config.retain_available));
-        forbidden || (self.qos == QoS::AtLeastOnce && self.expires.is_some_and(|at| at <= now))
+                || (self.retain && !config.retain_available))
     }
 }

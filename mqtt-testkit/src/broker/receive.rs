@@ -5,6 +5,7 @@ use mqtt_proto::{DecodeError, Disconnect, Packet, PacketType, Properties, Reason
 
 use super::connection::Phase;
 use super::log::{LogEntry, LogEvent, Summary};
+use super::traffic::codes;
 use super::violation::{Checked, Fault};
 use super::{Broker, ConnId, Violation};
 use crate::Direction;
@@ -54,6 +55,8 @@ impl Broker {
 
     fn packet(&mut self, conn: ConnId, packet: Packet) {
         let packet_type = packet.packet_type();
+        let to_broker = Direction::ToBroker;
+        self.traffic.count(to_broker, packet_type, codes(&packet));
         if self.config.log {
             let event = LogEvent::Packet(Direction::ToBroker, Summary::of(&packet));
             let time = self.now;
@@ -61,6 +64,11 @@ impl Broker {
         }
         if let Some(connection) = self.connections.get_mut(&conn) {
             connection.last_heard = self.now;
+        }
+        if packet_type != PacketType::Connect
+            && let Some((connection, session)) = self.pair(conn)
+        {
+            session.is_known |= connection.connack_written;
         }
         if let Err(fault) = self.handle(conn, packet) {
             self.violation(conn, Some(packet_type), fault);

@@ -6,6 +6,7 @@ use super::connection::{Connection, Effect, Parcel};
 use super::log::{LogEntry, LogEvent, Summary};
 use super::message::Delivery;
 use super::outbound::Next;
+use super::traffic::codes;
 use super::{Broker, ConnId};
 use crate::Direction;
 
@@ -24,6 +25,7 @@ impl Broker {
             bytes: outbox.to_vec(),
             packet_type: packet.packet_type(),
             effect,
+            codes: codes(packet).to_vec(),
             summary: self.config.log.then(|| Summary::of(packet)),
         };
         self.post(conn, parcel);
@@ -114,6 +116,7 @@ impl Broker {
             bytes: outbox.to_vec(),
             packet_type: PacketType::Publish,
             effect,
+            codes: Vec::new(),
             summary,
         };
         self.post(conn, parcel);
@@ -161,6 +164,9 @@ impl Broker {
             return;
         };
         connection.out.extend_from_slice(&parcel.bytes);
+        let to_client = Direction::ToClient;
+        self.traffic
+            .count(to_client, parcel.packet_type, &parcel.codes);
         if let Some(summary) = parcel.summary {
             let event = LogEvent::Packet(Direction::ToClient, summary);
             let time = self.now;

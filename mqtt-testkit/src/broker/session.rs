@@ -11,6 +11,10 @@ use crate::Time;
 /// What is kept for a client identifier (section 4.1).
 #[derive(Clone, Debug)]
 pub(super) struct Session {
+    /// Which session of the broker this is: never used twice.
+    pub(super) number: u64,
+    /// The client has sent something behind a CONNACK of this session, so it knows of it.
+    pub(super) is_known: bool,
     pub(super) client_id: Arc<str>,
     /// The connection that uses it.
     pub(super) conn: Option<ConnId>,
@@ -31,8 +35,10 @@ pub(super) struct Subscription {
 }
 
 impl Session {
-    pub(super) fn new(client_id: Arc<str>) -> Self {
+    pub(super) fn new(number: u64, client_id: Arc<str>) -> Self {
         Self {
+            number,
+            is_known: false,
             client_id,
             conn: None,
             expires: None,
@@ -68,6 +74,7 @@ impl Session {
     pub(super) fn info(&self) -> SessionInfo {
         let flights = &self.outbound.flights;
         SessionInfo {
+            number: self.number,
             conn: self.conn,
             subscriptions: self
                 .subscriptions
@@ -80,6 +87,7 @@ impl Session {
                 .map(|(id, flight)| (*id, flight.delivery.qos))
                 .collect(),
             receiving: self.inbound.held().collect(),
+            last_received: self.inbound.last(),
         }
     }
 }
@@ -88,6 +96,8 @@ impl Session {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionInfo {
+    /// Tells sessions apart: one that begins anew has another number.
+    pub number: u64,
     /// The connection that uses the session, if the client is online.
     pub conn: Option<ConnId>,
     /// The subscriptions, in the order in which they were made.
@@ -98,4 +108,6 @@ pub struct SessionInfo {
     pub sending: Vec<(PacketId, QoS)>,
     /// Messages in flight from the client: published, and PUBACK or PUBCOMP not written.
     pub receiving: Vec<(PacketId, QoS)>,
+    /// The identifier of the newest message of QoS 1 or 2 that the client has sent in this session.
+    pub last_received: Option<PacketId>,
 }
