@@ -70,6 +70,8 @@ pub struct Session {
     persistent: bool,
     /// The server has accepted a connection before.
     connected_before: bool,
+    /// CONNECT was sent, and no CONNACK has come since: the server may have begun a session that we know nothing of.
+    is_unsure: bool,
     /// The application wants to disconnect, with this packet.
     leaving: Option<Disconnect>,
     stats: Stats,
@@ -105,6 +107,7 @@ impl Session {
             inbox_was_full: false,
             persistent: false,
             connected_before: false,
+            is_unsure: false,
             leaving: None,
             stats: Stats::default(),
             actions: VecDeque::new(),

@@ -15,6 +15,7 @@ impl Session {
     /// The stream is open: a new connection group, and CONNECT as the first packet [MQTT-3.1.0-1].
     pub(super) fn send_connect(&mut self) {
         self.link = Link::new(self.config.version(), &self.config);
+        self.link.is_unsure = core::mem::replace(&mut self.is_unsure, true);
         self.link.opened_at = self.now;
         self.link.last_written = self.now;
         self.link.last_received = self.now;
@@ -52,6 +53,8 @@ impl Session {
         };
         let properties = connack.properties.view();
         if connack.reason != ReasonCode::SUCCESS {
+            // No session was begun.
+            self.is_unsure = self.link.is_unsure;
             let words = properties.reason_string().map(ToString::to_string);
             let (reason, after) = (connack.reason, self.now - self.link.opened_at);
             // [MQTT-3.2.2-7]: the server closes, too.
@@ -79,6 +82,7 @@ impl Session {
         } else if self.config.connect.client_id.is_empty() && self.config.version().is_v5() {
             return self.violated(Violation::NoAssignedClientId);
         }
+        self.is_unsure = false;
         self.timers.stop(Timer::ConnAck);
         self.adopt_limits(properties);
         self.link.connected = true;
@@ -133,8 +137,10 @@ impl Session {
 
     /// Goes on with the session that the server has, or begins anew where it has none.
     fn resume(&mut self, session_present: bool) {
-        // 3.1 can't tell: a session that was to be kept counts as there, and what must not be missing is sent again.
-        let untold = self.config.version() == Version::V3_1 && !self.link.clean_start;
+        // 3.1 can't tell: a session that was to be kept counts as there, and what must not be missing is sent again. So it is where a
+        // CONNACK never came, which may have told that the session was lost: the session that it began is there now.
+        let untold = !self.link.clean_start
+            && (self.config.version() == Version::V3_1 || (session_present && self.link.is_unsure));
         if untold {
             self.inbox.doubt();
         }
@@ -145,8 +151,8 @@ impl Session {
             self.inbox.new_epoch();
             self.lose_session();
         }
-        if !session_present {
-            self.subscriptions.resubscribe();
+        if !session_present || untold {
+            self.subscriptions.resubscribe(!untold);
         }
     }
 

@@ -225,8 +225,9 @@ impl Inbox {
             return (Seen::Recorded, None);
         }
         if qos == QoS::ExactlyOnce && self.doubtful.remove(id) && dup {
-            self.recorded.insert(id);
-            return (Seen::Recorded, None);
+            // In its turn: others may wait that came before [MQTT-4.6.0-3].
+            let index = self.arrive(id, qos, 0);
+            return (Seen::Held, Some(index));
         }
         if self.unacknowledged.contains(id) {
             match self.held.remove(&id) {
@@ -246,15 +247,20 @@ impl Inbox {
                 Some(index) => self.orphan(index),
             }
         }
+        let index = self.arrive(id, qos, 1);
+        (Seen::New, Some(index))
+    }
+
+    fn arrive(&mut self, id: PacketId, qos: QoS, tickets: u32) -> u32 {
         self.unacknowledged.insert(id);
         let index = self.arrivals.insert(Arrival {
             id,
             qos,
-            tickets: 1,
+            tickets,
             orphan: false,
         });
         self.due(qos).push_back(index);
-        (Seen::New, Some(index))
+        index
     }
 
     /// Forgets a new message that is not taken after all: the server will send it again.

@@ -32,6 +32,8 @@ pub(super) struct Link {
     /// What we call topics towards the server, and what it calls them towards us.
     pub(super) aliases: Aliases,
     pub(super) known: Known,
+    /// CONNECT was sent before, and its CONNACK never came.
+    pub(super) is_unsure: bool,
     /// The sent CONNECT asked for a clean start.
     pub(super) clean_start: bool,
     /// The sent CONNECT asked for no reasons or user properties where they only explain.
@@ -131,6 +133,7 @@ impl Link {
             server: Server::default(),
             aliases: Aliases::new(0),
             known: Known::default(),
+            is_unsure: false,
             clean_start: false,
             quiet: false,
             keep_alive: Duration::ZERO,

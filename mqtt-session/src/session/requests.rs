@@ -73,6 +73,7 @@ impl Session {
             token: None,
             kind,
             properties,
+            was_sent: false,
             withdrawn: false,
         };
         let max = self.config.limits.max_requests;
@@ -261,8 +262,12 @@ impl Session {
             .pending
             .iter()
             .position(|request| request.token == Some(token));
+        let mut was_sent = false;
         let withdrawn = match waiting.and_then(|at| self.subscriptions.pending.remove(at)) {
-            Some(request) => Some(request.kind),
+            Some(request) => {
+                was_sent = request.was_sent;
+                Some(request.kind)
+            }
             None => self.outgoing.inflight.requests_mut(token).map(|request| {
                 request.withdrawn = true;
                 request.kind.clone()
@@ -271,6 +276,12 @@ impl Session {
         if let Some(RequestKind::Subscribe { filters, queue }) = withdrawn {
             for (filter, _) in &filters {
                 self.subscriptions.withdraw(filter, queue);
+            }
+            if was_sent {
+                // The server may have granted it.
+                let filters = filters.into_iter().map(|(filter, _)| filter).collect();
+                let undo = self.subscriptions.undo(filters);
+                self.subscriptions.pending.extend(undo);
             }
         }
     }

@@ -38,6 +38,8 @@ pub(super) struct Request {
     pub(super) token: Option<Token>,
     pub(super) kind: RequestKind,
     pub(super) properties: Properties,
+    /// It was sent on an earlier connection, and not answered: the server may have done what it says.
+    pub(super) was_sent: bool,
     /// Nobody waits for the answer any more: what was granted is to be undone.
     pub(super) withdrawn: bool,
 }
@@ -194,10 +196,14 @@ impl Subscriptions {
         &self.matched
     }
 
-    /// The server has no session: everything that it had granted is asked for anew, ahead of what was not sent yet.
-    pub(super) fn resubscribe(&mut self) {
+    /// The server has no session, for `certain` or perhaps: everything that it had granted is asked for anew, ahead of what was not
+    /// sent yet.
+    pub(super) fn resubscribe(&mut self, certain: bool) {
         // What was under way to the same end begins anew, and there is nothing left to undo.
-        self.pending.retain(|request| request.token.is_some());
+        self.pending.retain(|request| {
+            request.token.is_some()
+                || (!certain && matches!(request.kind, RequestKind::Unsubscribe { .. }))
+        });
         let mut filters: Vec<(TopicFilter, SubscribeOptions)> = Vec::new();
         for route in self
             .routes
@@ -218,6 +224,7 @@ impl Subscriptions {
                 token: None,
                 kind,
                 properties,
+                was_sent: false,
                 withdrawn: false,
             });
         }
@@ -237,6 +244,7 @@ impl Subscriptions {
                 };
                 request = undo;
             }
+            request.was_sent = true;
             self.pending.push_front(request);
         }
     }
@@ -249,6 +257,7 @@ impl Subscriptions {
             token: None,
             kind,
             properties: Properties::new(),
+            was_sent: false,
             withdrawn: false,
         };
         (undo.filters() > 0).then_some(undo)
