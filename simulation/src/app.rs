@@ -1,0 +1,208 @@
+//! The application: what it has done, what it may expect, and what it has met.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use mqtt_session::proto::{Publish, QoS, Topic};
+use mqtt_session::{Outcome, Ticket};
+
+/// Topics that the client publishes to. Those from [`REFUSABLE`] on may be refused; the last two come back to whoever subscribes.
+pub(crate) const UP: [&str; 8] = ["u/0", "u/1", "u/2", "u/3", "r/0", "r/1", "v/a", "v/b"];
+pub(crate) const REFUSABLE: usize = 4;
+/// What may be refused.
+pub(crate) const REFUSABLE_FILTER: &str = "r/#";
+
+/// Topics that are published to the client. The first ones are [`STABLE`]: subscribed to from the beginning to the end.
+pub(crate) const DOWN: [&str; 8] = ["s/0", "s/1", "s/2", "w/7/t", "v/a", "v/b", "v/a/b", "x/y"];
+pub(crate) const STABLE: [(&str, QoS); 4] = [
+    ("s/0", QoS::AtMostOnce),
+    ("s/1", QoS::AtLeastOnce),
+    ("s/2", QoS::ExactlyOnce),
+    ("w/+/t", QoS::ExactlyOnce),
+];
+
+/// Filters that are subscribed to and unsubscribed from. 3.x knows the first seven.
+pub(crate) const PASSING: [&str; 9] = [
+    "v/a",
+    "v/b",
+    "v/+",
+    "v/#",
+    "+/a",
+    "v/a/b",
+    "v/+/b",
+    "$share/g/v/#",
+    "$share/g/v/a",
+];
+pub(crate) const PASSING_V3: usize = 7;
+
+#[derive(Debug, Default)]
+pub(crate) struct App {
+    pub(crate) messages: Vec<Message>,
+    /// Made, and not accepted yet.
+    pub(crate) backlog: VecDeque<(u32, Publish)>,
+    pub(crate) tickets: Vec<(Ticket, u32)>,
+    /// First the stable filters, then those that come and go.
+    pub(crate) filters: Vec<Filter>,
+    pub(crate) requests: BTreeMap<u32, Request>,
+    pub(crate) next_request: u32,
+    pub(crate) next_place: u32,
+    /// The place of the newest message that the broker has accepted, by its session, topic and QoS.
+    pub(crate) arrived: BTreeMap<(u64, usize, QoS), u32>,
+    /// The number of the newest message that the application has taken, by topic and QoS.
+    pub(crate) taken: BTreeMap<(usize, QoS), u32>,
+    /// The session has ended.
+    pub(crate) closed: bool,
+    /// The application has disconnected.
+    pub(crate) leaving: bool,
+    pub(crate) connections: u64,
+    /// The broker said once that it has no session, though it had.
+    pub(crate) denied: bool,
+    /// The broker has lost a session of 3.1, which can't tell that: what comes under an identifier that the client still holds may be
+    /// another message, and nobody knows.
+    pub(crate) lost_untold: bool,
+    /// The broker has had limits that a message may not fit into.
+    pub(crate) limited: bool,
+    /// The broker has been told to answer publishes with errors.
+    pub(crate) scripted: bool,
+    /// The broker has sent what it must not.
+    pub(crate) nonsense: bool,
+    /// Bytes that the client accepted, of messages without an outcome.
+    pub(crate) pending_bytes: usize,
+    /// The same for QoS 0 and 1.
+    pub(crate) pending_bytes_below_2: usize,
+    pub(crate) pending: usize,
+    /// Messages that were accepted from here or routed to here.
+    pub(crate) count: u64,
+    /// Accepted by the session that lives now.
+    pub(crate) accepted: u64,
+}
+
+/// A message: its number is its payload's beginning.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) up: bool,
+    pub(crate) topic: usize,
+    pub(crate) qos: QoS,
+    pub(crate) len: usize,
+    /// As the session counts it.
+    pub(crate) size: usize,
+    /// Its place among those that were accepted from the application.
+    pub(crate) place: Option<u32>,
+    pub(crate) outcome: Option<Outcome>,
+    /// How often the broker accepted it, by the session's number.
+    pub(crate) receptions: Vec<(u64, u32)>,
+    /// The broker's session that it was routed to.
+    pub(crate) session: u64,
+    /// The QoS that it is delivered with; none where that is not known or not to be.
+    pub(crate) delivered: Option<QoS>,
+    /// It may be lost without anybody's fault: it expires, or is about as large as the client takes.
+    pub(crate) optional: bool,
+    pub(crate) taken: u32,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Filter {
+    pub(crate) name: &'static str,
+    pub(crate) qos: QoS,
+    pub(crate) queue: usize,
+    pub(crate) state: Wanted,
+    pub(crate) request: Option<u32>,
+}
+
+/// Whether the broker shall have a subscription in the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    #[default]
+    No,
+    Yes,
+    /// Both would be right.
+    Either,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    pub(crate) filter: usize,
+    pub(crate) subscribes: bool,
+}
+
+impl App {
+    pub(crate) fn request(&mut self, filter: usize, subscribes: bool) -> u32 {
+        self.next_request += 1;
+        let op = self.next_request;
+        self.requests.insert(op, Request { filter, subscribes });
+        self.filters[filter].request = Some(op);
+        op
+    }
+
+    /// A new message, and its number.
+    pub(crate) fn message(&mut self, up: bool, topic: usize, qos: QoS, len: usize) -> u32 {
+        self.messages.push(Message {
+            up,
+            topic,
+            qos,
+            len: len.max(4),
+            size: 0,
+            place: None,
+            outcome: None,
+            receptions: Vec::new(),
+            session: 0,
+            delivered: None,
+            optional: false,
+            taken: 0,
+        });
+        self.messages.len() as u32 - 1
+    }
+
+    /// The client has accepted a message.
+    pub(crate) fn accept(&mut self, n: u32) {
+        self.next_place += 1;
+        let message = &mut self.messages[n as usize];
+        message.place = Some(self.next_place);
+        self.pending_bytes += message.size;
+        if message.qos < QoS::ExactlyOnce {
+            self.pending_bytes_below_2 += message.size;
+        }
+        self.pending += 1;
+        self.count += 1;
+        self.accepted += 1;
+    }
+}
+
+impl Message {
+    pub(crate) const fn topic_name(&self) -> &'static str {
+        if self.up {
+            UP[self.topic]
+        } else {
+            DOWN[self.topic]
+        }
+    }
+
+    pub(crate) const fn is_stable(&self) -> bool {
+        !self.up && self.topic < STABLE.len()
+    }
+
+    pub(crate) fn publish(&self, n: u32) -> Publish {
+        let topic = Topic::try_from(self.topic_name()).expect("a topic");
+        Publish::new(topic, payload(n, self.len))
+    }
+}
+
+/// The number, and bytes that follow from it.
+pub(crate) fn payload(n: u32, len: usize) -> Vec<u8> {
+    let rest = (4..len).map(|at| (n as usize + at) as u8);
+    n.to_be_bytes().into_iter().chain(rest).collect()
+}
+
+/// The number that a payload begins with.
+pub(crate) fn number(payload: &[u8]) -> Option<u32> {
+    let number = payload.first_chunk::<4>()?;
+    Some(u32::from_be_bytes(*number))
+}
+
+/// The QoS of a number in a case.
+pub(crate) const fn qos(value: u64) -> QoS {
+    match value {
+        0 => QoS::AtMostOnce,
+        1 => QoS::AtLeastOnce,
+        _ => QoS::ExactlyOnce,
+    }
+}

@@ -1,0 +1,180 @@
+//! The session itself, without handles.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mqtt_session::client::Report;
+use mqtt_session::proto::{Disconnect, Properties, Publish, QoS, SubscribeOptions, TopicFilter};
+use mqtt_session::{
+    Config, Connection, Endpoint, Event, Instant, PublishError, QueueId, Received, Session, Stale,
+    SubscribeError, Ticket, Token,
+};
+
+use super::{Io, Notice, Taken};
+
+#[derive(Debug)]
+pub(crate) struct Direct {
+    connection: Connection,
+    queues: Vec<QueueId>,
+    publishes: BTreeMap<Token, u32>,
+    requests: BTreeMap<Token, u32>,
+}
+
+impl Direct {
+    pub(crate) fn new(config: Config, endpoint: Endpoint, seed: u64, queues: u64) -> Self {
+        let mut session = Session::new(config, endpoint, seed);
+        let mut all = vec![QueueId::DEFAULT];
+        for _ in 1..queues {
+            all.push(session.open_queue());
+        }
+        Self {
+            connection: Connection::new(session),
+            queues: all,
+            publishes: BTreeMap::new(),
+            requests: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        self.connection.session()
+    }
+
+    pub(crate) fn connect(&mut self, now: Instant) {
+        self.connection.session_mut().start(now);
+    }
+
+    pub(crate) fn turn(&mut self, now: Instant, io: &mut Io) -> bool {
+        let connection = &mut self.connection;
+        let mut any = io.written > 0 || !io.reports.is_empty();
+        if io.written > 0 {
+            connection.handle_written(now, std::mem::take(&mut io.written));
+        }
+        if !io.input.is_empty() && connection.wants_read() {
+            let before = io.input.len();
+            connection.handle_input(now, &mut io.input);
+            any |= io.input.len() != before;
+        }
+        for report in io.reports.drain(..) {
+            match report {
+                Report::Resolved(attempt, found) => connection.handle_resolved(now, attempt, found),
+                Report::Opened(attempt) => connection.handle_opened(now, attempt),
+                Report::Closed(attempt, cause) => connection.handle_closed(now, attempt, cause),
+            }
+        }
+        if connection.poll_timeout().is_some_and(|at| at <= now) {
+            connection.handle_timeout(now);
+            any = true;
+        }
+        while let Some(action) = connection.poll_action() {
+            io.actions.push(action);
+            any = true;
+        }
+        if io.output.is_empty() {
+            any |= connection.poll_transmit(now, &mut io.output);
+        }
+        io.deadline = connection.poll_timeout();
+        any |= !io.wants_read && connection.wants_read();
+        io.wants_read = connection.wants_read();
+        any
+    }
+
+    pub(crate) fn notice(&mut self) -> Option<Notice> {
+        loop {
+            return Some(match self.connection.poll_event()? {
+                Event::Published { token, outcome } => match self.publishes.get(&token) {
+                    // Kept, so that a second outcome is told as well.
+                    Some(n) => Notice::Outcome { n: *n, outcome },
+                    None => continue,
+                },
+                Event::Subscribed { token, result } => match self.requests.remove(&token) {
+                    Some(op) => Notice::Subscribed { op, result },
+                    None => continue,
+                },
+                Event::Unsubscribed { token, result } => match self.requests.remove(&token) {
+                    Some(op) => Notice::Unsubscribed { op, result },
+                    None => continue,
+                },
+                Event::Connected { connack, .. } => Notice::Connected {
+                    session_present: connack.session_present,
+                },
+                Event::Lost { error, retry_in } => Notice::Lost {
+                    error,
+                    retries: retry_in.is_some(),
+                },
+                Event::SubscriptionLost { filter, reason } => {
+                    Notice::SubscriptionLost { filter, reason }
+                }
+                Event::Readable(_) => Notice::Readable,
+                Event::Dropping => Notice::Dropping,
+                Event::Room => Notice::Room,
+                Event::Closed => Notice::Closed,
+                _ => continue,
+            });
+        }
+    }
+
+    pub(crate) fn publish(
+        &mut self,
+        now: Instant,
+        n: u32,
+        qos: QoS,
+        publish: Publish,
+    ) -> Result<(), PublishError> {
+        let token = self.connection.session_mut().publish(now, qos, publish)?;
+        self.publishes.insert(token, n);
+        Ok(())
+    }
+
+    pub(crate) fn subscribe(
+        &mut self,
+        now: Instant,
+        op: u32,
+        filters: Vec<(TopicFilter, SubscribeOptions)>,
+        properties: Properties,
+        queue: usize,
+    ) -> Result<(), SubscribeError> {
+        let queue = self.queues[queue];
+        let session = self.connection.session_mut();
+        let token = session.subscribe(now, filters, properties, queue)?;
+        self.requests.insert(token, op);
+        Ok(())
+    }
+
+    pub(crate) fn unsubscribe(
+        &mut self,
+        now: Instant,
+        op: u32,
+        filters: Vec<TopicFilter>,
+    ) -> Result<(), SubscribeError> {
+        let session = self.connection.session_mut();
+        let token = session.unsubscribe(now, filters, Properties::new())?;
+        self.requests.insert(token, op);
+        Ok(())
+    }
+
+    pub(crate) fn withdraw(&mut self, now: Instant, op: u32) {
+        let found = self.requests.iter().find(|(_, o)| **o == op);
+        if let Some(token) = found.map(|(token, _)| *token) {
+            self.requests.remove(&token);
+            self.connection.session_mut().withdraw(now, token);
+        }
+    }
+
+    pub(crate) fn take(&mut self, queue: usize) -> Option<Taken> {
+        let received = self.connection.poll_message(self.queues[queue])?;
+        let Received {
+            publish, ticket, ..
+        } = received;
+        Some(Taken { publish, ticket })
+    }
+
+    pub(crate) fn ack(&mut self, now: Instant, ticket: Ticket) -> Result<(), Stale> {
+        self.connection.session_mut().ack(now, ticket)
+    }
+
+    pub(crate) fn disconnect(&mut self, now: Instant, drain: Duration) {
+        self.connection
+            .session_mut()
+            .disconnect(now, Disconnect::default(), drain);
+    }
+}

@@ -1,0 +1,118 @@
+//! Runs seeds, or one case.
+//!
+//! ```text
+//! mqtt-simulation --seeds 0..5000       these seeds; prints what occurred
+//! mqtt-simulation --minutes 10          seeds from a place of their own, for so long
+//! mqtt-simulation --seed 17             one seed, with its trace
+//! mqtt-simulation --case FILE           one case, with its trace
+//! mqtt-simulation --survey 0..5000      these seeds, whether they fail or not; prints how many failed by which check
+//! mqtt-simulation --shrink 17           cuts a seed that fails down, and prints the case
+//! ```
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use mqtt_simulation::{Case, Failure, explain, generate, run, run_seeds, shrink, survey};
+
+/// From so many seeds on everything that can occur must have.
+const ENOUGH: usize = 2000;
+
+type Error = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    match command() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command() -> Result<bool, Error> {
+    let mut args = std::env::args().skip(1);
+    let (Some(option), Some(value), None) = (args.next(), args.next(), args.next()) else {
+        return Err(
+            "one of --seeds A..B, --survey A..B, --minutes M, --seed N, --case FILE, --shrink N"
+                .into(),
+        );
+    };
+    match option.as_str() {
+        "--seeds" => {
+            let (from, to) = value.split_once("..").ok_or("--seeds A..B")?;
+            Ok(many(from.parse()?, to.parse()?, None))
+        }
+        "--survey" => {
+            std::panic::set_hook(Box::new(|_| {}));
+            let (from, to) = value.split_once("..").ok_or("--survey A..B")?;
+            let found = survey(from.parse()?..to.parse()?);
+            for (check, (count, first)) in &found {
+                println!("{count:>6} seeds, first {first}: {check}");
+            }
+            Ok(found.is_empty())
+        }
+        "--minutes" => {
+            let minutes: f64 = value.parse()?;
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+            // Whoever runs this again runs other seeds.
+            let from = now.as_secs() * 1_000_000;
+            let time = Duration::try_from_secs_f64(minutes * 60.0)?;
+            Ok(many(from, u64::MAX, Some(time)))
+        }
+        "--seed" => Ok(one(&generate(value.parse()?))),
+        "--case" => Ok(one(&std::fs::read_to_string(value)?.parse()?)),
+        "--shrink" => {
+            let case = generate(value.parse()?);
+            let Err(Failure { check, text, .. }) = run(&case) else {
+                return Err("this seed passes".into());
+            };
+            println!("# {check}: {text}\n{}", shrink(&case, &check));
+            Ok(false)
+        }
+        other => Err(format!("no option '{other}'").into()),
+    }
+}
+
+fn one(case: &Case) -> bool {
+    let (trace, result) = explain(case);
+    println!("{}\n{trace}", case.setup);
+    match result {
+        Ok(()) => println!("passed"),
+        Err(failure) => println!("FAILED\n{failure}"),
+    }
+    explain(case).1.is_ok()
+}
+
+fn many(from: u64, to: u64, time: Option<Duration>) -> bool {
+    // A panic is a failure of its seed, told as such.
+    std::panic::set_hook(Box::new(|_| {}));
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let begin = Instant::now();
+    let outcome = run_seeds(from..to, threads, || {
+        time.is_none_or(|time| begin.elapsed() < time)
+    });
+    let took = begin.elapsed().as_secs_f64();
+    println!("{}", outcome.tally);
+    println!(
+        "seeds {from}..{}: {} in {took:.1} s on {threads} threads, {:.0} a second",
+        from + outcome.seeds,
+        outcome.seeds,
+        outcome.seeds as f64 / took
+    );
+    if let Some((seed, failure)) = outcome.failure {
+        let (trace, _) = explain(&generate(seed));
+        println!(
+            "{trace}\nseed {seed} FAILED\n{failure}\n(--seed {seed} runs it again, --shrink {seed} cuts it down)"
+        );
+        return false;
+    }
+    let missing = outcome.tally.missing();
+    if outcome.tally.seeds() >= ENOUGH && !missing.is_empty() {
+        println!("never occurred:");
+        missing.iter().for_each(|what| println!("  {what}"));
+        return false;
+    }
+    println!("passed");
+    true
+}

@@ -1,0 +1,295 @@
+//! What the application does, step by step.
+
+use std::time::Duration;
+
+use mqtt_session::proto::{Properties, QoS, SubscribeOptions, TopicFilter};
+use mqtt_session::{PublishRefused, SubscribeError};
+
+use crate::app::{DOWN, PASSING, STABLE, UP, Wanted, qos};
+use crate::case::Step;
+use crate::faults::downward_size;
+use crate::tally::Kind;
+use crate::world::{CLIENT, Checked, Failure, World, ensure};
+
+/// Bits of `extra`.
+const RETAIN: u64 = 1;
+const USER_PROPERTY: u64 = 2;
+const EXPIRY: u64 = 4;
+const EXPIRY_SECONDS: u32 = 3;
+
+impl World {
+    pub(crate) fn step(&mut self, step: Step) -> Checked {
+        if self.app.closed {
+            self.begin_again()?;
+        }
+        if !matches!(step, Step::Run { .. }) {
+            self.note(|| format!(". {step}"));
+        }
+        match step {
+            Step::Publish {
+                topic,
+                qos: level,
+                size,
+                extra,
+                count,
+            } => {
+                for _ in 0..count.max(1) {
+                    let topic = topic as usize % UP.len();
+                    self.publish(topic, qos(level), size as usize, extra);
+                }
+                self.retry()?;
+            }
+            Step::Send {
+                topic,
+                qos: level,
+                size,
+                extra,
+                count,
+            } => {
+                for _ in 0..count.max(1) {
+                    let topic = topic as usize % DOWN.len();
+                    self.send(topic, qos(level), size as usize, extra);
+                }
+            }
+            Step::Take { queue, count } => {
+                let queue = queue as usize % self.setup.queues.max(1) as usize;
+                self.take(queue, count)?;
+            }
+            Step::Ack { which, count } => self.ack(which, count)?,
+            Step::Subscribe {
+                filter,
+                qos: level,
+                queue,
+                options,
+            } => {
+                let filter = STABLE.len() + filter as usize % self.passing();
+                let entry = &mut self.app.filters[filter];
+                if entry.request.is_none() && entry.state != Wanted::Yes {
+                    entry.qos = qos(level);
+                    entry.queue = queue as usize % self.setup.queues.max(1) as usize;
+                    self.subscribe_to(filter, options)?;
+                }
+            }
+            Step::Unsubscribe { filter } => {
+                let filter = STABLE.len() + filter as usize % self.passing();
+                self.unsubscribe_from(filter)?;
+            }
+            Step::Withdraw { filter } => {
+                let filter = STABLE.len() + filter as usize % self.passing();
+                self.withdraw(filter);
+            }
+            Step::Forget { .. } => {}
+            Step::Run { ms } => self.run_for(Duration::from_millis(ms))?,
+            fault => self.fault(fault)?,
+        }
+        Ok(())
+    }
+
+    fn passing(&self) -> usize {
+        (self.app.filters.len() - STABLE.len()).min(PASSING.len())
+    }
+
+    fn publish(&mut self, topic: usize, qos: QoS, len: usize, extra: u64) {
+        let n = self.app.message(true, topic, qos, len);
+        let message = &mut self.app.messages[n as usize];
+        let mut publish = message.publish(n);
+        if extra & RETAIN > 0 && message.topic_name().starts_with('v') {
+            publish = publish.with_retain(true);
+        }
+        if self.version.is_v5() {
+            let mut properties = Properties::builder();
+            if extra & USER_PROPERTY > 0 {
+                properties = properties.user_property("number", &n.to_string());
+            }
+            if extra & EXPIRY > 0 {
+                properties = properties.message_expiry_interval(EXPIRY_SECONDS);
+                message.optional = true;
+            }
+            publish = publish.with_properties(properties.build().expect("good properties"));
+        }
+        message.size = publish.size();
+        self.app.backlog.push_back((n, publish));
+    }
+
+    /// Offers what waits to the client, in order, until it takes no more.
+    pub(crate) fn retry(&mut self) -> Checked {
+        while !self.app.leaving
+            && let Some((n, publish)) = self.app.backlog.pop_front()
+        {
+            let now = self.clock.at(self.time);
+            let qos = self.app.messages[n as usize].qos;
+            match self.engine.publish(now, n, qos, publish) {
+                Ok(()) => self.app.accept(n),
+                Err(error) if error.reason.is_full() => {
+                    self.tally.add(Kind::Other, "publishes refused: full");
+                    self.app.backlog.push_front((n, error.publish));
+                    return Ok(());
+                }
+                Err(error) => {
+                    let why = error.reason;
+                    ensure!(
+                        self.may_refuse(&why, qos),
+                        "a publish is refused for a reason",
+                        "message {n} at {qos}: {why}"
+                    );
+                    self.tally.add(Kind::Other, "publishes refused: for good");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn may_refuse(&self, why: &PublishRefused, qos: QoS) -> bool {
+        match why {
+            PublishRefused::Offline => self.setup.offline > 0 && qos == QoS::AtMostOnce,
+            PublishRefused::Closed => self.app.closed,
+            PublishRefused::AboveLimit { .. } => true,
+            _ => self.app.limited,
+        }
+    }
+
+    /// Somebody else publishes.
+    fn send(&mut self, topic: usize, qos: QoS, len: usize, extra: u64) {
+        let n = self.app.message(false, topic, qos, len);
+        let session = self.broker.session(CLIENT);
+        let message = &mut self.app.messages[n as usize];
+        let mut publish = message.publish(n);
+        let mut properties = Properties::builder();
+        if extra & USER_PROPERTY > 0 && self.version.is_v5() {
+            properties = properties.user_property("number", &n.to_string());
+        }
+        if extra & EXPIRY > 0 && self.version.is_v5() {
+            properties = properties.message_expiry_interval(EXPIRY_SECONDS);
+            message.optional = true;
+        }
+        publish = publish.with_properties(properties.build().expect("good properties"));
+        if extra & RETAIN > 0 && message.topic_name().starts_with('v') {
+            publish = publish.with_retain(true);
+        }
+        if let Some(session) = session {
+            message.session = session.number;
+            if message.is_stable() {
+                let filter = STABLE[topic].0;
+                let mut own = session.subscriptions.iter();
+                let granted = own.find(|(f, _)| f.as_str() == filter);
+                let granted = granted.map(|(_, options)| options.qos.min(qos));
+                let size = downward_size(self.version, &publish, qos) as u64;
+                message.delivered = granted.filter(|_| size <= self.setup.max_packet_size);
+                // Identifiers of subscriptions may come on top.
+                message.optional |= size + 16 > self.setup.max_packet_size;
+            }
+            if !session.subscriptions.is_empty() {
+                self.app.count += 1;
+            }
+        }
+        self.broker.publish(self.time, &publish, qos);
+    }
+
+    pub(crate) fn take(&mut self, queue: usize, count: u64) -> Checked {
+        for _ in 0..count.max(1) {
+            let Some(taken) = self.engine.take(queue) else {
+                break;
+            };
+            let n = self.check_taken(&taken.publish, queue)?;
+            self.app.tickets.push((taken.ticket, n));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn ack(&mut self, which: u64, count: u64) -> Checked {
+        for _ in 0..count.max(1) {
+            if self.app.tickets.is_empty() {
+                break;
+            }
+            let at = which as usize % self.app.tickets.len();
+            let (ticket, n) = self.app.tickets.remove(at);
+            let now = self.clock.at(self.time);
+            if self.engine.ack(now, ticket).is_err() {
+                self.tally.add(Kind::Other, "stale tickets");
+                let session = self.broker.session(CLIENT).map(|session| session.number);
+                let message = &self.app.messages[n as usize];
+                ensure!(
+                    self.app.denied
+                        || self.app.closed
+                        || message.up
+                        || session != Some(message.session),
+                    "a ticket is stale only when its session is lost",
+                    "message {n} came in session {}",
+                    message.session
+                );
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn subscribe_to(&mut self, filter: usize, options: u64) -> Checked {
+        let entry = &self.app.filters[filter];
+        let mut wanted = SubscribeOptions::from(entry.qos);
+        let name = TopicFilter::try_from(entry.name).expect("a filter");
+        let queue = entry.queue;
+        if self.version.is_v5() {
+            wanted.no_local = options & 1 > 0 && name.share_name().is_none();
+            wanted.retain_as_published = options & 2 > 0;
+        }
+        let op = self.app.request(filter, true);
+        let now = self.clock.at(self.time);
+        let filters = vec![(name, wanted)];
+        let result = self
+            .engine
+            .subscribe(now, op, filters, Properties::new(), queue);
+        if let Err(error) = result {
+            self.request_refused(op, &error)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn unsubscribe_from(&mut self, filter: usize) -> Checked {
+        let entry = &self.app.filters[filter];
+        if entry.request.is_some() || entry.state == Wanted::No {
+            return Ok(());
+        }
+        let name = TopicFilter::try_from(entry.name).expect("a filter");
+        let op = self.app.request(filter, false);
+        let now = self.clock.at(self.time);
+        if let Err(error) = self.engine.unsubscribe(now, op, vec![name]) {
+            self.request_refused(op, &error)?;
+        }
+        Ok(())
+    }
+
+    /// A request that was not even accepted.
+    fn request_refused(&mut self, op: u32, error: &SubscribeError) -> Checked {
+        let request = self.app.requests.remove(&op);
+        if let Some(request) = request {
+            self.app.filters[request.filter].request = None;
+        }
+        self.tally.add(Kind::Other, "requests refused");
+        let good = match error {
+            SubscribeError::Full { .. } => true,
+            SubscribeError::Closed => self.app.closed,
+            SubscribeError::NoFilters => false,
+            _ => self.app.limited || self.setup.broker_wildcards + self.setup.broker_shared < 2,
+        };
+        if good {
+            Ok(())
+        } else {
+            let text = format!("{error}");
+            Err(Failure::new("a request is refused for a reason", text))
+        }
+    }
+
+    fn withdraw(&mut self, filter: usize) {
+        let Some(op) = self.app.filters[filter].request else {
+            return;
+        };
+        if !self.app.requests.get(&op).is_some_and(|r| r.subscribes) {
+            return;
+        }
+        self.tally.add(Kind::Other, "subscribes withdrawn");
+        self.app.requests.remove(&op);
+        self.app.filters[filter].request = None;
+        self.app.filters[filter].state = Wanted::No;
+        let now = self.clock.at(self.time);
+        self.engine.withdraw(now, op);
+    }
+}
