@@ -77,6 +77,25 @@ pub(super) struct Server {
 impl Default for Server {
     fn default() -> Self {
         Self {
+/// What a message must fit to be sent over a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fits {
+    version: Version,
+    maximum_qos: QoS,
+    retain_available: bool,
+    max_packet_size: u32,
+}
+
+impl Fits {
+    /// Whether what fits here fits there, too.
+    pub(super) const fn is_within(&self, other: &Self) -> bool {
+        self.version as u8 == other.version as u8
+            && self.maximum_qos as u8 <= other.maximum_qos as u8
+            && (other.retain_available || !self.retain_available)
+            && self.max_packet_size <= other.max_packet_size
+    }
+}
+
             maximum_qos: QoS::ExactlyOnce,
             retain_available: true,
             wildcard_available: true,
@@ -119,6 +138,15 @@ impl Link {
     pub(super) fn new(version: Version, config: &Config) -> Self {
         Self {
             connected: false,
+    pub(super) const fn fits(&self) -> Fits {
+        Fits {
+            version: self.encoder.version(),
+            maximum_qos: self.server.maximum_qos,
+            retain_available: self.server.retain_available,
+            max_packet_size: self.encoder.max_packet_size(),
+        }
+    }
+
             encoder: Encoder::new(version, Sender::Client),
             decoder: Decoder::new(version, Sender::Server)
                 .with_max_packet_size(config.limits.max_packet_size),

@@ -118,6 +118,11 @@ impl Session {
                     self.finish_with(queued.token, queued.publish, Outcome::Refused(refused))
                 }
             }
+        let fits = self.link.fits();
+        let before = self.outgoing.fits.replace(fits);
+        if before.is_some_and(|before| before.is_within(&fits)) {
+            return;
+        }
         }
         self.outgoing.queue = kept;
     }

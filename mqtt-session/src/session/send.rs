@@ -9,7 +9,7 @@ use mqtt_proto::{
 use super::Session;
 use super::expiry::Expiry;
 use super::inflight::{InFlight, Sent, SentState};
-use super::link::Unwritten;
+use super::link::{Fits, Unwritten};
 use super::outcomes::Released;
 use super::phase::Stage;
 use crate::{Event, Offline, Outcome, PublishError, PublishOptions, PublishRefused, Timer, Token};
@@ -31,6 +31,8 @@ pub(super) struct Outgoing {
     pub(super) released: Option<Released>,
 }
 
+    /// What everything in here is known to fit, unless something was accepted without a server's limits.
+    pub(super) fits: Option<Fits>,
 #[derive(Debug)]
 pub(super) struct Queued {
     pub(super) token: Token,
@@ -54,6 +56,7 @@ impl Outgoing {
     }
 
     pub(super) const fn next_token(&mut self) -> Token {
+            fits: None,
         let token = Token(self.next_token);
         self.next_token += 1;
         token
@@ -121,6 +124,9 @@ impl Session {
                     token,
                     qos,
                     publish,
+                if !self.link.connected {
+                    self.outgoing.fits = None;
+                }
                     republished: false,
                     expiry,
                 });
