@@ -12,7 +12,7 @@ use crate::{Backoff, Limits};
 
 pub use builder::ConfigBuilder;
 pub use error::ConfigError;
-pub use policy::{InboxFull, Offline, SessionLost};
+pub use policy::{InboxFull, Offline, Poisonous, SessionLost};
 pub use timeouts::Timeouts;
 
 /// How a session connects and behaves. Made with [`Config::builder`], which refuses what can't work before a socket is opened.
@@ -23,6 +23,7 @@ pub struct Config {
     pub(crate) session_expiry: Duration,
     pub(crate) time_to_live: Option<Duration>,
     pub(crate) session_lost: SessionLost,
+    pub(crate) poisonous: Poisonous,
     pub(crate) offline: Offline,
     pub(crate) inbox_full: InboxFull,
     pub(crate) limits: Limits,

@@ -80,6 +80,14 @@ pub enum Event {
     Readable(QueueId),
     /// QoS 0 messages were dropped because the inbox is full. Told once, until there was room again.
     Dropping,
+    /// Three connections or more in a row have ended before the first message that they sent again was acknowledged: it may be what
+    /// ends them. Told at the end of the third and of each further one. [`Poisonous`](crate::Poisonous) decides what becomes of it.
+    Poisonous {
+        /// The message.
+        token: Token,
+        /// How many connections.
+        connections: u32,
+    },
     /// There is room for messages again, after one was refused because the queue was full.
     Room,
 }
@@ -96,7 +104,8 @@ pub enum Outcome {
         reason: ReasonCode,
         /// Whether it was published anew after the server had lost the session: it may have been delivered twice.
         republished: bool,
-        /// Whether the exchange is complete. Only a QoS 2 message whose session was lost or closed after its PUBREC is not.
+        /// Whether the exchange is complete. A QoS 2 message is not whose PUBREC had come
+        /// when its session was lost or closed, or when its PUBREL was given up as poisonous.
         completed: bool,
     },
     /// The server refused it in PUBACK or PUBREC, with this reason code.
@@ -106,6 +115,12 @@ pub enum Outcome {
     /// Its time to live or its Message Expiry Interval was over before it could be sent, or sent again. In the second case the server may
     /// have taken it.
     Expired,
+    /// So many connections in a row ended before the server had acknowledged it, and it is not to be sent again as configured. The server
+    /// may have taken it.
+    Poisonous {
+        /// How many connections.
+        connections: u32,
+    },
     /// The server has lost the session, and messages in flight are not published anew as configured.
     SessionLost,
     /// QoS 0: a part of it had left when the connection was lost.

@@ -144,7 +144,9 @@ mod timer;
 
 pub use action::{Action, Attempt, Cause};
 pub use backoff::Backoff;
-pub use config::{Config, ConfigBuilder, ConfigError, InboxFull, Offline, SessionLost, Timeouts};
+pub use config::{
+    Config, ConfigBuilder, ConfigError, InboxFull, Offline, Poisonous, SessionLost, Timeouts,
+};
 pub use connection::Connection;
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{

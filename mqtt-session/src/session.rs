@@ -11,6 +11,7 @@ mod keep_alive;
 mod link;
 mod outcomes;
 mod phase;
+mod poison;
 mod receive;
 mod requests;
 mod send;

@@ -102,6 +102,10 @@ impl fmt::Display for DeliveryError {
                 write!(f, "the message could not be sent to this server: {reason}")
             }
             Outcome::Expired => f.write_str("the message expired before it could be sent"),
+            Outcome::Poisonous { connections } => write!(
+                f,
+                "{connections} connections in a row ended before the message was acknowledged"
+            ),
             Outcome::SessionLost => {
                 f.write_str("the server lost the session that the message was in flight in")
             }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use mqtt_proto::{ConnAck, ReasonCode, TopicFilter};
 
-use crate::ConnectionError;
+use crate::{ConnectionError, Token};
 
 use super::shared::Shared;
 use super::wake::{Place, Waiters, Wakes};
@@ -32,6 +32,13 @@ pub enum ClientEvent {
         error: ConnectionError,
         /// When the next attempt will begin; `None` where there will be none.
         retry_in: Option<Duration>,
+    },
+    /// Connection after connection ended at the same message: see [`Event::Poisonous`](crate::Event::Poisonous).
+    Poisonous {
+        /// The message: that of its [`Delivery::token`](super::Delivery::token).
+        token: Token,
+        /// How many connections in a row.
+        connections: u32,
     },
     /// After a reconnect the server had no session, and refuses a subscription that it granted before.
     SubscriptionLost {

@@ -112,6 +112,10 @@ impl State {
                 self.ring
                     .push(ClientEvent::SubscriptionLost { filter, reason }, wakes);
             }
+            Event::Poisonous { token, connections } => {
+                self.ring
+                    .push(ClientEvent::Poisonous { token, connections }, wakes);
+            }
             Event::Dropping => self.ring.push(ClientEvent::Dropping, wakes),
             Event::Closed => self.close(wakes),
         }

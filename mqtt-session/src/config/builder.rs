@@ -5,7 +5,7 @@ use alloc::string::String;
 use bytes::Bytes;
 use mqtt_proto::{Connect, EncodeError, Properties, QoS, Text, Topic, TopicError, Version, Will};
 
-use super::{Config, ConfigError, InboxFull, Offline, SessionLost, Timeouts};
+use super::{Config, ConfigError, InboxFull, Offline, Poisonous, SessionLost, Timeouts};
 use crate::{Backoff, Limits};
 
 /// Builds a [`Config`]. Setters state unit and default.
@@ -22,6 +22,7 @@ pub struct ConfigBuilder {
     properties: Properties,
     time_to_live: Option<Duration>,
     session_lost: SessionLost,
+    poisonous: Poisonous,
     offline: Offline,
     inbox_full: InboxFull,
     limits: Limits,
@@ -53,6 +54,7 @@ impl ConfigBuilder {
             properties: Properties::new(),
             time_to_live: None,
             session_lost: SessionLost::default(),
+            poisonous: Poisonous::default(),
             offline: Offline::default(),
             inbox_full: InboxFull::default(),
             limits: Limits::default(),
@@ -164,6 +166,11 @@ impl ConfigBuilder {
         }
     }
 
+    /// What becomes of a message that three connections in a row have ended at (it is sent again).
+    pub fn poisonous(self, poisonous: Poisonous) -> Self {
+        Self { poisonous, ..self }
+    }
+
     /// What becomes of QoS 0 messages without a connection (they wait).
     pub fn offline(self, offline: Offline) -> Self {
         Self { offline, ..self }
@@ -240,6 +247,7 @@ impl ConfigBuilder {
             session_expiry,
             time_to_live: self.time_to_live,
             session_lost: self.session_lost,
+            poisonous: self.poisonous,
             offline: self.offline,
             inbox_full: self.inbox_full,
             limits: self.limits,

@@ -11,6 +11,17 @@ pub enum SessionLost {
     Fail,
 }
 
+/// What becomes of a message that connection after connection ends at: see [`Event::Poisonous`](crate::Event::Poisonous).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Poisonous {
+    /// It is sent again on each further connection.
+    #[default]
+    Keep,
+    /// It ends with [`Outcome::Poisonous`](crate::Outcome::Poisonous) after the third connection in a row. A QoS 2 message whose
+    /// PUBREC had come ends as acknowledged and not completed.
+    Fail,
+}
+
 /// What becomes of a QoS 0 message that is published while there is no connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Offline {

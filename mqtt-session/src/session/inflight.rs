@@ -4,6 +4,7 @@
 //! free [MQTT-2.2.1-3].
 
 use alloc::vec::Vec;
+use core::num::NonZeroU64;
 
 use mqtt_proto::{PacketId, Publish, QoS, ReasonCode};
 
@@ -32,7 +33,24 @@ pub(super) struct Sent {
     pub(super) republished: bool,
     /// Its PUBLISH went out on this connection, and counts against the server's Receive Maximum until its end.
     pub(super) counted: bool,
+    /// Where its PUBLISH begins among the encoded bytes of the connection, unless it went out on an earlier one. Without a connection: none of
+    /// its bytes has ever left.
+    pub(super) unsent: Option<NonZeroU64>,
     pub(super) state: SentState,
+}
+
+/// What was given up.
+pub(super) enum GivenUp {
+    Message {
+        token: Token,
+        publish: Publish,
+    },
+    /// A PUBREL: the server has the message.
+    Release {
+        token: Token,
+        reason: ReasonCode,
+        republished: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -138,20 +156,44 @@ impl InFlight {
     }
 
     /// Takes a message out that can't be sent again. Its identifier is free at QoS 1 only.
-    pub(super) fn give_up(&mut self, id: PacketId) -> Option<(Token, Publish)> {
+    pub(super) fn give_up(&mut self, id: PacketId) -> Option<GivenUp> {
         let sent = self.get_mut(id)?;
-        let token = sent.token;
+        let (token, republished) = (sent.token, sent.republished);
         match core::mem::replace(&mut sent.state, SentState::GivenUp) {
             SentState::Unacknowledged { qos, publish, .. } => {
                 self.given_up += 1;
                 if qos != QoS::ExactlyOnce {
                     self.remove(id);
                 }
-                Some((token, publish))
+                Some(GivenUp::Message { token, publish })
             }
-            other => {
-                sent.state = other;
-                None
+            SentState::Released { reason, .. } => {
+                self.given_up += 1;
+                Some(GivenUp::Release {
+                    token,
+                    reason,
+                    republished,
+                })
+            }
+            SentState::GivenUp => None,
+        }
+    }
+
+    /// The connection is gone, which had written so many bytes.
+    pub(super) fn disconnected(&mut self, written: u64) {
+        for sent in self.publishes.iter_mut() {
+            sent.unsent = sent
+                .unsent
+                .filter(|start| start.get() >= written)
+                .map(|_| NonZeroU64::MAX);
+        }
+    }
+
+    /// The connection will write no more than these bytes of what was encoded.
+    pub(super) fn discarded(&mut self, encoded: u64) {
+        for sent in self.publishes.iter_mut() {
+            if sent.unsent.is_some_and(|start| start.get() >= encoded) {
+                sent.unsent = Some(NonZeroU64::MAX);
             }
         }
     }

@@ -5,6 +5,7 @@ use mqtt_proto::{Decoder, Encoder, Outbox, PacketId, Publish, QoS, Sender, Topic
 
 use super::alias::{Aliases, Known};
 use super::expiry::Expiry;
+use super::poison::FirstResent;
 use crate::{Config, Instant, PublishRefused, SubscribeError, Token};
 
 /// What belongs to one connection. Losing the connection replaces all of it.
@@ -25,6 +26,8 @@ pub(super) struct Link {
     pub(super) unwritten: VecDeque<Unwritten>,
     /// What the session sends again, in its order.
     pub(super) resend: VecDeque<(PacketId, Token)>,
+    /// What of it went first.
+    pub(super) first_resent: Option<FirstResent>,
     /// How many more PUBLISH of QoS 1 and 2 the server takes now [MQTT-4.9.0-2], and at the beginning [MQTT-4.9.0-1].
     pub(super) quota: u16,
     pub(super) quota_max: u16,
@@ -74,9 +77,6 @@ pub(super) struct Server {
     pub(super) shared_available: bool,
 }
 
-impl Default for Server {
-    fn default() -> Self {
-        Self {
 /// What a message must fit to be sent over a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fits {
@@ -96,6 +96,9 @@ impl Fits {
     }
 }
 
+impl Default for Server {
+    fn default() -> Self {
+        Self {
             maximum_qos: QoS::ExactlyOnce,
             retain_available: true,
             wildcard_available: true,
@@ -135,9 +138,6 @@ impl Server {
 }
 
 impl Link {
-    pub(super) fn new(version: Version, config: &Config) -> Self {
-        Self {
-            connected: false,
     pub(super) const fn fits(&self) -> Fits {
         Fits {
             version: self.encoder.version(),
@@ -147,6 +147,9 @@ impl Link {
         }
     }
 
+    pub(super) fn new(version: Version, config: &Config) -> Self {
+        Self {
+            connected: false,
             encoder: Encoder::new(version, Sender::Client),
             decoder: Decoder::new(version, Sender::Server)
                 .with_max_packet_size(config.limits.max_packet_size),
@@ -156,6 +159,7 @@ impl Link {
             written: 0,
             unwritten: VecDeque::new(),
             resend: VecDeque::new(),
+            first_resent: None,
             quota: 0,
             quota_max: 0,
             server: Server::default(),

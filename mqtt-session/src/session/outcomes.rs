@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use mqtt_proto::{PacketId, Publish, QoS};
 
 use super::Session;
-use super::inflight::{Sent, SentState};
+use super::inflight::{GivenUp, Sent, SentState};
 use super::link::Unwritten;
 use super::send::Queued;
 use crate::{Outcome, SessionLost, Token};
@@ -19,6 +19,7 @@ impl Session {
             token,
             republished,
             state,
+            unsent,
             ..
         } in self.outgoing.inflight.drain()
         {
@@ -32,6 +33,18 @@ impl Session {
                     };
                     self.finish(token, outcome);
                 }
+                // Of which no byte had left: the server has lost nothing of it.
+                SentState::Unacknowledged {
+                    qos,
+                    publish,
+                    expiry,
+                } if unsent.is_some() => again.push(Queued {
+                    token,
+                    qos,
+                    publish,
+                    republished,
+                    expiry,
+                }),
                 SentState::Unacknowledged { publish, .. }
                     if self.config.session_lost == SessionLost::Fail =>
                 {
@@ -64,6 +77,7 @@ impl Session {
         self.link.answers = 0;
         self.link.aliases.stop();
         let taken = self.link.encoded;
+        self.outgoing.inflight.discarded(taken);
         let first = self
             .link
             .unwritten
@@ -101,7 +115,14 @@ impl Session {
     }
 
     /// After CONNACK: what this server can't be sent ends, and says which limit it was.
+    ///
+    /// Looks at nothing where the limits are no narrower than those that everything was accepted under.
     pub(super) fn refuse_what_no_longer_fits(&mut self) {
+        let fits = self.link.fits();
+        let before = self.outgoing.fits.replace(fits);
+        if before.is_some_and(|before| before.is_within(&fits)) {
+            return;
+        }
         let refused = self
             .outgoing
             .inflight
@@ -118,19 +139,30 @@ impl Session {
                     self.finish_with(queued.token, queued.publish, Outcome::Refused(refused))
                 }
             }
-        let fits = self.link.fits();
-        let before = self.outgoing.fits.replace(fits);
-        if before.is_some_and(|before| before.is_within(&fits)) {
-            return;
-        }
         }
         self.outgoing.queue = kept;
     }
 
-    /// Ends a message in flight that can't be sent again.
+    /// Ends a message in flight that can't be sent again; one that the server has taken over ends as acknowledged.
     pub(super) fn give_up(&mut self, id: PacketId, outcome: Outcome) {
-        if let Some((token, publish)) = self.outgoing.inflight.give_up(id) {
-            self.finish_with(token, publish, outcome);
+        match self.outgoing.inflight.give_up(id) {
+            None => {}
+            Some(GivenUp::Message { token, publish }) => self.finish_with(token, publish, outcome),
+            Some(GivenUp::Release {
+                token,
+                reason,
+                republished,
+            }) => {
+                let completed = false;
+                self.finish(
+                    token,
+                    Outcome::Acknowledged {
+                        reason,
+                        republished,
+                        completed,
+                    },
+                );
+            }
         }
     }
 

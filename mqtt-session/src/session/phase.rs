@@ -299,6 +299,10 @@ impl Session {
     fn settle(&mut self, next: Next) {
         self.stop_link_timers();
         self.timers.stop(Timer::Hangup);
+        if matches!(next, Next::Retry { .. }) {
+            self.blame();
+        }
+        self.outgoing.inflight.disconnected(self.link.written);
         self.requeue_unwritten();
         let requests = self.outgoing.inflight.drain_requests();
         self.subscriptions.requeue(requests);

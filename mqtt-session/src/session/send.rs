@@ -1,6 +1,7 @@
 //! What the application publishes, until its outcome.
 
 use alloc::collections::VecDeque;
+use core::num::NonZeroU64;
 
 use mqtt_proto::{
     EncodeError, Flow, PacketId, PacketType, PropertyId, Publish, QoS, ReasonCode, Sender,
@@ -12,6 +13,7 @@ use super::inflight::{InFlight, Sent, SentState};
 use super::link::{Fits, Unwritten};
 use super::outcomes::Released;
 use super::phase::Stage;
+use super::poison::Suspect;
 use crate::{Event, Offline, Outcome, PublishError, PublishOptions, PublishRefused, Timer, Token};
 
 /// The session's outgoing half.
@@ -29,10 +31,12 @@ pub(super) struct Outgoing {
     pub(super) wants_room: Option<usize>,
     /// Messages that have their outcome, where somebody wants to drop them elsewhere.
     pub(super) released: Option<Released>,
-}
-
     /// What everything in here is known to fit, unless something was accepted without a server's limits.
     pub(super) fits: Option<Fits>,
+    /// What connections may have ended at.
+    pub(super) suspect: Option<Suspect>,
+}
+
 #[derive(Debug)]
 pub(super) struct Queued {
     pub(super) token: Token,
@@ -52,11 +56,12 @@ impl Outgoing {
             pubrecs: 0,
             wants_room: None,
             released: None,
+            fits: None,
+            suspect: None,
         }
     }
 
     pub(super) const fn next_token(&mut self) -> Token {
-            fits: None,
         let token = Token(self.next_token);
         self.next_token += 1;
         token
@@ -119,14 +124,14 @@ impl Session {
                 len,
             ),
             None => {
+                if !self.link.connected {
+                    self.outgoing.fits = None;
+                }
                 self.watch_expiry(expiry);
                 self.outgoing.queue.push_back(Queued {
                     token,
                     qos,
                     publish,
-                if !self.link.connected {
-                    self.outgoing.fits = None;
-                }
                     republished: false,
                     expiry,
                 });
@@ -212,7 +217,13 @@ impl Session {
         }
         let id = self.outgoing.inflight.next_id();
         match self.encode(queued.qos, &queued.publish, queued.expiry, id) {
-            Ok(len) => self.keep(queued, len),
+            Ok(len) => {
+                let republished = queued.republished;
+                self.keep(queued, len);
+                if republished {
+                    self.suspect(id, len);
+                }
+            }
             Err(refused) => {
                 self.finish_with(queued.token, queued.publish, Outcome::Refused(refused))
             }
@@ -267,6 +278,7 @@ impl Session {
                 token,
                 republished,
                 counted: true,
+                unsent: NonZeroU64::new(self.link.encoded - len as u64),
                 state,
             });
         }
@@ -285,20 +297,25 @@ impl Session {
         else {
             return;
         };
+        // [MQTT-3.3.1-1]
+        let dup = sent.unsent.is_none();
         let shortened = expiry.and_then(|expiry| expiry.shortened(publish, self.now));
         // Without an alias: what is sent again always says its topic.
         match self.link.encoder.publish(
             shortened.as_ref().unwrap_or(publish),
-            flow(*qos, id, true),
+            flow(*qos, id, dup),
             None,
             &mut self.link.outbox,
         ) {
             Ok(len) => {
+                if !dup {
+                    sent.unsent = NonZeroU64::new(self.link.encoded);
+                }
                 self.link.encoded += len as u64;
                 sent.counted = true;
                 self.link.quota = self.link.quota.saturating_sub(1);
                 self.stats.sent += 1;
-                self.stats.resent += 1;
+                self.stats.resent += u64::from(dup);
             }
             Err(error) => self.give_up(id, Outcome::Refused(error.into())),
         }
@@ -344,6 +361,7 @@ impl Session {
 
     /// Sends one message or PUBREL again [MQTT-4.4.0-1]. `false` where the quota does not allow it yet.
     fn resend(&mut self, id: PacketId, token: Token) -> bool {
+        let before = self.link.encoded;
         match self.outgoing.inflight.get(id) {
             Some(sent) if sent.token == token => match sent.state {
                 SentState::Released { .. } => {
@@ -354,12 +372,15 @@ impl Session {
                     ..
                 } if expiry.is_over(self.now) => self.give_up(id, Outcome::Expired),
                 SentState::Unacknowledged { .. } if self.link.quota == 0 => return false,
-                // [MQTT-3.3.1-1]
                 SentState::Unacknowledged { .. } => self.transmit_again(id),
                 SentState::GivenUp => {}
             },
             // It was acknowledged meanwhile.
             _ => {}
+        }
+        let len = self.link.encoded - before;
+        if len > 0 {
+            self.suspect(id, len as usize);
         }
         true
     }

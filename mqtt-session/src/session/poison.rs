@@ -1,0 +1,85 @@
+//! Messages that a server can't stomach: it ends the connection at each of them, before it has acknowledged it.
+
+use mqtt_proto::PacketId;
+
+use super::Session;
+use super::inflight::{Sent, SentState};
+use crate::{Event, Outcome, Poisonous, Token};
+
+/// So many connections in a row make a message poisonous.
+const CONNECTIONS: u32 = 3;
+
+/// What this connection sent again first: the server has not come past it while it is as it was.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FirstResent {
+    id: PacketId,
+    token: Token,
+    /// It was a PUBREL.
+    released: bool,
+    /// Where it begins among the encoded bytes.
+    start: u64,
+}
+
+/// The message that was sent again first on these many connections in a row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Suspect {
+    token: Token,
+    connections: u32,
+}
+
+impl Session {
+    /// Takes note of what was just sent again, in flight under this identifier, in so many bytes.
+    pub(super) fn suspect(&mut self, id: PacketId, len: usize) {
+        if self.link.first_resent.is_none() {
+            let sent = self.outgoing.inflight.get(id);
+            self.link.first_resent = sent.map(|sent| FirstResent {
+                id,
+                token: sent.token,
+                released: sent.is_released(),
+                start: self.link.encoded.saturating_sub(len as u64),
+            });
+        }
+    }
+
+    /// A connection has ended, and there will be another one: what it sent again first may be to blame.
+    pub(super) fn blame(&mut self) {
+        // One that came to nothing proves nothing.
+        let Some(first) = self.link.first_resent else {
+            return;
+        };
+        if first.start >= self.link.written {
+            return;
+        }
+        let stuck = |sent: &Sent| {
+            sent.token == first.token && sent.is_released() == first.released && !sent.is_given_up()
+        };
+        if !self.outgoing.inflight.get(first.id).is_some_and(stuck) {
+            self.outgoing.suspect = None;
+            return;
+        }
+        let before = self.outgoing.suspect;
+        let before = before.filter(|suspect| suspect.token == first.token);
+        let connections = before.map_or(1, |suspect| suspect.connections.saturating_add(1));
+        let token = first.token;
+        self.outgoing.suspect = Some(Suspect { token, connections });
+        if connections < CONNECTIONS {
+            return;
+        }
+        self.events
+            .push_back(Event::Poisonous { token, connections });
+        if self.config.poisonous == Poisonous::Fail {
+            self.outgoing.suspect = None;
+            self.give_up(first.id, Outcome::Poisonous { connections });
+        }
+    }
+}
+
+impl Sent {
+    const fn is_released(&self) -> bool {
+        matches!(self.state, SentState::Released { .. })
+    }
+
+    const fn is_given_up(&self) -> bool {
+        matches!(self.state, SentState::GivenUp)
+    }
+}
