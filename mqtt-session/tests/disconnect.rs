@@ -238,3 +238,26 @@ fn a_server_that_goes_first_while_we_drain_does_not_keep_the_session_open() {
     assert!(raw.now - mqtt_session::Instant::ZERO <= DRAIN);
     assert_eq!(raw.outcome(token), Some(Outcome::Closed));
 }
+
+#[test]
+fn session_expiry_can_be_changed_at_the_end_but_not_given_to_a_session_that_was_to_have_none() {
+    let reason = ReasonCode::DISCONNECT_WITH_WILL;
+    let later = |expiry| Disconnect {
+        reason,
+        properties: Properties::builder()
+            .session_expiry_interval(expiry)
+            .build()
+            .expect("good properties"),
+    };
+    for (configured, expiry, kept) in [(10, 60, true), (10, 0, false), (0, 60, false)] {
+        let configured = Duration::from_secs(configured);
+        let mut pair = Pair::connected(config(Version::V5).session_expiry(configured));
+        pair.session
+            .disconnect(pair.now(), later(expiry), Duration::ZERO);
+        pair.run_for(Duration::from_secs(30));
+        pair.check();
+        let ladder = pair.broker.ladder().to_string();
+        assert!(ladder.contains("DISCONNECT 0x04"), "{ladder}");
+        assert_eq!(pair.broker.session("client").is_some(), kept, "{ladder}");
+    }
+}

@@ -403,9 +403,14 @@ impl Session {
         }
     }
 
-    /// Writes DISCONNECT as the application wants it, or a plain one where the server or the version can't take that.
+    /// Writes DISCONNECT as the application wants it, with its reason alone where the server can't take the rest, or a plain one.
     fn put_disconnect(&mut self, disconnect: Disconnect) -> bool {
-        self.put(&Packet::Disconnect(disconnect))
+        let reason = disconnect.reason;
+        // A session that was to end with its connection can't be kept after all (section 3.14.2.2.2).
+        let expiry = disconnect.properties.view().session_expiry_interval();
+        let kept = expiry.is_some_and(|expiry| expiry > 0) && self.config.session_expiry.is_zero();
+        (!kept && self.put(&Packet::Disconnect(disconnect)))
+            || self.put(&Packet::Disconnect(Disconnect::new(reason)))
             || self.put(&Packet::Disconnect(Disconnect::default()))
     }
 
