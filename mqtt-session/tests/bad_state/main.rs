@@ -5,6 +5,7 @@
 #[path = "../pair/mod.rs"]
 mod pair;
 
+mod aliases;
 mod calls;
 mod flood;
 mod identifiers;
