@@ -10,6 +10,7 @@ mod calls;
 mod flood;
 mod identifiers;
 mod limits;
+mod packets;
 mod qos2;
 mod reconnect;
 mod silence;
