@@ -3,7 +3,7 @@
 use core::num::NonZeroU64;
 use core::time::Duration;
 
-use mqtt_proto::Publish;
+use mqtt_proto::{Publish, QoS};
 
 use super::Session;
 use crate::{Instant, Outcome, PublishOptions, Timer};
@@ -35,9 +35,18 @@ impl Expiry {
         now >= self.over()
     }
 
+    /// Whether a message that was sent before is not to be sent again. The Message Expiry Interval of a QoS 2 message does not count
+    /// once its exchange has begun [MQTT-4.3.3-7]; a time to live, of which the server knows nothing, does.
+    pub(super) fn ends_resending(&self, qos: QoS, publish: &Publish, now: Instant) -> bool {
+        let interval = publish.properties().message_expiry_interval();
+        let begun = qos == QoS::ExactlyOnce && interval.is_some();
+        !begun && self.is_over(now)
+    }
+
     /// The message with what is left of its Message Expiry Interval, where it has one and has waited.
     ///
-    /// The time waited counts in whole seconds, rounded up: no copy lives longer than the interval.
+    /// The time waited counts in whole seconds, rounded up: no copy lives longer than the interval, but for one second where nothing
+    /// is left and it is sent all the same.
     pub(super) fn shortened(&self, publish: &Publish, now: Instant) -> Option<Publish> {
         let waited = now
             .since(self.accepted)
@@ -45,7 +54,7 @@ impl Expiry {
             .div_ceil(SECOND.as_nanos());
         let interval = publish.properties().message_expiry_interval()?;
         let waited = u32::try_from(waited).unwrap_or(u32::MAX);
-        (waited > 0).then(|| publish.expiring_in(interval.saturating_sub(waited)))
+        (waited > 0).then(|| publish.expiring_in(interval.saturating_sub(waited).max(1)))
     }
 }
 

@@ -368,9 +368,12 @@ impl Session {
                     self.acknowledge(PacketType::PubRel, id, ReasonCode::SUCCESS)
                 }
                 SentState::Unacknowledged {
+                    qos,
+                    ref publish,
                     expiry: Some(expiry),
-                    ..
-                } if expiry.is_over(self.now) => self.give_up(id, Outcome::Expired),
+                } if expiry.ends_resending(qos, publish, self.now) => {
+                    self.give_up(id, Outcome::Expired);
+                }
                 SentState::Unacknowledged { .. } if self.link.quota == 0 => return false,
                 SentState::Unacknowledged { .. } => self.transmit_again(id),
                 SentState::GivenUp => {}

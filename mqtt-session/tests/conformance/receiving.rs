@@ -119,7 +119,7 @@ pub(crate) fn add(cases: &mut Cases) {
         },
     );
     cases.v5(
-        &["MQTT-4.3.3-7", "MQTT-4.3.3-13", "MQTT-3.3.2-6"],
+        &["MQTT-4.3.3-13", "MQTT-3.3.2-6"],
         "a received message is handed over with the expiry that the server left it, and its handshake is finished after that has passed",
         || {
             let mut raw = Raw::connected(config(Version::V5));

@@ -4,9 +4,9 @@ use mqtt_session::Outcome;
 use mqtt_session::proto::{Packet, PacketType, QoS, ReasonCode};
 
 use crate::pair::raw::Raw;
-use crate::pair::{ACKNOWLEDGED, Pair, QOS, config};
+use crate::pair::{ACKNOWLEDGED, Pair, QOS, config, message};
 use crate::runner::Cases;
-use crate::support::{NONE, lasting, sent, sent_id};
+use crate::support::{NONE, lasting, properties, sent, sent_id};
 
 pub(crate) fn add(cases: &mut Cases) {
     cases.both(
@@ -117,6 +117,31 @@ pub(crate) fn add(cases: &mut Cases) {
                     assert_eq!(raw.outcome(token), Some(Outcome::Rejected(reason)));
                 }
             }
+        },
+    );
+    cases.v5(
+        &["MQTT-4.3.3-7", "MQTT-4.3.3-13"],
+        "a QoS 2 message that was sent does not expire: it is sent again, and its handshake is finished",
+        || {
+            let expires = properties(|b| b.message_expiry_interval(5));
+            let publish = message("a", b"x").with_properties(expires);
+            let mut raw = Raw::connected(lasting(mqtt_session::proto::Version::V5));
+            let token = raw.offer(QoS::ExactlyOnce, publish).expect("accepted");
+            let id = sent_id(&mut raw);
+            for _ in 0..2 {
+                raw.advance(std::time::Duration::from_secs(20));
+                raw.reconnect(true, NONE);
+                assert_eq!(raw.lines(), [format!("PUBLISH {id} DUP")]);
+            }
+            raw.advance(std::time::Duration::from_secs(20));
+            assert_eq!(raw.outcome(token), None);
+            raw.feed_ack(PacketType::PubRec, id);
+            assert_eq!(raw.lines(), [format!("PUBREL {id}")]);
+            raw.advance(std::time::Duration::from_secs(20));
+            raw.reconnect(true, NONE);
+            assert_eq!(raw.lines(), [format!("PUBREL {id}")]);
+            raw.feed_ack(PacketType::PubComp, id);
+            assert_eq!(raw.outcome(token), Some(ACKNOWLEDGED));
         },
     );
     cases.v311(
