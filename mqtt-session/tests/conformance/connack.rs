@@ -169,8 +169,11 @@ pub(crate) fn add(cases: &mut Cases) {
         "no packet goes out above the server's Maximum Packet Size, to the byte",
         || {
             let max = NonZeroU32::new(40).expect("not 0");
-            let limit = || properties(|b| b.maximum_packet_size(max));
-            let mut raw = Raw::connected_with(config(Version::V5), limit());
+            let limit = properties(|b| {
+                b.maximum_packet_size(max)
+                    .subscription_identifier_available(false)
+            });
+            let mut raw = Raw::connected_with(config(Version::V5), limit);
             // Header 2, topic 2 + 1, identifier 2, no properties 1.
             let fits = message("a", &[0; 32]);
             raw.offer(QoS::AtLeastOnce, fits).expect("40 bytes");
