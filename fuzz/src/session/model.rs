@@ -417,6 +417,10 @@ impl Model {
             return Verdict::Ends;
         }
         let said = connack.properties.view();
+        // It was not asked for [MQTT-3.1.2-28].
+        if said.response_information().is_some() {
+            return Verdict::Ends;
+        }
         self.link.server = Server {
             receive_maximum: said.receive_maximum().map_or(u16::MAX, |max| max.get()),
             maximum_qos: said.maximum_qos().map_or(2, u8::from),
