@@ -1,6 +1,6 @@
 //! Calls that can't work: an error at the call, and nothing is sent.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use mqtt_session::proto::{
@@ -210,4 +210,54 @@ fn a_closed_session_takes_nothing_and_does_not_wake() {
         assert_eq!(raw.session.poll_timeout(), None);
         assert_eq!(raw.lines(), Vec::<String>::new());
     }
+}
+
+#[test]
+fn properties_that_a_publish_of_a_client_may_not_have_are_refused_and_given_back() {
+    let mut raw = Raw::connected(config(Version::V5));
+    for properties in [
+        said(|b| b.subscription_identifier(5)),
+        said(|b| b.topic_alias(NonZeroU16::MIN)),
+        said(|b| b.session_expiry_interval(5)),
+        said(|b| b.reason_string("no")),
+    ] {
+        let publish = message("a", b"x").with_properties(properties);
+        let error = raw
+            .offer(QoS::AtLeastOnce, publish.clone())
+            .expect_err("not in PUBLISH");
+        assert_eq!(error.publish, publish);
+        let refused = matches!(
+            error.reason,
+            PublishRefused::Encode(EncodeError::PropertyNotAllowed { .. })
+        );
+        assert!(refused, "{error}");
+    }
+    assert_untouched(&mut raw);
+}
+
+#[test]
+fn a_response_topic_with_a_wildcard_can_not_be_held_nor_come_in() {
+    for topic in ["answers/+", "#", "", "a\0"] {
+        Properties::builder()
+            .response_topic(topic)
+            .build()
+            .expect_err(topic);
+    }
+    // PUBLISH to `a` with the Response Topic `+`.
+    let mut raw = Raw::connected(config(Version::V5));
+    raw.bytes_in(&[0x30, 8, 0, 1, b'a', 4, 0x08, 0, 1, b'+']);
+    assert_eq!(raw.lines(), ["DISCONNECT 0x90"]);
+    assert!(raw.session.poll_message(QueueId::DEFAULT).is_none());
+    let good = said(|b| b.response_topic("answers/7").correlation_data(&b"9"[..]));
+    let mut raw = Raw::connected(config(Version::V5));
+    raw.offer(
+        QoS::AtMostOnce,
+        message("a", b"x").with_properties(good.clone()),
+    )
+    .expect("accepted");
+    let packets = raw.packets();
+    let [mqtt_session::proto::Packet::Publish(publish)] = &packets[..] else {
+        panic!("{packets:?}")
+    };
+    assert_eq!(publish.properties(), good.view());
 }
