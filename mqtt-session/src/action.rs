@@ -2,6 +2,8 @@ use core::net::SocketAddr;
 
 use alloc::string::String;
 
+use crate::auth::AuthStep;
+
 /// One attempt to open a byte stream. Numbers are never used again, so what comes late for an old attempt is told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attempt(pub(crate) u64);
@@ -29,10 +31,18 @@ pub enum Action {
         /// Where to.
         addr: SocketAddr,
     },
-    /// Give up a lookup or dial that has not ended yet. Nothing needs to be reported.
+    /// Give up a lookup, a dial or a step of authentication that has not ended yet. Nothing needs to be reported.
     Cancel {
         /// Which one.
         attempt: Attempt,
+    },
+    /// Let the configured authentication method take a step, then call [`Session::handle_auth`](crate::Session::handle_auth); see
+    /// [`auth`](crate::auth).
+    Authenticate {
+        /// Which step this is for: each has a number of its own.
+        attempt: Attempt,
+        /// What to do.
+        step: AuthStep,
     },
     /// Close the byte stream, then call [`Session::handle_closed`](crate::Session::handle_closed).
     Hangup {

@@ -14,6 +14,7 @@ mod handle;
 mod message;
 mod port;
 mod publish;
+mod reauthenticate;
 mod shared;
 mod state;
 mod subscribe;

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use bytes::BytesMut;
 use mqtt_proto::Outbox;
 
+use crate::auth::{AuthAnswer, AuthError};
 use crate::{Action, Attempt, Cause, Event, Instant, QueueId, Received, Session};
 
 /// A [`Session`] and the layers between it and the socket: socket bytes in and out, one deadline, one set of actions.
@@ -68,6 +69,16 @@ impl Connection {
     /// The dial has failed, or the byte stream is closed.
     pub fn handle_closed(&mut self, now: Instant, attempt: Attempt, cause: Cause) {
         self.session.handle_closed(now, attempt, cause);
+    }
+
+    /// The authenticator has taken a step; see [`Session::handle_auth`].
+    pub fn handle_auth(
+        &mut self,
+        now: Instant,
+        attempt: Attempt,
+        answer: Result<AuthAnswer, AuthError>,
+    ) {
+        self.session.handle_auth(now, attempt, answer);
     }
 
     /// Bytes from the socket; see [`Session::handle_input`].

@@ -9,7 +9,10 @@ use mqtt_proto::{
     DecodeError, EncodeError, PacketId, PacketType, Publish, QoS, ReasonCode, TopicFilter,
 };
 
+use alloc::boxed::Box;
+
 use crate::Cause;
+use crate::auth::AuthError;
 
 /// Whose fault an error is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +112,27 @@ pub enum SubscribeError {
     /// The packet would be larger than the server takes, or has what the version can't carry.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+}
+
+/// Why a re-authentication did not begin, or did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReauthenticateError {
+    /// No authentication method is configured [MQTT-4.12.0-7].
+    #[error("no authentication method is configured")]
+    NoMethod,
+    /// There is no connection. The next one begins with an authentication anyway.
+    #[error("there is no connection")]
+    NotConnected,
+    /// One is under way.
+    #[error("a re-authentication is under way")]
+    InProgress,
+    /// The connection was lost before it had succeeded; if it failed, because of that [MQTT-4.12.1-2].
+    #[error("the connection was lost: {0}")]
+    Lost(Box<ConnectionError>),
+    /// The session is closed or draining.
+    #[error("the session is closed (`Client::closed` tells why)")]
+    Closed,
 }
 
 /// A ticket of a session that is gone: the message was not acknowledged, and can't be any more.
@@ -218,6 +242,30 @@ pub enum ConnectionError {
         /// What waits, in bytes.
         bytes: usize,
     },
+    /// The authenticator was not satisfied with the server, or could not go on.
+    #[error("the authentication with {addr} failed: {error}")]
+    Authentication {
+        /// The address.
+        addr: SocketAddr,
+        /// Why.
+        error: AuthError,
+    },
+    /// The authenticator took too long for a step.
+    #[error("the authenticator gave no answer within {after:?} (timeouts.auth)")]
+    AuthenticatorTimedOut {
+        /// The address of the server.
+        addr: SocketAddr,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// The server left a step of a re-authentication unanswered.
+    #[error("{addr} did not answer the re-authentication within {after:?}")]
+    NoAuth {
+        /// The address.
+        addr: SocketAddr,
+        /// How long since our AUTH.
+        after: Duration,
+    },
     /// CONNECT could not be encoded for this server.
     #[error("CONNECT can't be sent: {error}")]
     Connect {
@@ -234,8 +282,12 @@ impl ConnectionError {
             | Self::Disconnected { .. }
             | Self::Decode { .. }
             | Self::Protocol { .. }
-            | Self::NoConnAck { .. } => Fault::Peer,
-            Self::InboxFull { .. } | Self::Connect { .. } => Fault::Caller,
+            | Self::NoConnAck { .. }
+            | Self::NoAuth { .. } => Fault::Peer,
+            Self::Authentication { error, .. } => error.fault(),
+            Self::AuthenticatorTimedOut { .. } | Self::InboxFull { .. } | Self::Connect { .. } => {
+                Fault::Caller
+            }
             _ => Fault::Network,
         }
     }
@@ -318,6 +370,24 @@ pub enum Violation {
     UnknownTopicAlias {
         /// The alias.
         alias: NonZeroU16,
+    },
+    /// An authentication method that is not the one of CONNECT, or one where CONNECT had none [MQTT-4.12.0-5], [MQTT-4.12.0-6].
+    #[error("the authentication method of {packet} is not the one of CONNECT")]
+    AuthenticationMethod {
+        /// CONNACK or AUTH.
+        packet: PacketType,
+    },
+    /// AUTH with a reason code that it may not have here [MQTT-4.12.0-2].
+    #[error("AUTH came with the reason {reason}, which it may not have here")]
+    AuthReason {
+        /// The reason code.
+        reason: ReasonCode,
+    },
+    /// The server goes on asking.
+    #[error("more than {max} challenges came in one authentication (limits.max_auth_challenges)")]
+    AuthChallenges {
+        /// The limit.
+        max: u16,
     },
     /// No Assigned Client Identifier for an empty one [MQTT-3.2.2-16].
     #[error("the client identifier was empty, and CONNACK assigned none")]

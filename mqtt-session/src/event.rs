@@ -4,9 +4,9 @@ use core::time::Duration;
 use alloc::vec::Vec;
 use mqtt_proto::{ConnAck, PublishView, ReasonCode, TopicFilter};
 
-use crate::{ConnectionError, PublishRefused, SubscribeError};
+use crate::{ConnectionError, PublishRefused, ReauthenticateError, SubscribeError};
 
-/// Names one accepted publish, subscribe or unsubscribe. Never used again, unlike a packet identifier; later ones are greater,
+/// Names one accepted publish, subscribe, unsubscribe or re-authentication. Never used again, unlike a packet identifier; later ones are greater,
 /// and that is the order of resending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(pub(crate) u64);
@@ -75,6 +75,13 @@ pub enum Event {
         filter: TopicFilter,
         /// Why.
         reason: ReasonCode,
+    },
+    /// A re-authentication has ended: each that [`Session::reauthenticate`](crate::Session::reauthenticate) began gets exactly one.
+    Reauthenticated {
+        /// Which one.
+        token: Token,
+        /// What came of it. A failure ends the connection.
+        result: Result<(), ReauthenticateError>,
     },
     /// A queue that was empty has messages.
     Readable(QueueId),

@@ -126,6 +126,7 @@ extern crate std;
 pub use mqtt_proto as proto;
 
 mod action;
+pub mod auth;
 mod backoff;
 #[cfg(feature = "client")]
 pub mod client;
@@ -150,7 +151,8 @@ pub use config::{
 pub use connection::Connection;
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{
-    ConnectionError, Fault, PublishError, PublishRefused, Stale, SubscribeError, Violation,
+    ConnectionError, Fault, PublishError, PublishRefused, ReauthenticateError, Stale,
+    SubscribeError, Violation,
 };
 pub use event::{Capacity, Event, Outcome, Phase, QueueId, Received, Stats, Ticket, Token};
 pub use limits::Limits;

@@ -35,6 +35,8 @@ pub struct Limits {
     pub outbox_bytes: usize,
     /// SUBSCRIBE and UNSUBSCRIBE that wait to be sent or to be acknowledged (1,024).
     pub max_requests: usize,
+    /// AUTH packets with Continue Authentication in one authentication (16). SCRAM has one.
+    pub max_auth_challenges: u16,
 }
 
 impl Default for Limits {
@@ -51,6 +53,7 @@ impl Default for Limits {
             outgoing_bytes: 64 << 20,
             outbox_bytes: 256 << 10,
             max_requests: 1024,
+            max_auth_challenges: 16,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod alias;
 mod asked;
+mod authenticate;
 mod events;
 mod expiry;
 mod handshake;
@@ -26,11 +27,13 @@ use core::time::Duration;
 use bytes::BytesMut;
 use mqtt_proto::{Disconnect, Outbox, Properties, Publish, QoS, SubscribeOptions, TopicFilter};
 
+use crate::auth::{AuthAnswer, AuthError};
 use crate::backoff::Dice;
 use crate::timer::TimerTable;
 use crate::{
     Action, Attempt, Capacity, Cause, Config, Endpoint, Event, Instant, Phase, PublishError,
-    PublishOptions, QueueId, Received, Stale, Stats, SubscribeError, Ticket, Timer, Token,
+    PublishOptions, QueueId, ReauthenticateError, Received, Stale, Stats, SubscribeError, Ticket,
+    Timer, Token,
 };
 use events::Events;
 use inbox::Inbox;
@@ -196,6 +199,17 @@ impl Session {
         self.written(n);
     }
 
+    /// Brings the answer to an [`Action::Authenticate`]. One that comes late, or twice, does nothing.
+    pub fn handle_auth(
+        &mut self,
+        now: Instant,
+        attempt: Attempt,
+        answer: Result<AuthAnswer, AuthError>,
+    ) {
+        self.tick(now);
+        self.auth_answered(attempt, answer);
+    }
+
     /// Does what is due. An early or extra call does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.tick(now);
@@ -320,6 +334,17 @@ impl Session {
     pub fn ack(&mut self, now: Instant, ticket: Ticket) -> Result<(), Stale> {
         self.tick(now);
         self.give_back(ticket)
+    }
+
+    /// Authenticates once more on the same connection (section 4.12.1), because a token expires, say. Messages flow meanwhile.
+    /// [`Event::Reauthenticated`] tells what came of it; a failure ends the connection.
+    ///
+    /// # Errors
+    ///
+    /// There is no connection or no method, or a re-authentication is under way.
+    pub fn reauthenticate(&mut self, now: Instant) -> Result<Token, ReauthenticateError> {
+        self.tick(now);
+        self.begin_reauthentication()
     }
 
     /// Ends the session: nothing more is accepted; what was is sent and acknowledged for at most `drain`, then DISCONNECT is sent and

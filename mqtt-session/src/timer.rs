@@ -10,6 +10,8 @@ pub enum Timer {
     Dial,
     /// CONNACK has not come.
     ConnAck,
+    /// A step of authentication has taken too long, here or at the server.
+    Auth,
     /// It may be time for a PINGREQ.
     KeepAlive,
     /// PINGRESP has not come.
@@ -29,10 +31,11 @@ pub enum Timer {
 pub(crate) struct TimerTable([Option<Instant>; Timer::ALL.len()]);
 
 impl Timer {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Resolve,
         Self::Dial,
         Self::ConnAck,
+        Self::Auth,
         Self::KeepAlive,
         Self::PingResp,
         Self::Expiry,

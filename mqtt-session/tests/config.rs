@@ -201,7 +201,7 @@ fn properties_that_the_session_sets_itself_or_can_not_keep_are_refused() {
         ),
         (
             Properties::builder().authentication_method("x"),
-            "the session does not support Authentication Method",
+            "Authentication Method is set through `authentication_method`",
         ),
     ];
     for (properties, text) in cases {

@@ -10,12 +10,13 @@ use mqtt_proto::{
     ConnAck, Disconnect, Properties, Publish, QoS, SubscribeOptions, Topic, TopicFilter,
 };
 
-use crate::{Capacity, Phase, PublishOptions, QueueId, Stats};
+use crate::{Capacity, Phase, PublishOptions, QueueId, ReauthenticateError, Stats};
 
 use super::closed::Closed;
 use super::delivery::Delivery;
 use super::events::Events;
 use super::publish::{self, Publishing, SendError};
+use super::reauthenticate;
 use super::shared::Shared;
 use super::state::State;
 use super::subscribe::{self, SubscribeFailed};
@@ -243,6 +244,19 @@ impl Client {
     /// What happens to the connection from now on.
     pub fn events(&self) -> Events {
         Events::new(Arc::clone(self.shared()))
+    }
+
+    /// Authenticates once more with the configured method, without a new connection; resolves when both sides are satisfied. Messages flow
+    /// meanwhile. A re-authentication that fails ends the connection, and the next one begins with an authentication of its own.
+    ///
+    /// Dropping the future changes nothing once it was polled: the re-authentication goes its way.
+    ///
+    /// # Errors
+    ///
+    /// No method is configured, there is no connection, a re-authentication is under way, or the connection was lost before this one had
+    /// succeeded: then with the reason.
+    pub async fn reauthenticate(&self) -> Result<(), ReauthenticateError> {
+        reauthenticate::reauthenticate(self.shared()).await
     }
 
     /// Ends the session in order: takes nothing new, sends what was accepted for at most `drain`, then DISCONNECT; resolves

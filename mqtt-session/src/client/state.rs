@@ -9,7 +9,7 @@ use mqtt_proto::{ConnAck, ReasonCode};
 
 use crate::{
     Action, Cause, Connection, ConnectionError, Event, Instant, Outcome, PublishRefused, QueueId,
-    Session, SubscribeError, Ticket,
+    ReauthenticateError, Session, SubscribeError, Ticket,
 };
 
 use super::closed::Closed;
@@ -24,6 +24,7 @@ pub(super) struct State {
     pub(super) driver: Sleeper,
     pub(super) deliveries: Watches<Outcome>,
     pub(super) requests: Watches<Result<Vec<ReasonCode>, SubscribeError>>,
+    pub(super) reauthentications: Watches<Result<(), ReauthenticateError>>,
     /// Publishers that wait for room.
     pub(super) room: Waiters,
     /// Who waits for the session to be connected or closed.
@@ -56,6 +57,7 @@ impl State {
             driver: Sleeper::default(),
             deliveries: Watches::new(),
             requests: Watches::new(),
+            reauthentications: Watches::new(),
             room: Waiters::default(),
             phase: Waiters::default(),
             readers: BTreeMap::new(),
@@ -96,6 +98,9 @@ impl State {
             Event::Subscribed { token, result } | Event::Unsubscribed { token, result } => {
                 self.requests.complete(token, result, wakes);
             }
+            Event::Reauthenticated { token, result } => {
+                self.reauthentications.complete(token, result, wakes);
+            }
             Event::Connected { addr, connack } => {
                 self.connections += 1;
                 self.connack = connack.clone();
@@ -133,6 +138,8 @@ impl State {
         self.deliveries.complete_all(|| Outcome::Closed, wakes);
         self.requests
             .complete_all(|| Err(SubscribeError::Closed), wakes);
+        self.reauthentications
+            .complete_all(|| Err(ReauthenticateError::Closed), wakes);
         self.room.wake_all(wakes);
         self.phase.wake_all(wakes);
         self.readers

@@ -21,6 +21,7 @@ pub struct ConfigBuilder {
     will: Option<Result<Will, TopicError>>,
     properties: Properties,
     time_to_live: Option<Duration>,
+    authentication_method: Option<String>,
     session_lost: SessionLost,
     poisonous: Poisonous,
     offline: Offline,
@@ -53,6 +54,7 @@ impl ConfigBuilder {
             will: None,
             properties: Properties::new(),
             time_to_live: None,
+            authentication_method: None,
             session_lost: SessionLost::default(),
             poisonous: Poisonous::default(),
             offline: Offline::default(),
@@ -158,6 +160,15 @@ impl ConfigBuilder {
         }
     }
 
+    /// The method of enhanced authentication (none), which 5.0 has: [`Authenticator::method`](crate::auth::Authenticator::method). Its steps
+    /// leave as [`Action::Authenticate`](crate::Action::Authenticate). User name and password are sent beside it, where they are set.
+    pub fn authentication_method(self, method: impl Into<String>) -> Self {
+        Self {
+            authentication_method: Some(method.into()),
+            ..self
+        }
+    }
+
     /// What becomes of messages in flight when the server has lost the session (they are published anew).
     pub fn session_lost(self, session_lost: SessionLost) -> Self {
         Self {
@@ -227,6 +238,7 @@ impl ConfigBuilder {
             properties: connect_properties(
                 version,
                 &self.properties,
+                self.authentication_method.as_deref(),
                 session_expiry,
                 &self.limits,
             )?,
@@ -264,12 +276,14 @@ impl ConfigBuilder {
             outgoing_bytes,
             outbox_bytes,
             max_requests,
+            max_auth_challenges,
             ..
         } = self.limits;
         let Timeouts {
             resolve,
             dial,
             connack,
+            auth,
             pingresp,
             liveness,
             hangup,
@@ -281,9 +295,11 @@ impl ConfigBuilder {
             (outgoing_bytes == 0, "limits.outgoing_bytes"),
             (outbox_bytes == 0, "limits.outbox_bytes"),
             (max_requests == 0, "limits.max_requests"),
+            (max_auth_challenges == 0, "limits.max_auth_challenges"),
             (resolve.is_zero(), "timeouts.resolve"),
             (dial.is_zero(), "timeouts.dial"),
             (connack.is_zero(), "timeouts.connack"),
+            (auth.is_zero(), "timeouts.auth"),
             (pingresp.is_zero(), "timeouts.pingresp"),
             (liveness.is_zero(), "timeouts.liveness"),
             (hangup.is_zero(), "timeouts.hangup"),
@@ -311,6 +327,7 @@ fn whole_seconds(duration: Duration) -> u64 {
 fn connect_properties(
     version: Version,
     given: &Properties,
+    authentication_method: Option<&str>,
     session_expiry: Duration,
     limits: &Limits,
 ) -> Result<Properties, ConfigError> {
@@ -320,20 +337,18 @@ fn connect_properties(
         (Id::RECEIVE_MAXIMUM, "limits.receive_maximum"),
         (Id::MAXIMUM_PACKET_SIZE, "limits.max_packet_size"),
         (Id::TOPIC_ALIAS_MAXIMUM, "limits.topic_alias_maximum"),
+        (Id::AUTHENTICATION_METHOD, "authentication_method"),
+        (Id::AUTHENTICATION_DATA, "authentication_method"),
     ];
     for (property, field) in own {
         if given.view().has(property) {
             return Err(ConfigError::OwnProperty { property, field });
         }
     }
-    let unsupported = [Id::AUTHENTICATION_METHOD, Id::AUTHENTICATION_DATA];
-    if let Some(property) = unsupported
-        .into_iter()
-        .find(|property| given.view().has(*property))
-    {
-        return Err(ConfigError::UnsupportedProperty { property });
-    }
     if !version.is_v5() {
+        if authentication_method.is_some() {
+            return Err(ConfigError::AuthenticationMethod { version });
+        }
         return Ok(given.clone());
     }
     let mut properties = Properties::builder().receive_maximum(limits.receive_maximum);
@@ -346,6 +361,9 @@ fn connect_properties(
     let expiry = u32::try_from(whole_seconds(session_expiry)).unwrap_or(u32::MAX);
     if expiry > 0 {
         properties = properties.session_expiry_interval(expiry);
+    }
+    if let Some(method) = authentication_method {
+        properties = properties.authentication_method(method);
     }
     properties
         .extend(given.view())

@@ -46,12 +46,6 @@ pub enum ConfigError {
         /// The field of the builder or of [`Limits`] to use.
         field: &'static str,
     },
-    /// The property asks the server for something that the session can't deal with.
-    #[error("connect_properties: the session does not support {property}")]
-    UnsupportedProperty {
-        /// The property.
-        property: mqtt_proto::PropertyId,
-    },
     /// A limit or timeout of zero, with which nothing could ever be sent or received.
     #[error("{field} may not be zero")]
     Zero {
@@ -65,6 +59,12 @@ pub enum ConfigError {
         field: &'static str,
         /// The largest value.
         max: u64,
+    },
+    /// 3.x has no enhanced authentication.
+    #[error("authentication_method: {version} has no enhanced authentication")]
+    AuthenticationMethod {
+        /// The configured version.
+        version: Version,
     },
     /// 3.x has no session expiry: a session either ends with its connection or is kept for ever.
     #[error("session_expiry: {version} has none; use clean_start(false) to keep the session")]

@@ -10,6 +10,9 @@ pub struct Timeouts {
     pub dial: Duration,
     /// For CONNACK after the stream is open (10 s).
     pub connack: Duration,
+    /// For each step of the authenticator (30 s), and for the server's answer to each AUTH of a re-authentication. Before CONNACK
+    /// the server has `connack` for each of its own.
+    pub auth: Duration,
     /// For PINGRESP after PINGREQ was written (10 s). Other bytes that arrive extend it, by one keep-alive interval at most.
     pub pingresp: Duration,
     /// Without a keep-alive: after this time without a byte from the server a PINGREQ asks whether it is there (5 min).
@@ -24,6 +27,7 @@ impl Default for Timeouts {
             resolve: Duration::from_secs(10),
             dial: Duration::from_secs(10),
             connack: Duration::from_secs(10),
+            auth: Duration::from_secs(30),
             pingresp: Duration::from_secs(10),
             liveness: Duration::from_secs(300),
             hangup: Duration::from_secs(1),

@@ -3,7 +3,10 @@
 use core::time::Duration;
 
 use alloc::string::ToString;
-use mqtt_proto::{ConnAck, Connect, Packet, PropertiesRef, QoS, ReasonCode, Text, Version};
+use mqtt_proto::{
+    ConnAck, Connect, EncodeError, Packet, Properties, PropertiesRef, QoS, ReasonCode, Text,
+    Version,
+};
 
 use super::Session;
 use super::alias::Aliases;
@@ -12,27 +15,28 @@ use super::phase::{Farewell, Stage};
 use crate::{ConnectionError, Event, Timer, Violation};
 
 impl Session {
-    /// The stream is open: a new connection group, and CONNECT as the first packet [MQTT-3.1.0-1].
-    pub(super) fn send_connect(&mut self) {
+    /// The stream is open: a new connection group.
+    pub(super) fn open_link(&mut self) {
         self.link = Link::new(self.config.version(), &self.config);
         self.link.is_unsure = core::mem::replace(&mut self.is_unsure, true);
         self.link.opened_at = self.now;
         self.link.last_written = self.now;
         self.link.last_received = self.now;
+    }
+
+    /// CONNECT as the first packet [MQTT-3.1.0-1].
+    pub(super) fn send_connect(&mut self, properties: Properties) -> Result<(), EncodeError> {
         let connect = Connect {
             clean_start: self.clean_start(),
+            properties,
             ..self.config.connect.clone()
         };
         self.link.clean_start = connect.clean_start;
         self.link.quiet = self.wants_no_problem_information();
-        match self
-            .link
-            .encoder
-            .encode(&Packet::Connect(connect.into()), &mut self.link.outbox)
-        {
-            Ok(len) => self.link.encoded += len as u64,
-            Err(error) => self.lose(ConnectionError::Connect { error }, Farewell::Silent),
-        }
+        let connect = Packet::Connect(connect.into());
+        let len = self.link.encoder.encode(&connect, &mut self.link.outbox)?;
+        self.link.encoded += len as u64;
+        Ok(())
     }
 
     /// Clean Start asks for an end to what was before the session. In 5.0 the session then lasts over connections; in 3.x
@@ -69,6 +73,15 @@ impl Session {
             );
             return;
         }
+        self.connack_authenticates(connack);
+    }
+
+    /// The server accepts us, and the authenticator, if there is one, accepts the server.
+    pub(super) fn accepted(&mut self, connack: ConnAck) {
+        let Stage::Open { addr, .. } = self.stage else {
+            return;
+        };
+        let properties = connack.properties.view();
         // [MQTT-3.2.2-2]
         if connack.session_present && self.link.clean_start {
             return self.violated(Violation::SessionPresent);

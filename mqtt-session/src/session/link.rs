@@ -1,9 +1,11 @@
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use mqtt_proto::{Decoder, Encoder, Outbox, PacketId, Publish, QoS, Sender, TopicFilter, Version};
 
 use super::alias::{Aliases, Known};
+use super::authenticate::Exchange;
 use super::expiry::Expiry;
 use super::poison::FirstResent;
 use crate::{Config, Instant, PublishRefused, SubscribeError, Token};
@@ -46,6 +48,7 @@ pub(super) struct Link {
     pub(super) last_written: Instant,
     pub(super) last_received: Instant,
     pub(super) ping: Option<Ping>,
+    pub(super) exchange: Option<Box<Exchange>>,
     /// Bytes that `handle_input` left, to tell new ones from them.
     pub(super) left: usize,
 }
@@ -173,6 +176,7 @@ impl Link {
             last_written: Instant::ZERO,
             last_received: Instant::ZERO,
             ping: None,
+            exchange: None,
             left: 0,
         }
     }

@@ -1,5 +1,6 @@
 //! Every transition between the stages of connecting, being connected and being done.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -10,7 +11,7 @@ use mqtt_proto::{Disconnect, Packet, ReasonCode};
 
 use super::Session;
 use super::link::Link;
-use crate::{Action, Attempt, Cause, ConnectionError, Event, Instant, Timer};
+use crate::{Action, Attempt, Cause, ConnectionError, Event, Instant, ReauthenticateError, Timer};
 
 /// Where the session stands, with what is known only there.
 #[derive(Debug)]
@@ -159,9 +160,15 @@ impl Session {
         }
         self.timers.stop(Timer::Dial);
         self.stage = Stage::Open { attempt, addr };
+        self.open_link();
+        if self.authenticates_first() {
+            return;
+        }
         self.timers
             .set(Timer::ConnAck, self.now + self.config.timeouts.connack);
-        self.send_connect();
+        if let Err(error) = self.send_connect(self.config.connect.properties.clone()) {
+            self.lose(ConnectionError::Connect { error }, Farewell::Silent);
+        }
     }
 
     pub(super) fn closed(&mut self, attempt: Attempt, cause: Cause) {
@@ -210,6 +217,7 @@ impl Session {
                 let (addr, after) = (*addr, self.now - self.link.opened_at);
                 self.lose(ConnectionError::NoConnAck { addr, after }, Farewell::Silent);
             }
+            (Timer::Auth, Stage::Open { .. }) => self.auth_due(),
             (Timer::KeepAlive, Stage::Open { .. }) => self.keep_alive_due(),
             (Timer::PingResp, Stage::Open { addr, .. }) => {
                 let addr = *addr;
@@ -259,6 +267,7 @@ impl Session {
         } else {
             Next::Close
         };
+        self.end_exchange(|| ReauthenticateError::Lost(Box::new(error.clone())));
         self.events.push_back(Event::Lost {
             error,
             retry_in: retry.then_some(delay),
@@ -303,6 +312,7 @@ impl Session {
             self.blame();
         }
         self.outgoing.inflight.disconnected(self.link.written);
+        self.end_exchange(|| ReauthenticateError::Closed);
         self.requeue_unwritten();
         let requests = self.outgoing.inflight.drain_requests();
         self.subscriptions.requeue(requests);
@@ -322,6 +332,7 @@ impl Session {
             Timer::Resolve,
             Timer::Dial,
             Timer::ConnAck,
+            Timer::Auth,
             Timer::KeepAlive,
             Timer::PingResp,
         ] {
@@ -414,7 +425,7 @@ impl Session {
             || self.put(&Packet::Disconnect(Disconnect::default()))
     }
 
-    fn next_attempt(&mut self) -> Attempt {
+    pub(super) fn next_attempt(&mut self) -> Attempt {
         self.attempts += 1;
         Attempt(self.attempts)
     }
@@ -433,6 +444,9 @@ const fn verdict(error: &ConnectionError) -> Verdict {
             *reason
         }
         ConnectionError::Connect { .. } => return Verdict::GiveUp,
+        ConnectionError::Authentication { error, .. } if !error.is_transient() => {
+            return Verdict::GiveUp;
+        }
         _ => return Verdict::Retry,
     };
     match reason {

@@ -42,8 +42,12 @@ impl Session {
 
     /// Whether the driver shall read. Not while the inbox is full, unless the session itself waits for something from the
     /// server: then reading goes on, so that nothing deadlocks. And not while [`Limits::outbox_bytes`](crate::Limits::outbox_bytes) of
-    /// acknowledgements wait for the driver: a server that does not read them is found out by the keep-alive.
+    /// acknowledgements wait for the driver: a server that does not read them is found out by the keep-alive. And not while an
+    /// authenticator checks what came with CONNACK: what follows is believed only after it.
     pub fn wants_read(&self) -> bool {
+        if self.verifies_connack() {
+            return false;
+        }
         if self.link.answers >= self.config.limits.outbox_bytes {
             return false;
         }
@@ -63,6 +67,7 @@ impl Session {
         if !self.link.connected {
             return match packet {
                 Packet::ConnAck(connack) => self.connack(connack),
+                Packet::Auth(auth) => self.auth_received(auth),
                 // [MQTT-3.2.0-1], [MQTT-3.14.0-1]
                 _ => self.violated(Violation::BeforeConnAck {
                     packet: packet_type,
@@ -104,7 +109,7 @@ impl Session {
             }
             // [MQTT-3.2.0-2]
             Packet::ConnAck(_) => self.violated(Violation::SecondConnAck),
-            // [MQTT-4.12.0-6]: no authentication method was named.
+            Packet::Auth(auth) => self.auth_received(auth),
             _ => self.violated(Violation::Unexpected {
                 packet: packet_type,
             }),

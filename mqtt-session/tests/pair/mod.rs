@@ -5,6 +5,7 @@
     reason = "every test file uses a part of it"
 )]
 
+pub mod exchange;
 pub mod raw;
 
 use std::collections::VecDeque;
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
+use mqtt_session::auth::Authenticator;
 use mqtt_session::proto::{Outbox, Properties, Publish, QoS, ReasonCode, Topic, Version};
 use mqtt_session::{
     Action, Attempt, Backoff, Cause, Config, ConfigBuilder, Endpoint, Event, Instant, Outcome,
@@ -40,6 +42,8 @@ pub struct Pair {
     pub dialled: Vec<SocketAddr>,
     /// Calls of `step` that did something.
     pub steps: u64,
+    /// Takes the steps of authentication.
+    pub authenticator: Option<Box<dyn Authenticator>>,
     output: Outbox,
     input: BytesMut,
 }
@@ -76,6 +80,7 @@ impl Pair {
             events: Vec::new(),
             dialled: Vec::new(),
             steps: 0,
+            authenticator: None,
             output: Outbox::new(),
             input: BytesMut::new(),
         }
@@ -218,6 +223,12 @@ impl Pair {
                         self.exchange();
                     }
                     self.hang_up(attempt, Cause::HungUp);
+                }
+                Action::Authenticate { attempt, step } => {
+                    if let Some(authenticator) = &mut self.authenticator {
+                        let answer = authenticator.answer(&step);
+                        self.session.handle_auth(now, attempt, answer);
+                    }
                 }
                 Action::Resolve {
                     attempt,
