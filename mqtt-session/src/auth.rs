@@ -47,6 +47,8 @@
 //! ```
 
 mod error;
+#[cfg(feature = "scram")]
+mod scram;
 
 use alloc::string::String;
 
@@ -54,6 +56,8 @@ use bytes::Bytes;
 use mqtt_proto::{Properties, PropertiesRef};
 
 pub use error::AuthError;
+#[cfg(feature = "scram")]
+pub use scram::{Mechanism, Scram};
 
 /// One authentication method, with what it needs to know.
 ///

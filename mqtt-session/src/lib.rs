@@ -116,6 +116,8 @@
 //!
 //! - `std` (default): conversions from `std::time` and `std::io`.
 //! - `client`: [`client::Client`] and its companions, the handles that the adapter crates share. Needs `std`.
+//! - `scram`: `auth::Scram`, an authenticator for SCRAM-SHA-1, -256 and -512. `saslprep` adds user names and passwords beyond ASCII, and needs
+//!   `std`.
 #![no_std]
 
 extern crate alloc;
