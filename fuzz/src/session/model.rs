@@ -44,6 +44,10 @@ struct Flight {
     released: bool,
     /// Sent, or released, on this connection.
     here: bool,
+    /// Where its PUBLISH begins among the bytes of the connection that it was sent on last.
+    start: u64,
+    /// A byte of it had left when an earlier connection ended.
+    left: bool,
 }
 
 #[derive(Debug)]
@@ -193,10 +197,12 @@ impl Model {
 
     /// The stream is gone.
     pub(super) fn gone(&mut self) {
+        let written = self.link.written;
         self.link = Link::new();
-        self.flights
-            .values_mut()
-            .for_each(|flight| flight.here = false);
+        self.flights.values_mut().for_each(|flight| {
+            flight.left |= flight.here && flight.start < written;
+            flight.here = false;
+        });
         self.messages
             .values_mut()
             .for_each(|message| message.end = None);
@@ -238,7 +244,7 @@ impl Model {
         }
         assert!(self.link.connected, "{packet:?} before CONNACK");
         match packet {
-            Packet::Publish(publish) => self.published(publish),
+            Packet::Publish(publish) => self.published(publish, len as u64),
             Packet::PubAck(ack) => {
                 let id = ack.id.get();
                 assert_eq!(self.link.pubacks.pop_front(), Some(id), "PUBACKs in order");
@@ -295,7 +301,7 @@ impl Model {
         assert!(asked.is_none(), "the identifier {id} is in use");
     }
 
-    fn published(&mut self, publish: &PublishView) {
+    fn published(&mut self, publish: &PublishView, len: u64) {
         let server = &self.link.server;
         assert!(publish.qos().as_u8() <= server.maximum_qos);
         assert!(server.retain_available || !publish.retain());
@@ -323,18 +329,20 @@ impl Model {
             return;
         };
         let id = id.get();
+        let before = self.flights.get(&id);
+        let left = before.is_some_and(|before| before.number == number && before.left);
         let flight = Flight {
             number,
             qos,
             released: false,
             here: true,
+            start: self.link.sent - len,
+            left,
         };
         match self.flights.insert(id, flight) {
             Some(before) if before.number == number => {
-                assert!(
-                    publish.dup() && !before.released && !before.here,
-                    "sent again"
-                );
+                assert_eq!(publish.dup(), before.left, "DUP where a byte had left");
+                assert!(!before.released && !before.here, "sent again");
             }
             Some(before) => {
                 // What could not be sent again has its outcome, and at QoS 1 leaves its identifier.
