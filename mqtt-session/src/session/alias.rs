@@ -7,8 +7,9 @@ use core::num::NonZeroU16;
 
 use mqtt_proto::{EncodeError, Flow, Publish, PublishView, Topic};
 
+use super::expiry::Expiry;
 use super::link::Link;
-use crate::Violation;
+use crate::{Instant, Violation};
 
 /// The shortest topic that gets an alias. An alias takes three bytes: they are added to the first message, and replace the topic in
 /// the second, which from this length on has paid for both.
@@ -28,32 +29,55 @@ impl Link {
         }
     }
 
+    /// The same for a message that has waited: with what is left of its Message Expiry Interval.
+    #[inline(never)]
+    pub(super) fn publish_expiring(
+        &mut self,
+        publish: &Publish,
+        expiry: Expiry,
+        now: Instant,
+        flow: Flow,
+    ) -> Result<usize, EncodeError> {
+        match expiry.shortened(publish, now) {
+            Some(shortened) => self.publish_by_alias(&shortened, flow),
+            None => self.publish_by_alias(publish, flow),
+        }
+    }
+
+    /// Encodes a PUBLISH with its topic. Apart from the first time, which is worth its own copy of the encoder's code.
+    #[inline(never)]
+    pub(super) fn publish_plain(
+        &mut self,
+        publish: &Publish,
+        flow: Flow,
+        alias: Option<NonZeroU16>,
+    ) -> Result<usize, EncodeError> {
+        self.encoder.publish(publish, flow, alias, &mut self.outbox)
+    }
+
+    #[inline(never)]
     fn publish_by_alias(&mut self, publish: &Publish, flow: Flow) -> Result<usize, EncodeError> {
-        let (encoder, outbox) = (self.encoder, &mut self.outbox);
         let topic = publish.topic().as_bytes();
         match self.aliases.look_up(topic) {
-            Use::Topic => encoder.publish(publish, flow, None, outbox),
+            Use::Topic => self.publish_plain(publish, flow, None),
             Use::Alias(alias) => {
                 // What is accepted does not depend on which aliases there are: it must fit with its topic, too, as it is sent
                 // again over another connection [MQTT-3.2.2-15].
-                if publish.size() + FRAMING > encoder.max_packet_size() as usize {
-                    encoder.publish_len(publish, flow, None)?;
+                if publish.size() + FRAMING > self.encoder.max_packet_size() as usize {
+                    self.encoder.publish_len(publish, flow, None)?;
                 }
-                encoder.publish_by_alias(publish, flow, alias, outbox)
+                self.encoder
+                    .publish_by_alias(publish, flow, alias, &mut self.outbox)
             }
-            Use::Both(alias, digest) => {
-                match encoder.publish(publish, flow, Some(alias), outbox) {
-                    Ok(len) => {
-                        self.aliases.set(alias, digest, topic);
-                        Ok(len)
-                    }
-                    // There is no room for an alias beside the topic.
-                    Err(EncodeError::PacketTooLarge { .. }) => {
-                        encoder.publish(publish, flow, None, outbox)
-                    }
-                    Err(error) => Err(error),
+            Use::Both(alias, digest) => match self.publish_plain(publish, flow, Some(alias)) {
+                Ok(len) => {
+                    self.aliases.set(alias, digest, topic);
+                    Ok(len)
                 }
-            }
+                // There is no room for an alias beside the topic.
+                Err(EncodeError::PacketTooLarge { .. }) => self.publish_plain(publish, flow, None),
+                Err(error) => Err(error),
+            },
         }
     }
 }
@@ -113,7 +137,7 @@ impl Aliases {
     }
 
     fn look_up(&mut self, topic: &[u8]) -> Use {
-        if topic.len() < WORTH {
+        if topic.len() < WORTH || self.max == 0 {
             return Use::Topic;
         }
         let max = self.max;
@@ -236,6 +260,7 @@ pub(super) struct Known(Vec<Option<Topic>>);
 
 impl Known {
     /// Learns what the alias of a PUBLISH stands for, or gives the PUBLISH its topic.
+    #[inline(never)]
     pub(super) fn resolve(
         &mut self,
         alias: NonZeroU16,

@@ -3,7 +3,7 @@
 use core::num::NonZeroU64;
 use core::time::Duration;
 
-use mqtt_proto::{Publish, QoS};
+use mqtt_proto::{PropertyId, Publish, QoS};
 
 use super::Session;
 use crate::{Instant, Outcome, PublishOptions, Timer};
@@ -63,16 +63,21 @@ impl Session {
     #[inline]
     pub(super) fn expiry(&self, publish: &Publish, options: &PublishOptions) -> Option<Expiry> {
         let time_to_live = options.time_to_live.or(self.config.time_to_live);
+        let has_interval = publish
+            .properties()
+            .has(PropertyId::MESSAGE_EXPIRY_INTERVAL);
+        (time_to_live.is_some() || has_interval).then(|| self.expiry_after(publish, time_to_live))
+    }
+
+    #[cold]
+    fn expiry_after(&self, publish: &Publish, time_to_live: Option<Duration>) -> Expiry {
         let interval = publish.properties().message_expiry_interval();
-        if time_to_live.is_none() && interval.is_none() {
-            return None;
-        }
         let interval = interval.map_or(Duration::MAX, |seconds| {
             // With less than a second left it would be sent with 0, which is to say never to some servers.
             Duration::from_secs(seconds.into()).saturating_sub(SECOND) + Duration::from_nanos(1)
         });
         let after = time_to_live.map_or(interval, |time| time.min(interval));
-        Some(Expiry::new(self.now, after))
+        Expiry::new(self.now, after)
     }
 
     /// Wakes the session when a message expires that has come into the queue.

@@ -113,16 +113,7 @@ impl Session {
         self.outgoing.bytes += size;
         self.stats.accepted += 1;
         match encoded {
-            Some(len) => self.keep(
-                Queued {
-                    token,
-                    qos,
-                    publish,
-                    republished: false,
-                    expiry,
-                },
-                len,
-            ),
+            Some(len) => self.keep(token, qos, publish, expiry, false, len),
             None => {
                 if !self.link.connected {
                     self.outgoing.fits = None;
@@ -215,18 +206,22 @@ impl Session {
                 return self.finish_with(queued.token, queued.publish, Outcome::Expired);
             }
         }
+        let Queued {
+            token,
+            qos,
+            publish,
+            republished,
+            expiry,
+        } = queued;
         let id = self.outgoing.inflight.next_id();
-        match self.encode(queued.qos, &queued.publish, queued.expiry, id) {
+        match self.encode(qos, &publish, expiry, id) {
             Ok(len) => {
-                let republished = queued.republished;
-                self.keep(queued, len);
+                self.keep(token, qos, publish, expiry, republished, len);
                 if republished {
                     self.suspect(id, len);
                 }
             }
-            Err(refused) => {
-                self.finish_with(queued.token, queued.publish, Outcome::Refused(refused))
-            }
+            Err(refused) => self.finish_with(token, publish, Outcome::Refused(refused)),
         }
     }
 
@@ -239,10 +234,10 @@ impl Session {
         id: PacketId,
     ) -> Result<usize, PublishRefused> {
         let flow = flow(qos, id, false);
-        let shortened = expiry.and_then(|expiry| expiry.shortened(publish, self.now));
-        let len = self
-            .link
-            .publish(shortened.as_ref().unwrap_or(publish), flow)?;
+        let len = match expiry {
+            None => self.link.publish(publish, flow),
+            Some(expiry) => self.link.publish_expiring(publish, expiry, self.now, flow),
+        }?;
         self.link.encoded += len as u64;
         self.stats.sent += 1;
         Ok(len)
@@ -250,14 +245,15 @@ impl Session {
 
     /// Keeps a message that was encoded, as the next in flight: QoS 0 until it is written, the others until they are acknowledged.
     #[inline]
-    fn keep(&mut self, sent: Queued, len: usize) {
-        let Queued {
-            token,
-            qos,
-            publish,
-            republished,
-            expiry,
-        } = sent;
+    fn keep(
+        &mut self,
+        token: Token,
+        qos: QoS,
+        publish: Publish,
+        expiry: Option<Expiry>,
+        republished: bool,
+        len: usize,
+    ) {
         if qos == QoS::AtMostOnce {
             let (end, len) = (self.link.encoded, len as u64);
             self.link.unwritten.push_back(Unwritten {
@@ -300,13 +296,9 @@ impl Session {
         // [MQTT-3.3.1-1]
         let dup = sent.unsent.is_none();
         let shortened = expiry.and_then(|expiry| expiry.shortened(publish, self.now));
+        let publish = shortened.as_ref().unwrap_or(publish);
         // Without an alias: what is sent again always says its topic.
-        match self.link.encoder.publish(
-            shortened.as_ref().unwrap_or(publish),
-            flow(*qos, id, dup),
-            None,
-            &mut self.link.outbox,
-        ) {
+        match self.link.publish_plain(publish, flow(*qos, id, dup), None) {
             Ok(len) => {
                 if !dup {
                     sent.unsent = NonZeroU64::new(self.link.encoded);
