@@ -53,8 +53,8 @@ pub use mqtt_session::proto::{
 };
 pub use mqtt_session::{
     Backoff, Capacity, Cause, Config, ConfigBuilder, ConfigError, ConnectionError, Endpoint,
-    EndpointError, Fault, InboxFull, Limits, Offline, Outcome, Phase, PublishError, PublishRefused,
-    SessionLost, Stale, Stats, SubscribeError, Timeouts, Token,
+    EndpointError, Fault, InboxFull, Limits, Offline, Outcome, Phase, Poisonous, PublishError,
+    PublishOptions, PublishRefused, SessionLost, Stale, Stats, SubscribeError, Timeouts, Token,
 };
 
 use mqtt_session::Instant;

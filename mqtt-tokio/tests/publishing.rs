@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use mqtt_session::proto::PacketType;
 use mqtt_tokio::{
-    Client, Limits, Offline, Outcome, Publish, PublishRefused, QoS, ReasonCode, SendError, Topic,
-    build,
+    Client, Limits, Offline, Outcome, Publish, PublishOptions, PublishRefused, QoS, ReasonCode,
+    SendError, Topic, build,
 };
 use server::{Result, Server, VERSIONS, config, soon};
 
@@ -107,6 +107,22 @@ async fn qos_0_without_a_connection_is_refused_where_that_is_configured() -> Res
     let error = client.publish("a", QoS::AtMostOnce, "x").await.unwrap_err();
     assert_eq!(error.refused(), Some(&PublishRefused::Offline));
     client.publish("a", QoS::AtLeastOnce, "x").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_ends_as_expired_when_its_time_to_live_is_over() -> Result {
+    let (client, driver) = offline(10)?;
+    client.start();
+    tokio::spawn(driver);
+    let short = PublishOptions::new().with_time_to_live(Duration::from_millis(10));
+    let publish = Publish::new(Topic::try_from("a")?, "x");
+    let waited = client.publish_with(QoS::AtLeastOnce, publish.clone(), short.clone());
+    let tried = client.try_publish_with(QoS::AtMostOnce, publish, &short)?;
+    for delivery in [waited.await?, tried] {
+        let error = soon(delivery).await.expect_err("there is no server");
+        assert_eq!(error.outcome, Outcome::Expired);
+    }
     Ok(())
 }
 
