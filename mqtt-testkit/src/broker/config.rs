@@ -37,6 +37,9 @@ pub struct BrokerConfig {
     /// Whether a message that matches several subscriptions of a client is sent once for each (no: once, with all their
     /// identifiers). Both are allowed (section 3.3.4).
     pub copy_per_subscription: bool,
+    /// Whether a client may leave a message of QoS 1 or 2 unsent on a reconnect that it has sent before (no): against [MQTT-4.4.0-1],
+    /// but some applications want that of a message that one connection after the other ends at.
+    pub may_give_up: bool,
     /// Whether packets and events are logged (yes). Long simulations are faster without.
     pub log: bool,
     /// Whether accepted messages are kept for [`Broker::received`](crate::Broker::received) (yes).
@@ -60,6 +63,7 @@ impl Default for BrokerConfig {
             maximum_queued: 1_000_000,
             send_topic_aliases: false,
             copy_per_subscription: false,
+            may_give_up: false,
             log: true,
             keep_received: true,
         }

@@ -9,7 +9,6 @@ use mqtt_proto::{PacketId, QoS, ReasonCode};
 
 use super::violation::{Checked, Fault};
 use super::{BrokerConfig, ConnId};
-use crate::Time;
 
 /// The part that belongs to the session.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +33,9 @@ struct Record {
     pubrec: u64,
     size: usize,
     retain: bool,
-    expires: Option<Time>,
+    expires: bool,
+    /// It was answered with an error, which may be lost: when it comes again, it is a new one.
+    refused: bool,
     /// The limits of a later connection forbade to send it again: the client may have given it up for good.
     waived: bool,
 }
@@ -94,7 +95,7 @@ pub(super) struct Arrival {
     pub(super) dup: bool,
     pub(super) size: usize,
     pub(super) retain: bool,
-    pub(super) expires: Option<Time>,
+    pub(super) expires: bool,
 }
 
 /// What a PUBLISH is.
@@ -114,7 +115,6 @@ impl Inbound {
         up: &mut Uplink,
         a: Arrival,
         config: &BrokerConfig,
-        now: Time,
     ) -> Checked<Verdict> {
         let Arrival { id, dup, .. } = a;
         if up.requests.contains(&id) {
@@ -123,14 +123,14 @@ impl Inbound {
         }
         let verdict = match self.records.get(&id) {
             Some(record) if record.touched == up.conn => record.on_same_connection(a)?,
-            Some(record) => record.on_next_connection(up, a, config, now)?,
+            Some(record) => record.on_next_connection(up, a, config)?,
             None => Verdict::New,
         };
         if dup {
-            self.check_resend(up, a, verdict)?;
+            self.check_resend(up, a, verdict, config)?;
         } else {
             if up.may_resend && !up.fresh_seen {
-                self.check_nothing_left(up, id, config, now)?;
+                self.check_nothing_left(up, id, config)?;
             }
             up.fresh_seen = true;
         }
@@ -151,7 +151,13 @@ impl Inbound {
     }
 
     /// DUP is set: the message must have been sent on an earlier connection, and come in its turn.
-    fn check_resend(&self, up: &mut Uplink, a: Arrival, verdict: Verdict) -> Checked {
+    fn check_resend(
+        &self,
+        up: &mut Uplink,
+        a: Arrival,
+        verdict: Verdict,
+        config: &BrokerConfig,
+    ) -> Checked {
         let id = a.id;
         if !up.may_resend {
             let rule = match a.qos {
@@ -166,7 +172,11 @@ impl Inbound {
             return Err(Fault::protocol("MQTT-4.4.0-1", text));
         }
         match self.records.get(&id) {
-            Some(r) if r.phase != Phase::Done && verdict != Verdict::New => {
+            Some(r)
+                if r.phase != Phase::Done
+                    && verdict != Verdict::New
+                    && !r.may_be_given_up(up, config) =>
+            {
                 if r.seq < up.last_resent {
                     let text = format!("{id} is resent behind a message that was first sent later");
                     return Err(Fault::protocol("MQTT-4.6.0-1", text));
@@ -182,18 +192,9 @@ impl Inbound {
     }
 
     /// The first new message after a reconnect: all that is unacknowledged must have been resent before.
-    fn check_nothing_left(
-        &self,
-        up: &Uplink,
-        new: PacketId,
-        config: &BrokerConfig,
-        now: Time,
-    ) -> Checked {
+    fn check_nothing_left(&self, up: &Uplink, new: PacketId, config: &BrokerConfig) -> Checked {
         let left = self.records.iter().find(|(id, r)| {
-            **id != new
-                && r.touched != up.conn
-                && r.is_held()
-                && !r.may_stay_unsent(up, config, now)
+            **id != new && r.touched != up.conn && r.is_held() && !r.may_stay_unsent(up, config)
         });
         match left {
             None => Ok(()),
@@ -222,6 +223,7 @@ impl Inbound {
             retain: a.retain,
             expires: a.expires,
             waived: false,
+            refused: false,
         });
         record.touched = up.conn;
         let is_newer = record.seq == u64::MAX || !a.dup || up.last_resent == u64::MAX;
@@ -236,6 +238,7 @@ impl Inbound {
             record.retain = a.retain;
             record.expires = a.expires;
             record.waived = false;
+            record.refused = false;
         }
     }
 
@@ -289,15 +292,9 @@ impl Inbound {
     }
 
     /// A SUBSCRIBE or UNSUBSCRIBE comes with this identifier.
-    pub(super) fn request(
-        &self,
-        up: &mut Uplink,
-        id: PacketId,
-        config: &BrokerConfig,
-        now: Time,
-    ) -> Checked {
+    pub(super) fn request(&self, up: &mut Uplink, id: PacketId, config: &BrokerConfig) -> Checked {
         let held = self.records.get(&id).is_some_and(|r| {
-            r.is_held() && (r.touched == up.conn || !r.may_be_given_up(up, config, now))
+            r.is_held() && (r.touched == up.conn || !r.may_be_given_up(up, config))
         });
         if held || !up.requests.insert(id) {
             let by = if held { "a PUBLISH" } else { "another request" };
@@ -315,6 +312,13 @@ impl Inbound {
             if refused {
                 record.pubrec = 0;
             }
+        }
+    }
+
+    /// The message is refused.
+    pub(super) fn refuse(&mut self, id: PacketId) {
+        if let Some(record) = self.records.get_mut(&id) {
+            record.refused = true;
         }
     }
 
@@ -385,7 +389,6 @@ impl Record {
         up: &Uplink,
         a: Arrival,
         config: &BrokerConfig,
-        now: Time,
     ) -> Checked<Verdict> {
         let id = a.id;
         match (self.phase, a.dup) {
@@ -399,31 +402,33 @@ impl Record {
                 "MQTT-4.3.3-6",
                 format!("{id} is published again after its PUBREL"),
             )),
-            (_, false) if self.may_be_given_up(up, config, now) => Ok(Verdict::New),
+            (_, false) if self.may_be_given_up(up, config) => Ok(Verdict::New),
             (_, false) => Err(Fault::protocol(
                 "MQTT-3.3.1-1",
                 format!("DUP is 0, but {id} was published before and not acknowledged"),
             )),
+            // A new message under an identifier that was given up, and whose first sending was lost.
+            (_, true) if a.qos != self.qos && self.may_be_given_up(up, config) => Ok(Verdict::New),
             (_, true) if a.qos != self.qos => Err(Fault::protocol(
                 "MQTT-4.4.0-1",
                 format!("{id} had {} and is resent with {}", self.qos, a.qos),
             )),
             (_, true) if self.qos == QoS::AtLeastOnce => Ok(Verdict::Again),
+            (_, true) if self.refused => Ok(Verdict::New),
             (_, true) => Ok(Verdict::Duplicate),
         }
     }
 
     /// Whether a client may use the identifier for another message without resending this one. Not at QoS 2: the broker may hold
     /// the message, and would take the other one for it.
-    fn may_be_given_up(&self, up: &Uplink, config: &BrokerConfig, now: Time) -> bool {
-        self.qos == QoS::AtLeastOnce && self.may_stay_unsent(up, config, now)
+    fn may_be_given_up(&self, up: &Uplink, config: &BrokerConfig) -> bool {
+        self.qos == QoS::AtLeastOnce && self.may_stay_unsent(up, config)
     }
 
-    /// Whether a client need not resend this message: the limits of the new connection forbid it, or it is of QoS 1 and has expired.
-    fn may_stay_unsent(&self, up: &Uplink, config: &BrokerConfig, now: Time) -> bool {
-        self.waived
-            || self.is_forbidden(up, config)
-            || (self.qos == QoS::AtLeastOnce && self.expires.is_some_and(|at| at <= now))
+    /// Whether a client need not resend this message: the limits of the new connection forbid it, or it may have expired. When, only
+    /// the client knows, who counts from when it was published.
+    fn may_stay_unsent(&self, up: &Uplink, config: &BrokerConfig) -> bool {
+        self.waived || self.is_forbidden(up, config) || self.expires || config.may_give_up
     }
 
     /// Whether a client can't resend this message: the limits of the new connection forbid it.

@@ -89,6 +89,11 @@ impl Downlink {
         Some((alias, false))
     }
 
+    /// The client was not told of the newest alias after all.
+    pub(super) fn forget_alias(&mut self, topic: &Topic) {
+        self.aliases.remove(topic);
+    }
+
     fn has_room(&self) -> bool {
         self.in_flight.len() < self.receive_maximum
     }

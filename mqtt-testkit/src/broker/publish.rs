@@ -7,7 +7,7 @@ use mqtt_proto::{Ack, Flow, PacketType, Publish, PublishView, QoS, ReasonCode, T
 
 use super::connection::Effect;
 use super::inbound::{Arrival, Verdict};
-use super::message::{Delivery, Message, expiry};
+use super::message::{Delivery, Message};
 use super::session::Subscription;
 use super::violation::{Checked, Fault};
 use super::{Broker, ConnId, Received};
@@ -37,10 +37,10 @@ impl Broker {
                     dup,
                     size: view.size(),
                     retain: view.retain(),
-                    expires: expiry(view.properties(), now),
+                    expires: view.properties().message_expiry_interval().is_some(),
                 };
                 let (up, config) = (&mut connection.up, &connection.config);
-                session.inbound.publish(up, arrival, config, now)?
+                session.inbound.publish(up, arrival, config)?
             }
         };
         self.count(&client_id).resent += u64::from(view.dup());
@@ -51,6 +51,12 @@ impl Broker {
         };
         let refused =
             answer.is_some_and(|reason| reason.is_error() && view.qos() > QoS::AtMostOnce);
+        if refused
+            && let Some(id) = view.packet_id()
+            && let Some((_, session)) = self.pair(conn)
+        {
+            session.inbound.refuse(id);
+        }
         let counts = self.count(&client_id);
         if refused {
             counts.refused += 1;

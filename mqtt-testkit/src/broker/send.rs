@@ -1,6 +1,6 @@
 //! Everything that leaves, and what is so once it has left.
 
-use mqtt_proto::{Ack, Encoder, Flow, Outbox, Packet, PacketId, PacketType, Properties, QoS};
+use mqtt_proto::{Ack, Flow, Outbox, Packet, PacketId, PacketType, Properties, QoS};
 
 use super::connection::{Connection, Effect, Parcel};
 use super::log::{LogEntry, LogEvent, Summary};
@@ -95,7 +95,15 @@ impl Broker {
         };
         let encoded = match alias {
             Some((alias, true)) => encoder.publish_by_alias(&publish, flow, alias, &mut outbox),
-            alias => encode_with(&encoder, &publish, flow, alias.map(|(a, _)| a), &mut outbox),
+            Some((alias, false)) => {
+                let encoded = encoder.publish(&publish, flow, Some(alias), &mut outbox);
+                encoded.or_else(|_| {
+                    // The alias takes the packet over the limit that it fits into without.
+                    connection.down.forget_alias(&delivery.message.topic);
+                    encoder.publish(&publish, flow, None, &mut outbox)
+                })
+            }
+            None => encoder.publish(&publish, flow, None, &mut outbox),
         };
         if encoded.is_err() {
             if let Some(client_id) = connection.client_id.clone() {
@@ -222,19 +230,6 @@ impl Broker {
 
 fn waits_for_connack(connection: &Connection, packet_type: PacketType) -> bool {
     !connection.connack_written && !matches!(packet_type, PacketType::ConnAck | PacketType::Auth)
-}
-
-fn encode_with(
-    encoder: &Encoder,
-    publish: &mqtt_proto::Publish,
-    flow: Flow,
-    alias: Option<core::num::NonZeroU16>,
-    outbox: &mut Outbox,
-) -> Result<usize, mqtt_proto::EncodeError> {
-    // The alias may take the packet over the limit that it fits into without.
-    encoder
-        .publish(publish, flow, alias, outbox)
-        .or_else(|_| encoder.publish(publish, flow, None, outbox))
 }
 
 impl Broker {

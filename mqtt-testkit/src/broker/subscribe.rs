@@ -15,12 +15,11 @@ use super::{Broker, ConnId};
 
 impl Broker {
     pub(super) fn subscribe(&mut self, conn: ConnId, subscribe: &Subscribe) -> Checked {
-        let now = self.now;
         let Some((connection, session)) = self.pair(conn) else {
             return Ok(());
         };
         let (up, config) = (&mut connection.up, &connection.config);
-        session.inbound.request(up, subscribe.id, config, now)?;
+        session.inbound.request(up, subscribe.id, config)?;
         let mut identifiers = subscribe.properties.view().subscription_identifiers();
         let identifier = identifiers.next();
         if connection.version.is_v5() {
@@ -133,12 +132,11 @@ impl Broker {
     }
 
     pub(super) fn unsubscribe(&mut self, conn: ConnId, unsubscribe: &Unsubscribe) -> Checked {
-        let now = self.now;
         let Some((connection, session)) = self.pair(conn) else {
             return Ok(());
         };
         let (up, config) = (&mut connection.up, &connection.config);
-        session.inbound.request(up, unsubscribe.id, config, now)?;
+        session.inbound.request(up, unsubscribe.id, config)?;
         let mut codes = Vec::new();
         for filter in &unsubscribe.filters {
             codes.push(if session.unsubscribe(filter) {
