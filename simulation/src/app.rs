@@ -2,14 +2,25 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use mqtt_session::Outcome;
 use mqtt_session::proto::{Publish, QoS, Topic};
-use mqtt_session::{Outcome, Ticket};
 
-/// Topics that the client publishes to. Those from [`REFUSABLE`] on may be refused; the last two come back to whoever subscribes.
-pub(crate) const UP: [&str; 8] = ["u/0", "u/1", "u/2", "u/3", "r/0", "r/1", "v/a", "v/b"];
+use crate::engine::Claim;
+
+/// Topics that the client publishes to, most of them long enough for an alias. Those from [`REFUSABLE`] on may be refused; the last two come back to whoever subscribes.
+pub(crate) const UP: [&str; 8] = [
+    "uplink/0",
+    "uplink/1",
+    "uplink/2",
+    "uplink/3",
+    "refusable/0",
+    "refusable/1",
+    "v/a",
+    "v/b",
+];
 pub(crate) const REFUSABLE: usize = 4;
 /// What may be refused.
-pub(crate) const REFUSABLE_FILTER: &str = "r/#";
+pub(crate) const REFUSABLE_FILTER: &str = "refusable/#";
 
 /// Topics that are published to the client. The first ones are [`STABLE`]: subscribed to from the beginning to the end.
 pub(crate) const DOWN: [&str; 8] = ["s/0", "s/1", "s/2", "w/7/t", "v/a", "v/b", "v/a/b", "x/y"];
@@ -39,7 +50,9 @@ pub(crate) struct App {
     pub(crate) messages: Vec<Message>,
     /// Made, and not accepted yet.
     pub(crate) backlog: VecDeque<(u32, Publish)>,
-    pub(crate) tickets: Vec<(Ticket, u32)>,
+    /// Futures that wait for room.
+    pub(crate) waiting: usize,
+    pub(crate) claims: Vec<(Claim, u32)>,
     /// First the stable filters, then those that come and go.
     pub(crate) filters: Vec<Filter>,
     pub(crate) requests: BTreeMap<u32, Request>,
@@ -61,6 +74,8 @@ pub(crate) struct App {
     pub(crate) lost_untold: bool,
     /// The broker has had limits that a message may not fit into.
     pub(crate) limited: bool,
+    /// A message has ended whose exchange will not be completed: it was refused, or has expired.
+    pub(crate) gave_up: bool,
     /// The broker has been told to answer publishes with errors.
     pub(crate) scripted: bool,
     /// The broker has sent what it must not.
@@ -88,6 +103,10 @@ pub(crate) struct Message {
     /// Its place among those that were accepted from the application.
     pub(crate) place: Option<u32>,
     pub(crate) outcome: Option<Outcome>,
+    /// Nobody waits for its outcome any more.
+    pub(crate) forgotten: bool,
+    /// It waits for room rather than to be given back.
+    pub(crate) waits: bool,
     /// How often the broker accepted it, by the session's number.
     pub(crate) receptions: Vec<(u64, u32)>,
     /// The broker's session that it was routed to.
@@ -143,6 +162,8 @@ impl App {
             size: 0,
             place: None,
             outcome: None,
+            forgotten: false,
+            waits: false,
             receptions: Vec::new(),
             session: 0,
             delivered: None,
@@ -150,6 +171,15 @@ impl App {
             taken: 0,
         });
         self.messages.len() as u32 - 1
+    }
+
+    /// Nobody will hear what becomes of a message that was accepted.
+    pub(crate) fn forget(&mut self, n: u32) {
+        let message = &mut self.messages[n as usize];
+        message.forgotten = true;
+        self.gave_up = true;
+        // Bytes that it holds may be held for as long as this session lasts.
+        self.pending -= 1;
     }
 
     /// The client has accepted a message.

@@ -58,6 +58,8 @@ setup! {
     version = 5;
     /// Whether the application uses `Client` and its futures rather than the session itself.
     handles = 0;
+    /// Then: 0 acknowledges by hand, 1 when a message is taken, 2 when it is queued.
+    acks = 0;
     /// Clean Start, Clean Session.
     clean_start = 0;
     /// In seconds.
@@ -68,6 +70,14 @@ setup! {
     receive_maximum = 256;
     /// See [`mqtt_session::Limits`].
     max_packet_size = 1 << 20;
+    /// How many topic aliases it takes.
+    topic_alias_maximum = 16;
+    /// How many it gives.
+    topic_aliases = 16;
+    /// How long messages live that do not say it; 0 for ever.
+    time_to_live = 0;
+    /// 1 ends a message that connections end at.
+    poisonous = 0;
     /// See [`mqtt_session::Limits`].
     inbox_bytes = 16 << 20;
     /// For all versions.

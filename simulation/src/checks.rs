@@ -12,6 +12,10 @@ impl World {
     /// Takes what the client tells. Whether there was something.
     pub(crate) fn hear(&mut self) -> Checked<bool> {
         let mut any = self.note_received()?;
+        if self.setup.handles > 0 {
+            // Nobody tells of room but to those who wait for it.
+            self.retry()?;
+        }
         while let Some(notice) = self.engine.notice() {
             any = true;
             self.note(|| match &notice {
@@ -25,6 +29,14 @@ impl World {
 
     fn heard(&mut self, notice: Notice) -> Checked {
         match notice {
+            Notice::Accepted { n } => {
+                self.app.waiting -= 1;
+                self.app.accept(n);
+            }
+            Notice::Refused { n, why } => {
+                self.app.waiting -= 1;
+                self.publish_refused(n, why)?;
+            }
             Notice::Outcome { n, outcome } => self.ended(n, outcome)?,
             Notice::Subscribed { op, result } => {
                 if let Some(request) = self.app.requests.remove(&op) {
@@ -92,7 +104,7 @@ impl World {
             }
             Notice::Closed => {
                 self.app.closed = true;
-                let left = self.app.pending;
+                let left = self.app.pending + self.app.waiting;
                 ensure!(
                     left == 0,
                     "every message has an outcome at the end",
@@ -120,13 +132,17 @@ impl World {
             "only what was accepted has an outcome",
             "message {n}: {outcome:?}"
         );
+        self.app.gave_up |= matches!(
+            outcome,
+            Outcome::Refused(_) | Outcome::Expired | Outcome::Poisonous { .. }
+        );
         self.app.pending_bytes -= message.size;
         if qos < QoS::ExactlyOnce {
             self.app.pending_bytes_below_2 -= message.size;
         }
         self.app.pending -= 1;
         let arrivals: u32 = message.receptions.iter().map(|(_, count)| count).sum();
-        let topic = message.topic;
+        let (topic, may_expire) = (message.topic, message.optional);
         self.tally.add(Kind::Outcome, outcome_name(&outcome));
         let good = match outcome {
             Outcome::Written => qos == QoS::AtMostOnce,
@@ -141,16 +157,25 @@ impl World {
                     && !reason.is_error()
                     && (arrivals > 0 || unsaid)
                     && (lossy || !republished)
-                    && (lossy || completed || self.engine.is_closed())
+                    && (completed || lossy || self.setup.poisonous > 0 || self.engine.is_closed())
             }
             Outcome::Rejected(_) => {
                 self.version.is_v5() && qos > QoS::AtMostOnce && topic >= REFUSABLE
             }
             Outcome::Refused(why) => self.may_refuse(&why, qos),
+            Outcome::Expired => may_expire || self.setup.time_to_live > 0,
+            Outcome::Poisonous { connections } => {
+                self.setup.poisonous > 0 && connections >= 3 && qos > QoS::AtMostOnce
+            }
             Outcome::SessionLost => self.setup.session_lost > 0 && lossy && qos > QoS::AtMostOnce,
             Outcome::ConnectionLost => qos == QoS::AtMostOnce,
             Outcome::Closed => true,
-            _ => true,
+            other => {
+                return Err(Failure::new(
+                    "an outcome is known here",
+                    format!("{other:?}"),
+                ));
+            }
         };
         ensure!(
             good,
@@ -310,17 +335,22 @@ impl World {
                 self.time
             );
         }
-        let used = self.setup.outgoing_bytes as usize - self.engine.free_bytes();
-        let most = self.app.pending_bytes;
-        ensure!(
-            used <= most,
-            "bytes are given back with the outcome",
-            "{used} bytes are held, and {most} have no outcome"
-        );
+        if let Some(free) = self.engine.free_bytes() {
+            let used = self.setup.outgoing_bytes as usize - free;
+            let most = self.app.pending_bytes;
+            ensure!(
+                used <= most,
+                "bytes are given back with the outcome",
+                "{used} bytes are held, and {most} have no outcome"
+            );
+        }
+        let now = self.clock.at(self.time);
+        self.engine.check_asleep(now, &mut self.io)?;
         // At QoS 2 a message is given back with PUBREC.
         let most = self.app.pending_bytes_below_2;
+        let forgets = self.app.messages.iter().any(|message| message.forgotten);
         ensure!(
-            most <= self.setup.outgoing_bytes as usize,
+            forgets || most <= self.setup.outgoing_bytes as usize,
             "queues stay within their bounds",
             "{most} bytes wait"
         );
@@ -384,6 +414,8 @@ fn outcome_name(outcome: &Outcome) -> String {
         Outcome::SessionLost => "session lost".into(),
         Outcome::ConnectionLost => "connection lost".into(),
         Outcome::Closed => "closed".into(),
+        Outcome::Expired => "expired".into(),
+        Outcome::Poisonous { .. } => "poisonous".into(),
         other => format!("{other:?}").to_lowercase(),
     }
 }

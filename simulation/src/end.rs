@@ -60,7 +60,7 @@ impl World {
             for queue in 0..self.setup.queues.max(1) as usize {
                 self.take(queue, u64::MAX)?;
             }
-            if self.app.tickets.is_empty() {
+            if self.app.claims.is_empty() {
                 return Ok(());
             }
             self.ack(0, u64::MAX)?;
@@ -75,11 +75,9 @@ impl World {
         if !self.engine.is_connected() {
             return Some("the client is not connected".into());
         }
-        if !self.app.backlog.is_empty() {
-            return Some(format!(
-                "{} messages are not accepted",
-                self.app.backlog.len()
-            ));
+        let waiting = self.app.backlog.len() + self.app.waiting;
+        if waiting > 0 {
+            return Some(format!("{waiting} messages are not accepted"));
         }
         if self.app.pending > 0 {
             let mut open = self.app.messages.iter().enumerate();
@@ -101,7 +99,7 @@ impl World {
                 "the broker waits: {} queued, {:?} in flight",
                 s.queued, s.sending
             )),
-            Some(s) if !s.receiving.is_empty() && !self.app.limited => {
+            Some(s) if !s.receiving.is_empty() && !self.app.gave_up => {
                 Some(format!("exchanges are not complete: {:?}", s.receiving))
             }
             Some(_) => None,
@@ -109,7 +107,8 @@ impl World {
     }
 
     fn check_end(&self) -> Checked {
-        let held = self.setup.outgoing_bytes as usize - self.engine.free_bytes();
+        let all = self.setup.outgoing_bytes as usize;
+        let held = all - self.engine.free_bytes().unwrap_or(all);
         ensure!(
             held == 0,
             "memory is given back",
@@ -153,6 +152,17 @@ impl World {
             );
         }
         self.check_subscriptions()?;
+        // Who waits for room is woken with all others, and may find none.
+        let (in_vain, most) = (
+            self.engine.in_vain(),
+            10 * self.app.messages.len() as u64 + 50,
+        );
+        ensure!(
+            in_vain <= most,
+            "no wake storm",
+            "{in_vain} polls found nothing, with {} messages",
+            self.app.accepted
+        );
         let stats = self.engine.stats();
         ensure!(
             stats.accepted == self.app.accepted && stats.connections == self.app.connections,
@@ -285,11 +295,7 @@ impl World {
         self.note(|| "the application disconnects".into());
         self.app.leaving = true;
         let drains = self.setup.ending == 1;
-        let drain = if drains {
-            Duration::from_secs(10)
-        } else {
-            Duration::ZERO
-        };
+        let drain = drains.then_some(Duration::from_secs(10));
         let (last, now) = (self.app.messages.len(), self.clock.at(self.time));
         self.engine.disconnect(now, drain);
         self.run_for(Duration::from_secs(15))?;

@@ -1,17 +1,23 @@
 //! The client under test, as the application and the network see it: the session itself, or its handles.
 
 mod direct;
+mod handles;
+
+use std::time::Duration;
 
 use bytes::BytesMut;
-use mqtt_session::client::Report;
+use mqtt_session::client::{Acker, Report};
 use mqtt_session::proto::{
-    Outbox, Properties, Publish, PublishView, QoS, ReasonCode, SubscribeOptions, TopicFilter,
+    Outbox, Publish, PublishView, QoS, ReasonCode, SubscribeOptions, TopicFilter,
 };
 use mqtt_session::{
-    Action, ConnectionError, Instant, Outcome, PublishError, Stale, Stats, SubscribeError, Ticket,
+    Action, ConnectionError, Instant, Outcome, Phase, PublishRefused, Stale, Stats, SubscribeError,
+    Ticket,
 };
 
+use crate::world::Checked;
 pub(crate) use direct::Direct;
+pub(crate) use handles::Handles;
 
 /// What a driver carries between the client and the network.
 #[derive(Debug, Default)]
@@ -30,6 +36,15 @@ pub(crate) struct Io {
 /// What the client tells the application.
 #[derive(Debug)]
 pub(crate) enum Notice {
+    /// A publish that waited for room.
+    Accepted {
+        n: u32,
+    },
+    /// The same, but it was refused.
+    Refused {
+        n: u32,
+        why: PublishRefused,
+    },
     Outcome {
         n: u32,
         outcome: Outcome,
@@ -59,23 +74,42 @@ pub(crate) enum Notice {
     Closed,
 }
 
+/// Whether a message was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accepted {
+    Now,
+    /// [`Notice`] will tell.
+    Perhaps,
+}
+
 /// A message that the application has taken, and what it gives back for it.
 #[derive(Debug)]
 pub(crate) struct Taken {
     pub(crate) publish: PublishView,
-    pub(crate) ticket: Ticket,
+    pub(crate) claim: Claim,
+}
+
+/// What is given back when a message is dealt with.
+#[derive(Debug)]
+pub(crate) enum Claim {
+    Ticket(Ticket),
+    Acker(Acker),
+    /// Nothing.
+    None,
 }
 
 /// A client.
 #[derive(Debug)]
 pub(crate) enum Engine {
     Direct(Box<Direct>),
+    Handles(Box<Handles>),
 }
 
 impl Engine {
     pub(crate) fn connect(&mut self, now: Instant) {
         match self {
             Self::Direct(direct) => direct.connect(now),
+            Self::Handles(handles) => handles.connect(now),
         }
     }
 
@@ -83,6 +117,31 @@ impl Engine {
     pub(crate) fn turn(&mut self, now: Instant, io: &mut Io) -> bool {
         match self {
             Self::Direct(direct) => direct.turn(now, io),
+            Self::Handles(handles) => handles.turn(now, io),
+        }
+    }
+
+    /// Whether somebody was woken who has not had a turn since.
+    pub(crate) fn has_work(&self) -> bool {
+        match self {
+            Self::Direct(_) => false,
+            Self::Handles(handles) => handles.has_work(),
+        }
+    }
+
+    /// There is nothing to do, and whoever changes that must say so.
+    pub(crate) fn check_asleep(&mut self, now: Instant, io: &mut Io) -> Checked {
+        match self {
+            Self::Direct(_) => Ok(()),
+            Self::Handles(handles) => handles.check_asleep(now, io),
+        }
+    }
+
+    /// Polls that were called for and found nothing.
+    pub(crate) fn in_vain(&self) -> u64 {
+        match self {
+            Self::Direct(_) => 0,
+            Self::Handles(handles) => handles.in_vain(),
         }
     }
 
@@ -90,18 +149,22 @@ impl Engine {
     pub(crate) fn notice(&mut self) -> Option<Notice> {
         match self {
             Self::Direct(direct) => direct.notice(),
+            Self::Handles(handles) => handles.notice(),
         }
     }
 
+    /// Publishes if there is room, or waits for it if that is possible.
     pub(crate) fn publish(
         &mut self,
         now: Instant,
         n: u32,
         qos: QoS,
         publish: Publish,
-    ) -> Result<(), PublishError> {
+        waits: bool,
+    ) -> Result<Accepted, (Publish, PublishRefused)> {
         match self {
             Self::Direct(direct) => direct.publish(now, n, qos, publish),
+            Self::Handles(handles) => handles.publish(now, n, qos, publish, waits),
         }
     }
 
@@ -110,11 +173,11 @@ impl Engine {
         now: Instant,
         op: u32,
         filters: Vec<(TopicFilter, SubscribeOptions)>,
-        properties: Properties,
         queue: usize,
     ) -> Result<(), SubscribeError> {
         match self {
-            Self::Direct(direct) => direct.subscribe(now, op, filters, properties, queue),
+            Self::Direct(direct) => direct.subscribe(now, op, filters, queue),
+            Self::Handles(handles) => handles.subscribe(now, op, filters, queue),
         }
     }
 
@@ -122,10 +185,11 @@ impl Engine {
         &mut self,
         now: Instant,
         op: u32,
-        filters: Vec<TopicFilter>,
+        filter: TopicFilter,
     ) -> Result<(), SubscribeError> {
         match self {
-            Self::Direct(direct) => direct.unsubscribe(now, op, filters),
+            Self::Direct(direct) => direct.unsubscribe(now, op, filter),
+            Self::Handles(handles) => handles.unsubscribe(now, op, filter),
         }
     }
 
@@ -133,49 +197,67 @@ impl Engine {
     pub(crate) fn withdraw(&mut self, now: Instant, op: u32) {
         match self {
             Self::Direct(direct) => direct.withdraw(now, op),
+            Self::Handles(handles) => handles.withdraw(now, op),
         }
     }
 
-    pub(crate) fn take(&mut self, queue: usize) -> Option<Taken> {
+    /// Gives up waiting for one of the messages: its number, and whether it was accepted.
+    pub(crate) fn forget(&mut self, now: Instant, which: usize) -> Option<(u32, bool)> {
+        match self {
+            Self::Direct(_) => None,
+            Self::Handles(handles) => handles.forget(now, which),
+        }
+    }
+
+    pub(crate) fn take(&mut self, now: Instant, queue: usize) -> Option<Taken> {
         match self {
             Self::Direct(direct) => direct.take(queue),
+            Self::Handles(handles) => handles.take(now, queue),
         }
     }
 
-    pub(crate) fn ack(&mut self, now: Instant, ticket: Ticket) -> Result<(), Stale> {
-        match self {
-            Self::Direct(direct) => direct.ack(now, ticket),
+    pub(crate) fn ack(&mut self, now: Instant, claim: Claim) -> Result<(), Stale> {
+        match (self, claim) {
+            (Self::Direct(direct), Claim::Ticket(ticket)) => direct.ack(now, ticket),
+            (_, Claim::Acker(acker)) => acker.ack(),
+            _ => Ok(()),
         }
     }
 
-    pub(crate) fn disconnect(&mut self, now: Instant, drain: core::time::Duration) {
+    /// Ends it: in order, or by dropping the last handle where no time to drain is given.
+    pub(crate) fn disconnect(&mut self, now: Instant, drain: Option<Duration>) {
         match self {
-            Self::Direct(direct) => direct.disconnect(now, drain),
+            Self::Direct(direct) => direct.disconnect(now, drain.unwrap_or_default()),
+            Self::Handles(handles) => handles.disconnect(now, drain),
         }
     }
 
     pub(crate) fn stats(&self) -> Stats {
         match self {
             Self::Direct(direct) => direct.session().stats(),
+            Self::Handles(handles) => handles.stats(),
         }
     }
 
-    /// Bytes that may still be accepted.
-    pub(crate) fn free_bytes(&self) -> usize {
+    /// Bytes that may still be accepted, where there is somebody to ask.
+    pub(crate) fn free_bytes(&self) -> Option<usize> {
         match self {
-            Self::Direct(direct) => direct.session().publish_capacity().bytes,
+            Self::Direct(direct) => Some(direct.session().publish_capacity().bytes),
+            Self::Handles(handles) => handles.free_bytes(),
         }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
         match self {
             Self::Direct(direct) => direct.session().is_closed(),
+            Self::Handles(handles) => handles.is_closed(),
         }
     }
 
     pub(crate) fn is_connected(&self) -> bool {
         match self {
-            Self::Direct(direct) => direct.session().phase() == mqtt_session::Phase::Connected,
+            Self::Direct(direct) => direct.session().phase() == Phase::Connected,
+            Self::Handles(handles) => handles.is_connected(),
         }
     }
 }

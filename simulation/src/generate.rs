@@ -23,6 +23,8 @@ fn setup(rng: &mut Rng, seed: u64) -> Setup {
     let mut s = Setup {
         seed,
         version: *rng.pick(&[3, 4, 4, 5, 5, 5, 5, 5]),
+        handles: u64::from(rng.chance(4)),
+        acks: rng.below(3),
         clean_start: u64::from(rng.chance(6)),
         session_expiry: *rng.pick(&[0, 5, 60, 3600, 3600, 3600, u64::from(u32::MAX)]),
         keep_alive: *rng.pick(&[0, 5, 10, 20, 60]),
@@ -42,7 +44,8 @@ fn setup(rng: &mut Rng, seed: u64) -> Setup {
     if rng.chance(2) {
         s.receive_maximum = rng.range(1, 20);
     }
-    if rng.chance(3) {
+    // With handles nobody can read what comes to a subscription before its SUBACK: a narrow inbox may never empty then.
+    if rng.chance(3) && s.handles == 0 {
         s.inbox_bytes = rng.range(200, 6000);
     }
     if rng.chance(3) {
@@ -69,6 +72,17 @@ fn setup(rng: &mut Rng, seed: u64) -> Setup {
     if rng.chance(10) && s.version == 5 {
         s.broker_max_packet = rng.range(200, 3000);
     }
+    // A server of 3.x can't tell: there a message that is too large ends each connection that it is sent on.
+    s.poisonous = u64::from(rng.chance(3));
+    if s.version < 5 && s.poisonous > 0 && rng.chance(2) {
+        s.broker_max_packet = rng.range(1000, 3000);
+    }
+    if rng.chance(6) {
+        s.time_to_live = rng.range(50, 10_000);
+    }
+    s.topic_alias_maximum = *rng.pick(&[0, 1, 2, 16, 16]);
+    s.topic_aliases = *rng.pick(&[0, 1, 2, 16, 16]);
+    s.broker_sends_aliases = u64::from(rng.chance(2));
     if rng.chance(12) {
         s.broker_max_qos = rng.below(2);
     }
@@ -199,7 +213,7 @@ impl<'r> Draw<'r> {
 
     fn extra(&mut self) -> u64 {
         if self.rng.chance(3) {
-            self.rng.below(8) & if self.wide { 7 } else { 6 }
+            self.rng.below(16) & if self.wide { 15 } else { 14 }
         } else {
             0
         }
@@ -227,6 +241,9 @@ impl<'r> Draw<'r> {
                 qos: self.rng.below(3),
                 queue: self.rng.below(4),
                 options: self.rng.below(4),
+            },
+            2 if self.rng.chance(2) => Step::Forget {
+                which: self.rng.below(20),
             },
             2 => Step::Withdraw { filter },
             _ => Step::Unsubscribe { filter },

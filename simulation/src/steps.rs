@@ -7,6 +7,7 @@ use mqtt_session::{PublishRefused, SubscribeError};
 
 use crate::app::{DOWN, PASSING, STABLE, UP, Wanted, qos};
 use crate::case::Step;
+use crate::engine::Accepted;
 use crate::faults::downward_size;
 use crate::tally::Kind;
 use crate::world::{CLIENT, Checked, Failure, World, ensure};
@@ -15,6 +16,7 @@ use crate::world::{CLIENT, Checked, Failure, World, ensure};
 const RETAIN: u64 = 1;
 const USER_PROPERTY: u64 = 2;
 const EXPIRY: u64 = 4;
+const WAITS: u64 = 8;
 const EXPIRY_SECONDS: u32 = 3;
 
 impl World {
@@ -78,7 +80,7 @@ impl World {
                 let filter = STABLE.len() + filter as usize % self.passing();
                 self.withdraw(filter);
             }
-            Step::Forget { .. } => {}
+            Step::Forget { which } => self.forget(which as usize),
             Step::Run { ms } => self.run_for(Duration::from_millis(ms))?,
             fault => self.fault(fault)?,
         }
@@ -108,6 +110,7 @@ impl World {
             publish = publish.with_properties(properties.build().expect("good properties"));
         }
         message.size = publish.size();
+        message.waits = extra & WAITS > 0;
         self.app.backlog.push_back((n, publish));
     }
 
@@ -117,32 +120,53 @@ impl World {
             && let Some((n, publish)) = self.app.backlog.pop_front()
         {
             let now = self.clock.at(self.time);
-            let qos = self.app.messages[n as usize].qos;
-            match self.engine.publish(now, n, qos, publish) {
-                Ok(()) => self.app.accept(n),
-                Err(error) if error.reason.is_full() => {
+            let (qos, waits) = (
+                self.app.messages[n as usize].qos,
+                self.app.messages[n as usize].waits,
+            );
+            match self.engine.publish(now, n, qos, publish, waits) {
+                Ok(Accepted::Now) => self.app.accept(n),
+                Ok(Accepted::Perhaps) => self.app.waiting += 1,
+                Err((publish, why)) if why.is_full() => {
                     self.tally.add(Kind::Other, "publishes refused: full");
-                    self.app.backlog.push_front((n, error.publish));
+                    self.app.backlog.push_front((n, publish));
                     return Ok(());
                 }
-                Err(error) => {
-                    let why = error.reason;
-                    ensure!(
-                        self.may_refuse(&why, qos),
-                        "a publish is refused for a reason",
-                        "message {n} at {qos}: {why}"
-                    );
-                    self.tally.add(Kind::Other, "publishes refused: for good");
-                }
+                Err((_, why)) => self.publish_refused(n, why)?,
             }
         }
         Ok(())
     }
 
+    pub(crate) fn publish_refused(&mut self, n: u32, why: PublishRefused) -> Checked {
+        self.tally.add(Kind::Other, "publishes refused: for good");
+        let qos = self.app.messages[n as usize].qos;
+        ensure!(
+            self.may_refuse(&why, qos),
+            "a publish is refused for a reason",
+            "message {n} at {qos}: {why}"
+        );
+        Ok(())
+    }
+
+    /// Drops a future that waits for room, or for an outcome.
+    fn forget(&mut self, which: usize) {
+        let now = self.clock.at(self.time);
+        if let Some((n, accepted)) = self.engine.forget(now, which) {
+            self.note(|| format!("  forgets {n}"));
+            self.tally.add(Kind::Other, "publishes forgotten");
+            if accepted {
+                self.app.forget(n);
+            } else {
+                self.app.waiting -= 1;
+            }
+        }
+    }
+
     pub(crate) fn may_refuse(&self, why: &PublishRefused, qos: QoS) -> bool {
         match why {
             PublishRefused::Offline => self.setup.offline > 0 && qos == QoS::AtMostOnce,
-            PublishRefused::Closed => self.app.closed,
+            PublishRefused::Closed => self.engine.is_closed() || self.app.leaving,
             PublishRefused::AboveLimit { .. } => true,
             _ => self.app.limited,
         }
@@ -187,24 +211,25 @@ impl World {
 
     pub(crate) fn take(&mut self, queue: usize, count: u64) -> Checked {
         for _ in 0..count.max(1) {
-            let Some(taken) = self.engine.take(queue) else {
+            let now = self.clock.at(self.time);
+            let Some(taken) = self.engine.take(now, queue) else {
                 break;
             };
             let n = self.check_taken(&taken.publish, queue)?;
-            self.app.tickets.push((taken.ticket, n));
+            self.app.claims.push((taken.claim, n));
         }
         Ok(())
     }
 
     pub(crate) fn ack(&mut self, which: u64, count: u64) -> Checked {
         for _ in 0..count.max(1) {
-            if self.app.tickets.is_empty() {
+            if self.app.claims.is_empty() {
                 break;
             }
-            let at = which as usize % self.app.tickets.len();
-            let (ticket, n) = self.app.tickets.remove(at);
+            let at = which as usize % self.app.claims.len();
+            let (claim, n) = self.app.claims.remove(at);
             let now = self.clock.at(self.time);
-            if self.engine.ack(now, ticket).is_err() {
+            if self.engine.ack(now, claim).is_err() {
                 self.tally.add(Kind::Other, "stale tickets");
                 let session = self.broker.session(CLIENT).map(|session| session.number);
                 let message = &self.app.messages[n as usize];
@@ -234,9 +259,7 @@ impl World {
         let op = self.app.request(filter, true);
         let now = self.clock.at(self.time);
         let filters = vec![(name, wanted)];
-        let result = self
-            .engine
-            .subscribe(now, op, filters, Properties::new(), queue);
+        let result = self.engine.subscribe(now, op, filters, queue);
         if let Err(error) = result {
             self.request_refused(op, &error)?;
         }
@@ -251,7 +274,7 @@ impl World {
         let name = TopicFilter::try_from(entry.name).expect("a filter");
         let op = self.app.request(filter, false);
         let now = self.clock.at(self.time);
-        if let Err(error) = self.engine.unsubscribe(now, op, vec![name]) {
+        if let Err(error) = self.engine.unsubscribe(now, op, name) {
             self.request_refused(op, &error)?;
         }
         Ok(())
@@ -263,10 +286,14 @@ impl World {
         if let Some(request) = request {
             self.app.filters[request.filter].request = None;
         }
+        self.check_refusal(error)
+    }
+
+    pub(crate) fn check_refusal(&mut self, error: &SubscribeError) -> Checked {
         self.tally.add(Kind::Other, "requests refused");
         let good = match error {
             SubscribeError::Full { .. } => true,
-            SubscribeError::Closed => self.app.closed,
+            SubscribeError::Closed => self.engine.is_closed(),
             SubscribeError::NoFilters => false,
             _ => self.app.limited || self.setup.broker_wildcards + self.setup.broker_shared < 2,
         };

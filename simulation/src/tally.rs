@@ -163,7 +163,7 @@ const EXPECTED: &[(Kind, &str)] = &[
     ),
     (
         Kind::Outcome,
-        "written, acknowledged, acknowledged: republished, acknowledged: not completed, rejected, refused, session lost, connection lost, closed",
+        "written, acknowledged, acknowledged: republished, acknowledged: not completed, rejected, refused, expired, poisonous, session lost, connection lost, closed",
     ),
 ];
 

@@ -5,12 +5,12 @@ use std::fmt;
 use std::time::Duration;
 
 use mqtt_session::proto::Version;
-use mqtt_session::{Backoff, Config, Endpoint, InboxFull, Limits, Offline, SessionLost};
+use mqtt_session::{Backoff, Config, Endpoint, InboxFull, Limits, Offline, Poisonous, SessionLost};
 use mqtt_testkit::{Broker, BrokerConfig, ConnId, Time};
 
 use crate::app::{App, Filter, PASSING, PASSING_V3, STABLE, qos};
 use crate::case::Setup;
-use crate::engine::{Direct, Engine, Io};
+use crate::engine::{Direct, Engine, Handles, Io};
 use crate::network::{ClientClock, Network};
 use crate::tally::Tally;
 use crate::trace::Trace;
@@ -198,7 +198,7 @@ impl World {
             any |= self.net.carry_out(self.time, &mut self.io);
             any |= self.net.at_broker(self.time, &mut self.broker);
             any |= self.hear()?;
-            if !any {
+            if !any && !self.engine.has_work() {
                 return self.check_step();
             }
         }
@@ -246,6 +246,7 @@ pub(crate) fn broker_config(setup: &Setup) -> BrokerConfig {
         shared_subscriptions_available: setup.broker_shared > 0,
         subscription_identifiers_available: setup.broker_identifiers > 0,
         server_keep_alive: u16::try_from(setup.broker_keep_alive).ok(),
+        may_give_up: setup.poisonous > 0 || setup.time_to_live > 0,
         send_topic_aliases: setup.broker_sends_aliases > 0,
         copy_per_subscription: setup.broker_copies > 0,
         ..BrokerConfig::default()
@@ -260,6 +261,8 @@ fn engine(setup: &Setup, version: Version, life: u64) -> Checked<Engine> {
     };
     limits.receive_maximum = small(setup.receive_maximum);
     limits.max_packet_size = setup.max_packet_size as u32;
+    limits.topic_alias_maximum = setup.topic_alias_maximum as u16;
+    limits.topic_aliases = setup.topic_aliases as u16;
     limits.inbox_bytes = setup.inbox_bytes as usize;
     limits.max_in_flight = small(setup.max_in_flight);
     limits.max_in_flight_v3 = small(setup.max_in_flight);
@@ -283,6 +286,10 @@ fn engine(setup: &Setup, version: Version, life: u64) -> Checked<Engine> {
             0 => SessionLost::Resend,
             _ => SessionLost::Fail,
         })
+        .poisonous(match setup.poisonous {
+            0 => Poisonous::Keep,
+            _ => Poisonous::Fail,
+        })
         .offline(match setup.offline {
             0 => Offline::Queue,
             _ => Offline::Refuse,
@@ -291,6 +298,9 @@ fn engine(setup: &Setup, version: Version, life: u64) -> Checked<Engine> {
             0 => InboxFull::Pause,
             _ => InboxFull::DropOldest,
         });
+    if setup.time_to_live > 0 {
+        config = config.time_to_live(Duration::from_millis(setup.time_to_live));
+    }
     if version.is_v5() {
         config = config.session_expiry(Duration::from_secs(setup.session_expiry));
     }
@@ -304,6 +314,10 @@ fn engine(setup: &Setup, version: Version, life: u64) -> Checked<Engine> {
     };
     let endpoint = Endpoint::new(host, 1883);
     let seed = setup.seed.wrapping_add(life.wrapping_mul(0x9E37_79B9));
-    let direct = Direct::new(config, endpoint, seed, setup.queues.max(1));
-    Ok(Engine::Direct(Box::new(direct)))
+    Ok(if setup.handles > 0 {
+        Engine::Handles(Box::new(Handles::new(config, endpoint, seed, setup.acks)))
+    } else {
+        let direct = Direct::new(config, endpoint, seed, setup.queues.max(1));
+        Engine::Direct(Box::new(direct))
+    })
 }

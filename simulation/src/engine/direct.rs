@@ -6,11 +6,11 @@ use std::time::Duration;
 use mqtt_session::client::Report;
 use mqtt_session::proto::{Disconnect, Properties, Publish, QoS, SubscribeOptions, TopicFilter};
 use mqtt_session::{
-    Config, Connection, Endpoint, Event, Instant, PublishError, QueueId, Received, Session, Stale,
-    SubscribeError, Ticket, Token,
+    Config, Connection, Endpoint, Event, Instant, PublishRefused, QueueId, Received, Session,
+    Stale, SubscribeError, Ticket, Token,
 };
 
-use super::{Io, Notice, Taken};
+use super::{Accepted, Claim, Io, Notice, Taken};
 
 #[derive(Debug)]
 pub(crate) struct Direct {
@@ -119,10 +119,13 @@ impl Direct {
         n: u32,
         qos: QoS,
         publish: Publish,
-    ) -> Result<(), PublishError> {
-        let token = self.connection.session_mut().publish(now, qos, publish)?;
+    ) -> Result<Accepted, (Publish, PublishRefused)> {
+        let token = match self.connection.session_mut().publish(now, qos, publish) {
+            Ok(token) => token,
+            Err(error) => return Err((error.publish, error.reason)),
+        };
         self.publishes.insert(token, n);
-        Ok(())
+        Ok(Accepted::Now)
     }
 
     pub(crate) fn subscribe(
@@ -130,12 +133,11 @@ impl Direct {
         now: Instant,
         op: u32,
         filters: Vec<(TopicFilter, SubscribeOptions)>,
-        properties: Properties,
         queue: usize,
     ) -> Result<(), SubscribeError> {
         let queue = self.queues[queue];
         let session = self.connection.session_mut();
-        let token = session.subscribe(now, filters, properties, queue)?;
+        let token = session.subscribe(now, filters, Properties::new(), queue)?;
         self.requests.insert(token, op);
         Ok(())
     }
@@ -144,10 +146,10 @@ impl Direct {
         &mut self,
         now: Instant,
         op: u32,
-        filters: Vec<TopicFilter>,
+        filter: TopicFilter,
     ) -> Result<(), SubscribeError> {
         let session = self.connection.session_mut();
-        let token = session.unsubscribe(now, filters, Properties::new())?;
+        let token = session.unsubscribe(now, vec![filter], Properties::new())?;
         self.requests.insert(token, op);
         Ok(())
     }
@@ -165,7 +167,8 @@ impl Direct {
         let Received {
             publish, ticket, ..
         } = received;
-        Some(Taken { publish, ticket })
+        let claim = Claim::Ticket(ticket);
+        Some(Taken { publish, claim })
     }
 
     pub(crate) fn ack(&mut self, now: Instant, ticket: Ticket) -> Result<(), Stale> {
