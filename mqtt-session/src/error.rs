@@ -97,6 +97,15 @@ pub enum SubscribeError {
     /// The session is closed or draining.
     #[error("the session is closed (`Client::closed` tells why)")]
     Closed,
+    /// There is a subscription to this filter with other options, which the server would replace [MQTT-3.8.4-3].
+    #[error("{filter} is subscribed to with other options (`replace_subscription` changes them)")]
+    Conflict {
+        /// The filter.
+        filter: TopicFilter,
+    },
+    /// A Subscription Identifier was given: the session assigns them by itself.
+    #[error("subscription identifiers are assigned by the session")]
+    IdentifierGiven,
     /// The server has no wildcard subscriptions.
     #[error("the server has no wildcard subscriptions, which {filter} needs")]
     WildcardNotAvailable {

@@ -40,6 +40,7 @@ use inbox::Inbox;
 use link::Link;
 pub use outcomes::Released;
 use phase::Stage;
+use requests::How;
 use send::Outgoing;
 use subscriptions::Subscriptions;
 
@@ -291,11 +292,18 @@ impl Session {
     /// Subscribes to these filters; messages that match go to `queue`. [`Event::Subscribed`] brings the answer.
     ///
     /// May be called before the connection is there. Subscriptions that the server granted are asked for again when it has lost
-    /// the session.
+    /// the session, with the same properties.
+    ///
+    /// Where the server has granted all of the filters with the same options, to queues that are still open, this queue shares its subscriptions:
+    /// nothing is sent, and so no retained messages come.
+    ///
+    /// In 5.0, and where the server can, the session gives each SUBSCRIBE a Subscription Identifier, and a message that comes with some goes to
+    /// the subscriptions that they name alone. Without, each copy that the server sends goes to all queues with a matching filter.
     ///
     /// # Errors
     ///
-    /// Nothing is sent if a filter can't be subscribed to at this server or in this version.
+    /// Nothing is sent if a filter can't be subscribed to at this server or in this version, if one is subscribed to with other options
+    /// ([`replace_subscription`](Self::replace_subscription) changes them), or if a Subscription Identifier is among the properties.
     pub fn subscribe(
         &mut self,
         now: Instant,
@@ -304,7 +312,33 @@ impl Session {
         queue: QueueId,
     ) -> Result<Token, SubscribeError> {
         self.tick(now);
-        self.request_subscribe(filters, properties, queue)
+        self.request_subscribe(filters, properties, queue, How::Ask)
+    }
+
+    /// The same for who does not wait for an answer: [`Event::SubscriptionLost`] tells where the server refuses, and nothing else is told.
+    pub fn declare_subscription(
+        &mut self,
+        now: Instant,
+        filters: Vec<(TopicFilter, SubscribeOptions)>,
+        properties: Properties,
+        queue: QueueId,
+    ) -> Result<(), SubscribeError> {
+        self.tick(now);
+        self.request_subscribe(filters, properties, queue, How::Declare)
+            .map(|_| ())
+    }
+
+    /// Subscribes as [`subscribe`](Self::subscribe) does, and always sends SUBSCRIBE: what there is under these filters gets these options and
+    /// properties, for all queues that share it.
+    pub fn replace_subscription(
+        &mut self,
+        now: Instant,
+        filters: Vec<(TopicFilter, SubscribeOptions)>,
+        properties: Properties,
+        queue: QueueId,
+    ) -> Result<Token, SubscribeError> {
+        self.tick(now);
+        self.request_subscribe(filters, properties, queue, How::Replace)
     }
 
     /// Takes back a subscribe that nobody waits for any more: one that is not sent yet vanishes, one that is sent is unsubscribed

@@ -123,6 +123,7 @@ impl Session {
             retain_available: said.retain_available() != Some(false),
             wildcard_available: said.wildcard_subscription_available() != Some(false),
             shared_available: said.shared_subscription_available() != Some(false),
+            identifiers_available: said.subscription_identifier_available() != Some(false),
         };
         // [MQTT-4.9.0-1]
         let ours = match self.config.version() {
@@ -165,7 +166,7 @@ impl Session {
             self.lose_session();
         }
         if !session_present || untold {
-            self.subscriptions.resubscribe(!untold);
+            self.subscriptions.resubscribe(self.identifies(), !untold);
         }
     }
 

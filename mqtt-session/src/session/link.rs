@@ -78,6 +78,7 @@ pub(super) struct Server {
     pub(super) retain_available: bool,
     pub(super) wildcard_available: bool,
     pub(super) shared_available: bool,
+    pub(super) identifiers_available: bool,
 }
 
 /// What a message must fit to be sent over a connection.
@@ -106,6 +107,7 @@ impl Default for Server {
             retain_available: true,
             wildcard_available: true,
             shared_available: true,
+            identifiers_available: true,
         }
     }
 }

@@ -162,7 +162,7 @@ impl Session {
         let limit = self.config.limits.inbox_bytes;
         let queue = self
             .subscriptions
-            .matches(publish.topic())
+            .matches(&publish)
             .first()
             .copied()
             .unwrap_or(QueueId::DEFAULT);
@@ -199,7 +199,7 @@ impl Session {
     /// Puts a message into every queue that claims it, or into the default one. QoS 0 that nothing claims is kept there only if
     /// somebody may look.
     fn deliver(&mut self, publish: PublishView, arrival: Option<u32>) {
-        let queues = match self.subscriptions.matches(publish.topic()) {
+        let queues = match self.subscriptions.matches(&publish) {
             [] if arrival.is_none() && !self.inbox.keep_unclaimed => {
                 self.stats.dropped += 1;
                 return;

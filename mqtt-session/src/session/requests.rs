@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use mqtt_proto::{
-    EncodeError, Outbox, PacketId, PacketType, Properties, ReasonCode, SubscribeOptions,
-    TopicFilter,
+    EncodeError, Outbox, PacketId, PacketType, Properties, PropertyId, ReasonCode,
+    SubscribeOptions, TopicFilter,
 };
 
 use super::Session;
@@ -12,38 +12,89 @@ use super::phase::Stage;
 use super::subscriptions::{Request, RequestKind};
 use crate::{Event, QueueId, SubscribeError, Token, Violation};
 
+/// How to subscribe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    /// Tell the answer; share a subscription that is there.
+    Ask,
+    /// Tell a refusal alone.
+    Declare,
+    /// Whatever is there.
+    Replace,
+}
+
+/// Why a subscription that nobody waits for is lost.
+const fn lost_because(error: Option<&SubscribeError>) -> ReasonCode {
+    match error {
+        Some(SubscribeError::WildcardNotAvailable { .. }) => {
+            ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED
+        }
+        Some(SubscribeError::SharedNotAvailable { .. }) => {
+            ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED
+        }
+        Some(SubscribeError::Encode(EncodeError::PacketTooLarge { .. })) => {
+            ReasonCode::PACKET_TOO_LARGE
+        }
+        _ => ReasonCode::UNSPECIFIED_ERROR,
+    }
+}
+
 impl Session {
     pub(super) fn request_subscribe(
         &mut self,
         filters: Vec<(TopicFilter, SubscribeOptions)>,
         properties: Properties,
         queue: QueueId,
+        how: How,
     ) -> Result<Token, SubscribeError> {
         let refused = filters
             .iter()
             .find_map(|(filter, _)| self.link.server.refuses_filter(filter));
-        let kind = RequestKind::Subscribe { filters, queue };
-        let token = self.request(kind, properties, refused)?;
-        if let Some(Request {
-            kind: RequestKind::Subscribe { filters, .. },
-            ..
-        }) = self.subscriptions.pending.back()
+        let request = self.accept_request(
+            RequestKind::Subscribe { filters, queue },
+            properties,
+            refused,
+        )?;
+        let RequestKind::Subscribe { filters, .. } = &request.kind else {
+            return Err(SubscribeError::NoFilters);
+        };
+        if how != How::Replace
+            && let Some(filter) = self.subscriptions.conflict(filters)
         {
-            let filters = filters.clone();
-            let claims = |publish: &mqtt_proto::PublishView| {
-                filters
-                    .iter()
-                    .any(|(filter, _)| filter.matches(publish.topic()))
-            };
-            let was_readable = self.inbox.is_readable(queue);
-            self.inbox.claim(queue, claims);
-            if !was_readable && self.inbox.is_readable(queue) {
-                self.events.push_back(Event::Readable(queue));
-            }
-            self.subscriptions.add(&filters, queue);
+            let filter = filter.clone();
+            return Err(SubscribeError::Conflict { filter });
         }
+        self.claim_unclaimed(queue, filters);
+        let token = self.outgoing.next_token();
+        if how != How::Replace
+            && let Some(codes) = self.subscriptions.shared(filters)
+        {
+            self.subscriptions.join(filters, queue);
+            if how == How::Ask {
+                let result = Ok(codes);
+                self.events.push_back(Event::Subscribed { token, result });
+            }
+            return Ok(token);
+        }
+        self.subscriptions.add(filters, &request.properties, queue);
+        self.subscriptions.pending.push_back(Request {
+            token: (how != How::Declare).then_some(token),
+            ..request
+        });
         self.pump();
         Ok(token)
+    }
+
+    /// What waits in the default queue and is for one of these filters goes to theirs.
+    fn claim_unclaimed(&mut self, queue: QueueId, filters: &[(TopicFilter, SubscribeOptions)]) {
+        let was_readable = self.inbox.is_readable(queue);
+        self.inbox.claim(queue, |publish| {
+            let mut filters = filters.iter();
+            filters.any(|(filter, _)| filter.matches(publish.topic()))
+        });
+        if !was_readable && self.inbox.is_readable(queue) {
+            self.events.push_back(Event::Readable(queue));
+        }
     }
 
     pub(super) fn request_unsubscribe(
@@ -51,30 +102,31 @@ impl Session {
         filters: Vec<TopicFilter>,
         properties: Properties,
     ) -> Result<Token, SubscribeError> {
-        let token = self.request(
-            RequestKind::Unsubscribe {
-                filters: filters.clone(),
-            },
-            properties,
-            None,
-        )?;
+        let kind = RequestKind::Unsubscribe {
+            filters: filters.clone(),
+        };
+        let mut request = self.accept_request(kind, properties, None)?;
+        let token = self.outgoing.next_token();
+        request.token = Some(token);
+        self.subscriptions.pending.push_back(request);
         self.subscriptions.unwant(&filters);
         self.pump();
         Ok(token)
     }
 
-    fn request(
-        &mut self,
+    fn accept_request(
+        &self,
         kind: RequestKind,
         properties: Properties,
         refused: Option<SubscribeError>,
-    ) -> Result<Token, SubscribeError> {
+    ) -> Result<Request, SubscribeError> {
         let mut request = Request {
             token: None,
             kind,
             properties,
             was_sent: false,
             withdrawn: false,
+            own: false,
         };
         let max = self.config.limits.max_requests;
         if self.leaving.is_some() || matches!(self.stage, Stage::Closed) {
@@ -89,12 +141,18 @@ impl Session {
         if self.subscriptions.pending.len() + self.outgoing.inflight.requests() >= max {
             return Err(SubscribeError::Full { max });
         }
+        let properties = request.properties.view();
+        if properties.has(PropertyId::SUBSCRIPTION_IDENTIFIER) {
+            return Err(SubscribeError::IdentifierGiven);
+        }
         // Found out here rather than when its turn comes.
-        request.encode(PacketId::MIN, &self.link.encoder, &mut Outbox::new())?;
-        let token = self.outgoing.next_token();
-        request.token = Some(token);
-        self.subscriptions.pending.push_back(request);
-        Ok(token)
+        request.encode(PacketId::MIN, None, &self.link.encoder, &mut Outbox::new())?;
+        Ok(request)
+    }
+
+    /// Whether SUBSCRIBE tells the server an identifier.
+    pub(super) fn identifies(&self) -> bool {
+        self.config.version().is_v5() && self.link.server.identifiers_available
     }
 
     pub(super) fn can_send_request(&self) -> bool {
@@ -115,21 +173,51 @@ impl Session {
             return false;
         };
         // This server may be able to do less than the one that it was accepted for.
-        let refused = match &request.kind {
-            RequestKind::Subscribe { filters, .. } => filters
+        if let RequestKind::Subscribe { filters, .. } = &mut request.kind {
+            let server = self.link.server;
+            if request.token.is_none() {
+                let refused =
+                    filters.extract_if(.., |(filter, _)| server.refuses_filter(filter).is_some());
+                for (filter, _) in refused.collect::<Vec<_>>() {
+                    let why = server.refuses_filter(&filter);
+                    self.subscription_lost(filter, lost_because(why.as_ref()));
+                }
+                if request.filters() == 0 {
+                    return true;
+                }
+            } else if let Some(refused) = filters
                 .iter()
-                .find_map(|(filter, _)| self.link.server.refuses_filter(filter)),
-            RequestKind::Unsubscribe { .. } => None,
-        };
-        if let Some(refused) = refused {
-            self.request_failed(request, refused);
-            return true;
+                .find_map(|(filter, _)| server.refuses_filter(filter))
+            {
+                self.request_failed(request, refused);
+                return true;
+            }
         }
+        let identifier = if self.identifies() {
+            self.subscriptions.identifier(&request)
+        } else {
+            None
+        };
         let id = self.outgoing.inflight.next_request_id();
-        match request.encode(id, &self.link.encoder, &mut self.link.outbox) {
+        let (encoder, out) = (&self.link.encoder, &mut self.link.outbox);
+        let encoded = match request.encode(id, identifier, encoder, out) {
+            // Rather without one than not at all.
+            Err(EncodeError::PacketTooLarge { .. }) if identifier.is_some() => {
+                request.encode(id, None, encoder, out)
+            }
+            encoded => encoded,
+        };
+        match encoded {
             Ok(len) => {
                 self.link.encoded += len as u64;
                 self.outgoing.inflight.insert_request(request);
+            }
+            Err(EncodeError::PacketTooLarge { .. }) if request.own && request.filters() > 1 => {
+                let second = request.halves();
+                if let Some(second) = second {
+                    self.subscriptions.pending.push_front(second);
+                }
+                self.subscriptions.pending.push_front(request);
             }
             Err(error) => self.request_failed(request, error.into()),
         }
@@ -157,19 +245,7 @@ impl Session {
             }
             (None, RequestKind::Subscribe { filters, .. }) => {
                 for (filter, _) in filters {
-                    let reason = match &error {
-                        SubscribeError::WildcardNotAvailable { .. } => {
-                            ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED
-                        }
-                        SubscribeError::SharedNotAvailable { .. } => {
-                            ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED
-                        }
-                        SubscribeError::Encode(EncodeError::PacketTooLarge { .. }) => {
-                            ReasonCode::PACKET_TOO_LARGE
-                        }
-                        _ => ReasonCode::UNSPECIFIED_ERROR,
-                    };
-                    self.subscription_lost(filter, reason);
+                    self.subscription_lost(filter, lost_because(Some(&error)));
                 }
             }
             (None, RequestKind::Unsubscribe { .. }) => {}
@@ -222,10 +298,10 @@ impl Session {
             }
             RequestKind::Subscribe { filters, queue } => {
                 for ((filter, _), code) in filters.iter().zip(codes) {
-                    match request.token {
-                        Some(_) => self.subscriptions.settle(filter, queue, *code),
-                        None if code.is_error() => self.subscription_lost(filter.clone(), *code),
-                        None => {}
+                    if request.token.is_none() && code.is_error() {
+                        self.subscription_lost(filter.clone(), *code);
+                    } else {
+                        self.subscriptions.settle(filter, queue, *code);
                     }
                 }
                 if let Some(token) = request.token {

@@ -1,40 +1,60 @@
-//! What is subscribed to, which queue its messages go to, and the SUBSCRIBE and UNSUBSCRIBE under way.
+//! What is subscribed to, which queues its messages go to, and the SUBSCRIBE and UNSUBSCRIBE under way.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use mqtt_proto::{
-    EncodeError, Encoder, Outbox, Packet, PacketId, Properties, ReasonCode, Subscribe,
-    SubscribeOptions, TopicFilter, TopicRef, Unsubscribe,
+    EncodeError, Encoder, Outbox, Packet, PacketId, Properties, PropertyId, PublishView,
+    ReasonCode, Subscribe, SubscribeOptions, TopicFilter, Unsubscribe,
 };
 
-use crate::{QueueId, Token};
+use super::slab::Slab;
+use crate::{QueueId, Router, Token};
 
-/// The state of the routes is looked through one by one: their tree is a matter of its own.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    routes: Vec<Route>,
+    /// One for each filter that the server has or shall have.
+    all: Slab<Subscription>,
+    /// Where each filter stands in `all`. Empty as long as there are so few that comparing them one by one costs less.
+    tree: Router<u32>,
+    /// Each stands for a Subscription Identifier: its index, and one.
+    groups: Slab<Group>,
+    /// The filters of each queue.
+    of_queue: Vec<Vec<u32>>,
     /// Requests that are not sent yet.
     pub(super) pending: VecDeque<Request>,
-    /// Where [`matches`](Self::matches) puts what it finds: kept for its memory.
+    /// What [`matches`](Self::matches) finds: kept for its memory.
+    found: Vec<u32>,
     matched: Vec<QueueId>,
 }
 
+/// What the server has under one filter, for all handles on it [MQTT-3.8.4-3].
 #[derive(Debug)]
-struct Route {
+struct Subscription {
     filter: TopicFilter,
     options: SubscribeOptions,
-    queue: QueueId,
-    /// The server has granted it, and shall again if it loses the session.
-    granted: bool,
+    group: u32,
+    /// Where its messages go. None where all handles were dropped and the server was told nothing: then nothing claims them.
+    queues: Vec<QueueId>,
+    /// Those of them that the server has not granted yet. For the others it shall again if it loses the session.
+    waiting: Vec<QueueId>,
+    /// The last code of SUBACK.
+    code: ReasonCode,
     /// UNSUBSCRIBE is under way, and nobody has subscribed again since.
     leaving: bool,
+}
+
+/// What was asked for with one SUBSCRIBE.
+#[derive(Debug)]
+struct Group {
+    properties: Properties,
+    members: u32,
 }
 
 /// A SUBSCRIBE or UNSUBSCRIBE.
 #[derive(Debug)]
 pub(super) struct Request {
-    /// Whom to tell; nobody where the session subscribes anew by itself.
+    /// Whom to tell. Where there is nobody, only a refusal is told.
     pub(super) token: Option<Token>,
     pub(super) kind: RequestKind,
     pub(super) properties: Properties,
@@ -42,6 +62,8 @@ pub(super) struct Request {
     pub(super) was_sent: bool,
     /// Nobody waits for the answer any more: what was granted is to be undone.
     pub(super) withdrawn: bool,
+    /// The session's own: it begins anew, or means nothing any more, when the server has lost the session.
+    pub(super) own: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -58,7 +80,37 @@ pub(super) enum RequestKind {
 /// How many filters one SUBSCRIBE has at most when the session subscribes anew.
 const FILTERS_AT_ONCE: usize = 16;
 
+/// So many filters are compared one by one.
+const FEW: usize = 4;
+
 impl Request {
+    /// A SUBSCRIBE by which the session subscribes anew.
+    pub(super) fn own(
+        filters: Vec<(TopicFilter, SubscribeOptions)>,
+        properties: Properties,
+    ) -> Self {
+        // Its handles are granted already.
+        let queue = QueueId::DEFAULT;
+        Self {
+            token: None,
+            kind: RequestKind::Subscribe { filters, queue },
+            properties,
+            was_sent: false,
+            withdrawn: false,
+            own: true,
+        }
+    }
+
+    /// Two requests with half of the filters each, if it has several.
+    pub(super) fn halves(&mut self) -> Option<Self> {
+        let RequestKind::Subscribe { filters, .. } = &mut self.kind else {
+            return None;
+        };
+        let half = filters.len() / 2;
+        let second = filters.split_off(half + filters.len() % 2);
+        (!second.is_empty()).then(|| Self::own(second, self.properties.clone()))
+    }
+
     pub(super) fn filters(&self) -> usize {
         match &self.kind {
             RequestKind::Subscribe { filters, .. } => filters.len(),
@@ -70,10 +122,14 @@ impl Request {
     pub(super) fn encode(
         &mut self,
         id: PacketId,
+        identifier: Option<u32>,
         encoder: &Encoder,
         out: &mut Outbox,
     ) -> Result<usize, EncodeError> {
-        let properties = self.properties.clone();
+        let properties = match identifier {
+            None => self.properties.clone(),
+            Some(identifier) => identified(&self.properties, identifier),
+        };
         match &mut self.kind {
             RequestKind::Subscribe { filters, .. } => {
                 let packet = Packet::Subscribe(Subscribe {
@@ -103,130 +159,364 @@ impl Request {
     }
 }
 
+/// The user properties of SUBSCRIBE, which has no others, and an identifier if there is room for one.
+fn identified(properties: &Properties, identifier: u32) -> Properties {
+    let mut builder = Properties::builder();
+    for (name, value) in properties.view().user_properties() {
+        builder = builder.user_property(name, value);
+    }
+    builder
+        .subscription_identifier(identifier)
+        .build()
+        .unwrap_or_else(|_| properties.clone())
+}
+
 impl Subscriptions {
-    /// Routes are in place before SUBSCRIBE is sent: what the server sends at once is not missed.
-    pub(super) fn add(&mut self, filters: &[(TopicFilter, SubscribeOptions)], queue: QueueId) {
-        for (filter, options) in filters {
-            match self
-                .routes
-                .iter_mut()
-                .find(|route| route.queue == queue && route.filter == *filter)
-            {
-                Some(route) => {
-                    route.options = *options;
-                    route.leaving = false;
-                }
-                None => {
-                    let (granted, leaving) = (false, false);
-                    self.routes.push(Route {
-                        filter: filter.clone(),
-                        options: *options,
-                        queue,
-                        granted,
-                        leaving,
-                    });
-                }
+    /// A live subscription to one of these filters that has other options.
+    pub(super) fn conflict<'a>(
+        &self,
+        filters: &'a [(TopicFilter, SubscribeOptions)],
+    ) -> Option<&'a TopicFilter> {
+        let conflicts = |(filter, options): &&(TopicFilter, SubscribeOptions)| {
+            self.get(filter)
+                .is_some_and(|live| live.is_live() && live.options != *options)
+        };
+        filters.iter().find(conflicts).map(|(filter, _)| filter)
+    }
+
+    /// The codes of these filters, if the server has granted all of them as they are asked for, to handles that still are.
+    pub(super) fn shared(
+        &self,
+        filters: &[(TopicFilter, SubscribeOptions)],
+    ) -> Option<Vec<ReasonCode>> {
+        let code = |(filter, options): &(TopicFilter, SubscribeOptions)| {
+            let live = self.get(filter)?;
+            (live.is_granted() && !live.leaving && live.options == *options).then_some(live.code)
+        };
+        filters.iter().map(code).collect()
+    }
+
+    /// One more handle on subscriptions that are there.
+    pub(super) fn join(&mut self, filters: &[(TopicFilter, SubscribeOptions)], queue: QueueId) {
+        for (filter, _) in filters {
+            if let Some(index) = self.find(filter) {
+                self.attach(index, queue);
+                self.grant(index, queue, None);
             }
         }
     }
 
-    /// SUBACK came for this filter. A route that the server refuses goes.
-    pub(super) fn settle(&mut self, filter: &TopicFilter, queue: QueueId, code: ReasonCode) {
-        if code.is_error() {
-            self.routes
-                .retain(|route| route.queue != queue || route.filter != *filter);
-        } else if let Some(route) = self
-            .routes
-            .iter_mut()
-            .find(|route| route.queue == queue && route.filter == *filter)
+    /// Routes are in place before SUBSCRIBE is sent: what the server sends at once is not missed.
+    pub(super) fn add(
+        &mut self,
+        filters: &[(TopicFilter, SubscribeOptions)],
+        properties: &Properties,
+        queue: QueueId,
+    ) {
+        let group = self.groups.insert(Group {
+            properties: properties.clone(),
+            members: 0,
+        });
+        for (filter, options) in filters {
+            let index = match self.find(filter) {
+                Some(index) => index,
+                None => self.insert(filter, group),
+            };
+            let Some(subscription) = self.all.get_mut(index) else {
+                continue;
+            };
+            subscription.options = *options;
+            subscription.leaving = false;
+            let before = core::mem::replace(&mut subscription.group, group);
+            if before != group {
+                self.leave_group(before);
+                self.enter_group(group);
+            }
+            self.attach(index, queue);
+        }
+    }
+
+    fn insert(&mut self, filter: &TopicFilter, group: u32) -> u32 {
+        let index = self.all.insert(Subscription {
+            filter: filter.clone(),
+            options: SubscribeOptions::default(),
+            group,
+            queues: Vec::new(),
+            waiting: Vec::new(),
+            code: ReasonCode::SUCCESS,
+            leaving: false,
+        });
+        self.enter_group(group);
+        if !self.tree.is_empty() {
+            self.tree.insert(filter, index);
+        } else if self.all.len() > FEW {
+            for (index, subscription) in self.all.iter() {
+                self.tree.insert(&subscription.filter, index);
+            }
+        }
+        index
+    }
+
+    fn find(&self, filter: &TopicFilter) -> Option<u32> {
+        if !self.tree.is_empty() {
+            return self.tree.get(filter).copied();
+        }
+        let mut all = self.all.iter();
+        all.find(|(_, subscription)| subscription.filter == *filter)
+            .map(|(index, _)| index)
+    }
+
+    fn get(&self, filter: &TopicFilter) -> Option<&Subscription> {
+        self.all.get(self.find(filter)?)
+    }
+
+    fn enter_group(&mut self, group: u32) {
+        if let Some(group) = self.groups.get_mut(group) {
+            group.members += 1;
+        }
+    }
+
+    fn leave_group(&mut self, index: u32) {
+        if let Some(group) = self.groups.get_mut(index) {
+            group.members = group.members.saturating_sub(1);
+            if group.members == 0 {
+                self.groups.remove(index);
+            }
+        }
+    }
+
+    fn attach(&mut self, index: u32, queue: QueueId) {
+        let Some(subscription) = self.all.get_mut(index) else {
+            return;
+        };
+        if subscription.queues.contains(&queue) {
+            return;
+        }
+        subscription.queues.push(queue);
+        subscription.waiting.push(queue);
+        let of_queue = queue.0 as usize;
+        if self.of_queue.len() <= of_queue {
+            self.of_queue.resize_with(of_queue + 1, Vec::new);
+        }
+        if let Some(filters) = self.of_queue.get_mut(of_queue) {
+            filters.push(index);
+        }
+    }
+
+    /// Takes a handle off. `false` where it was the last.
+    fn detach(&mut self, index: u32, queue: QueueId) -> bool {
+        if let Some(filters) = self.of_queue.get_mut(queue.0 as usize)
+            && let Some(at) = filters.iter().position(|of_queue| *of_queue == index)
         {
-            route.granted = true;
+            filters.swap_remove(at);
+        }
+        let Some(subscription) = self.all.get_mut(index) else {
+            return false;
+        };
+        subscription.leave(queue);
+        !subscription.queues.is_empty()
+    }
+
+    fn grant(&mut self, index: u32, queue: QueueId, code: Option<ReasonCode>) {
+        if let Some(subscription) = self.all.get_mut(index) {
+            subscription.waiting.retain(|waiting| *waiting != queue);
+            subscription.code = code.unwrap_or(subscription.code);
+        }
+    }
+
+    fn remove_at(&mut self, index: u32) {
+        let Some(gone) = self.all.remove(index) else {
+            return;
+        };
+        self.tree.remove(&gone.filter);
+        self.leave_group(gone.group);
+        for queue in gone.queues {
+            if let Some(filters) = self.of_queue.get_mut(queue.0 as usize) {
+                filters.retain(|of_queue| *of_queue != index);
+            }
+        }
+    }
+
+    /// SUBACK came for this filter. A handle that the server refuses goes, and with the last one the subscription.
+    pub(super) fn settle(&mut self, filter: &TopicFilter, queue: QueueId, code: ReasonCode) {
+        let Some(index) = self.find(filter) else {
+            return;
+        };
+        if !code.is_error() {
+            self.grant(index, queue, Some(code));
+        } else if !self.detach(index, queue) {
+            self.remove_at(index);
         }
     }
 
     /// Nobody waits for this subscription any more.
     pub(super) fn withdraw(&mut self, filter: &TopicFilter, queue: QueueId) {
-        self.routes
-            .retain(|route| route.queue != queue || route.filter != *filter || route.granted);
+        let Some(index) = self.find(filter) else {
+            return;
+        };
+        let granted = self.all.get(index).is_some_and(|subscription| {
+            subscription.queues.contains(&queue) && !subscription.waiting.contains(&queue)
+        });
+        if !granted && !self.detach(index, queue) {
+            self.remove_at(index);
+        }
     }
 
     /// UNSUBSCRIBE is asked for: not to be subscribed anew. The route stays until UNSUBACK.
     pub(super) fn unwant(&mut self, filters: &[TopicFilter]) {
-        for route in &mut self.routes {
-            if filters.contains(&route.filter) {
-                route.leaving = true;
+        for filter in filters {
+            if let Some(subscription) = self.find(filter).and_then(|index| self.all.get_mut(index))
+            {
+                subscription.leaving = true;
             }
         }
     }
 
-    /// UNSUBACK came for this filter. A route that was asked for again meanwhile stays.
+    /// UNSUBACK came for this filter. What was asked for again meanwhile stays.
     pub(super) fn unsubscribed(&mut self, filter: &TopicFilter, code: Option<ReasonCode>) {
+        let Some(index) = self.find(filter) else {
+            return;
+        };
+        let Some(subscription) = self.all.get_mut(index) else {
+            return;
+        };
         if code.is_some_and(ReasonCode::is_error) {
             // The server goes on with it.
-            for route in self
-                .routes
-                .iter_mut()
-                .filter(|route| route.filter == *filter)
-            {
-                route.leaving = false;
-            }
-        } else {
-            self.routes
-                .retain(|route| !route.leaving || route.filter != *filter);
+            subscription.leaving = false;
+        } else if subscription.leaving || subscription.queues.is_empty() {
+            self.remove_at(index);
         }
     }
 
     /// The server has no such subscription any more.
     pub(super) fn remove(&mut self, filter: &TopicFilter) {
-        self.routes.retain(|route| route.filter != *filter);
+        if let Some(index) = self.find(filter) {
+            self.remove_at(index);
+        }
     }
 
+    /// Takes the handles of a queue off. The server goes on with what it has, and so it stays known.
     pub(super) fn remove_queue(&mut self, queue: QueueId) {
-        self.routes.retain(|route| route.queue != queue);
-    }
-
-    /// The queues that a message on this topic goes to; each once.
-    pub(super) fn matches(&mut self, topic: TopicRef<'_>) -> &[QueueId] {
-        self.matched.clear();
-        for route in &self.routes {
-            if !self.matched.contains(&route.queue) && route.filter.matches(topic) {
-                self.matched.push(route.queue);
+        let filters = self.of_queue.get_mut(queue.0 as usize);
+        for index in filters.map(core::mem::take).unwrap_or_default() {
+            if let Some(subscription) = self.all.get_mut(index) {
+                subscription.leave(queue);
             }
         }
-        &self.matched
+        while self.of_queue.last().is_some_and(Vec::is_empty) {
+            self.of_queue.pop();
+        }
     }
 
-    /// The server has no session, for `certain` or perhaps: everything that it had granted is asked for anew, ahead of what was not
-    /// sent yet.
-    pub(super) fn resubscribe(&mut self, certain: bool) {
+    /// The queues that a message goes to; each once.
+    ///
+    /// The subscriptions that its Subscription Identifiers name get it, and no others. An identifier may be one of an earlier process whose
+    /// session goes on: so one counts only where the filter matches, and where none does, everything that matches gets the message.
+    pub(super) fn matches(&mut self, publish: &PublishView) -> &[QueueId] {
+        let Self {
+            all,
+            tree,
+            found,
+            matched,
+            ..
+        } = self;
+        found.clear();
+        let topic = publish.topic();
+        if tree.is_empty() {
+            for (index, one) in all.iter() {
+                if one.filter.matches(topic) {
+                    found.push(index);
+                }
+            }
+        } else {
+            tree.matches(topic, |index| found.push(*index));
+        }
+        // Where one alone matches, it does not matter what is named.
+        if let [one] = **found {
+            return all.get(one).map(|one| &*one.queues).unwrap_or_default();
+        }
+        let properties = publish.properties();
+        let is_named = |index: &u32| {
+            all.get(*index).is_some_and(|subscription| {
+                let own = subscription.identifier();
+                properties.subscription_identifiers().any(|id| id == own)
+            })
+        };
+        if properties.has(PropertyId::SUBSCRIPTION_IDENTIFIER) && found.iter().any(is_named) {
+            found.retain(is_named);
+        }
+        matched.clear();
+        let found = found.iter().filter_map(|index| all.get(*index));
+        found.for_each(|one| matched.extend_from_slice(&one.queues));
+        matched.sort_unstable();
+        matched.dedup();
+        matched
+    }
+
+    /// The Subscription Identifier for a SUBSCRIBE: all that it asks for must be of one group.
+    pub(super) fn identifier(&self, request: &Request) -> Option<u32> {
+        let RequestKind::Subscribe { filters, .. } = &request.kind else {
+            return None;
+        };
+        let mut identifiers = filters
+            .iter()
+            .map(|(filter, _)| self.get(filter).map(Subscription::identifier));
+        let first = identifiers.next()??;
+        identifiers
+            .all(|identifier| identifier == Some(first))
+            .then_some(first)
+    }
+
+    /// The server has no session, for `certain` or perhaps: everything that it had granted is asked for anew, ahead of what was not sent yet. What
+    /// was asked for at once is again, with its properties, where there are any or the identifier is to be the same.
+    pub(super) fn resubscribe(&mut self, identified: bool, certain: bool) {
         // What was under way to the same end begins anew, and there is nothing left to undo.
         self.pending.retain(|request| {
-            request.token.is_some()
-                || (!certain && matches!(request.kind, RequestKind::Unsubscribe { .. }))
+            !request.own || (!certain && matches!(request.kind, RequestKind::Unsubscribe { .. }))
         });
-        let mut filters: Vec<(TopicFilter, SubscribeOptions)> = Vec::new();
-        for route in self
-            .routes
+        let detached: Vec<_> = self
+            .all
             .iter()
-            .filter(|route| route.granted && !route.leaving)
-        {
-            if !filters.iter().any(|(filter, _)| *filter == route.filter) {
-                filters.push((route.filter.clone(), route.options));
-            }
+            .filter(|(_, subscription)| certain && subscription.queues.is_empty())
+            .map(|(index, _)| index)
+            .collect();
+        for index in detached {
+            self.remove_at(index);
         }
-        for filters in filters.chunks(FILTERS_AT_ONCE).rev() {
-            let kind = RequestKind::Subscribe {
-                filters: filters.to_vec(),
-                queue: QueueId::DEFAULT,
-            };
-            let properties = Properties::new();
-            self.pending.push_front(Request {
-                token: None,
-                kind,
-                properties,
-                was_sent: false,
-                withdrawn: false,
-            });
+        let mut wanted: Vec<_> = self
+            .all
+            .iter()
+            .filter(|(_, subscription)| subscription.is_granted() && !subscription.leaving)
+            .map(|(index, subscription)| (subscription.group, index))
+            .collect();
+        wanted.sort_unstable();
+        let properties = |group: u32| {
+            let group = self.groups.get(group);
+            group
+                .map(|group| group.properties.clone())
+                .unwrap_or_default()
+        };
+        let together = |one: u32, other: u32| {
+            one == other
+                || (!identified
+                    && properties(one) == Properties::new()
+                    && properties(other) == Properties::new())
+        };
+        let requests: Vec<_> = wanted
+            .chunk_by(|(one, _), (other, _)| together(*one, *other))
+            .flat_map(|group| group.chunks(FILTERS_AT_ONCE))
+            .map(|chunk| {
+                let filters = chunk
+                    .iter()
+                    .filter_map(|(_, index)| self.all.get(*index))
+                    .map(|one| (one.filter.clone(), one.options));
+                let filters = filters.collect();
+                let group = chunk.first().map(|(group, _)| properties(*group));
+                Request::own(filters, group.unwrap_or_default())
+            })
+            .collect();
+        for request in requests.into_iter().rev() {
+            self.pending.push_front(request);
         }
     }
 
@@ -251,7 +541,7 @@ impl Subscriptions {
 
     /// An UNSUBSCRIBE for those of these filters that no queue wants.
     pub(super) fn undo(&self, mut filters: Vec<TopicFilter>) -> Option<Request> {
-        filters.retain(|filter| !self.routes.iter().any(|route| route.filter == *filter));
+        filters.retain(|filter| self.get(filter).is_none_or(|one| one.queues.is_empty()));
         let kind = RequestKind::Unsubscribe { filters };
         let undo = Request {
             token: None,
@@ -259,7 +549,28 @@ impl Subscriptions {
             properties: Properties::new(),
             was_sent: false,
             withdrawn: false,
+            own: true,
         };
         (undo.filters() > 0).then_some(undo)
+    }
+}
+
+impl Subscription {
+    fn leave(&mut self, queue: QueueId) {
+        self.queues.retain(|of| *of != queue);
+        self.waiting.retain(|of| *of != queue);
+    }
+
+    const fn identifier(&self) -> u32 {
+        self.group + 1
+    }
+
+    /// Somebody wants it as it is.
+    fn is_live(&self) -> bool {
+        !self.queues.is_empty() && !self.leaving
+    }
+
+    fn is_granted(&self) -> bool {
+        self.waiting.len() < self.queues.len()
     }
 }

@@ -1,0 +1,244 @@
+//! Many subscriptions: where messages go, and how they are asked for anew.
+
+mod pair;
+
+use mqtt_session::proto::{Flow, Packet, Properties, QoS, ReasonCode, SubAck, Version};
+use mqtt_session::{Event, QueueId};
+use pair::config;
+use pair::raw::{Raw, at_least_once, id};
+
+const NONE: Properties = Properties::new();
+
+fn grant(raw: &mut Raw, number: u16, count: usize) {
+    raw.feed(&Packet::SubAck(SubAck {
+        id: id(number),
+        codes: vec![ReasonCode(2); count],
+        properties: NONE,
+    }));
+}
+
+fn take(raw: &mut Raw, queue: QueueId) -> Vec<String> {
+    let mut taken = Vec::new();
+    while let Some(received) = raw.session.poll_message(queue) {
+        taken.push(received.publish.topic().to_string());
+        raw.session.ack(raw.now, received.ticket).expect("fresh");
+    }
+    taken
+}
+
+/// A session with these filters, each with a queue of its own, all granted.
+fn subscribed(version: Version, filters: &[&str]) -> (Raw, Vec<QueueId>) {
+    let mut raw = Raw::connected(config(version));
+    let mut queues = Vec::new();
+    for filter in filters {
+        let queue = raw.session.open_queue();
+        raw.subscribe(filter, queue);
+        raw.packets();
+        grant(&mut raw, 65535, 1);
+        queues.push(queue);
+    }
+    (raw, queues)
+}
+
+#[test]
+fn every_filter_that_matches_gets_a_message_however_many_there_are() {
+    let filters = [
+        "a/b",
+        "a/+",
+        "a/#",
+        "#",
+        "+/b",
+        "x",
+        "$share/g/a/b",
+        "a/b/#",
+        "$SYS/#",
+        "b",
+    ];
+    // With few filters, and with so many that there is a tree.
+    for count in [1, 2, 4, 5, 10] {
+        let (mut raw, queues) = subscribed(Version::V5, &filters[..count]);
+        for topic in ["a/b", "a", "$SYS/b", "x"] {
+            raw.feed_publish(topic, Flow::AtMostOnce, b"x");
+            for (filter, queue) in filters.iter().zip(&queues) {
+                let filter = mqtt_session::proto::TopicFilter::try_from(*filter).expect("good");
+                let name = mqtt_session::proto::Topic::try_from(topic).expect("good");
+                let wanted = usize::from(filter.matches(name.view()));
+                assert_eq!(take(&mut raw, *queue).len(), wanted, "{topic} for {filter}");
+            }
+            take(&mut raw, QueueId::DEFAULT);
+        }
+    }
+}
+
+#[test]
+fn a_message_for_several_is_acknowledged_when_the_last_has_taken_it() {
+    let (mut raw, queues) = subscribed(Version::V3_1_1, &["a", "+", "#", "a/#", "$share/g/a", "b"]);
+    raw.feed_publish("a", at_least_once(1), b"x");
+    for queue in &queues[..4] {
+        assert_eq!(take(&mut raw, *queue), ["a"]);
+        assert_eq!(raw.lines(), Vec::<String>::new());
+    }
+    assert_eq!(take(&mut raw, queues[4]), ["a"]);
+    assert_eq!(raw.lines(), ["PUBACK 1"]);
+}
+
+#[test]
+fn filters_that_come_and_go_leave_the_others_where_they_are() {
+    let names: Vec<_> = (0..40).map(|n| format!("topic/{n}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let (mut raw, queues) = subscribed(Version::V5, &names);
+    for name in names.iter().step_by(2) {
+        let filters = vec![(*name).try_into().expect("a filter")];
+        raw.session
+            .unsubscribe(raw.now, filters, NONE)
+            .expect("accepted");
+        raw.packets();
+        raw.feed(&Packet::UnsubAck(mqtt_session::proto::UnsubAck {
+            id: id(65535),
+            codes: vec![ReasonCode::SUCCESS],
+            properties: NONE,
+        }));
+    }
+    for (n, name) in names.iter().enumerate() {
+        raw.feed_publish(name, at_least_once(1), b"x");
+        let mine = take(&mut raw, queues[n]);
+        let unclaimed = take(&mut raw, QueueId::DEFAULT);
+        assert_eq!((mine.len(), unclaimed.len()), (n % 2, 1 - n % 2), "{name}");
+    }
+    raw.packets();
+    raw.reconnect(false, NONE);
+    let again = raw.packets().len();
+    assert_eq!(again, 20);
+}
+
+#[test]
+fn what_is_asked_for_anew_is_split_until_the_server_takes_it() {
+    let mut raw = Raw::connected(config(Version::V3_1_1));
+    let long = |n: usize| format!("{n}/{}", "x".repeat(50));
+    for n in 0..10 {
+        raw.subscribe(&long(n), QueueId::DEFAULT);
+        raw.packets();
+        grant(&mut raw, 65535, 1);
+    }
+    raw.reconnect(false, NONE);
+    assert_eq!(raw.packets().len(), 1, "one SUBSCRIBE takes all of them");
+    // The same in 5.0, from a server that takes 200 bytes at a time.
+    let small = Properties::builder()
+        .maximum_packet_size(200u32.try_into().expect("not 0"))
+        .subscription_identifier_available(false)
+        .build()
+        .expect("good");
+    let mut raw = Raw::connected_with(config(Version::V5), small.clone());
+    for n in 0..10 {
+        raw.subscribe(&long(n), QueueId::DEFAULT);
+        raw.packets();
+        grant(&mut raw, 65535, 1);
+    }
+    raw.reconnect(false, small);
+    let packets = raw.packets();
+    let asked: Vec<_> = packets
+        .iter()
+        .flat_map(|packet| match packet {
+            Packet::Subscribe(subscribe) => subscribe.filters.clone(),
+            other => panic!("{other:?}"),
+        })
+        .map(|(filter, _)| filter.to_string())
+        .collect();
+    assert_eq!(asked, (0..10).map(long).collect::<Vec<_>>());
+    assert!(packets.len() < 10, "{} packets", packets.len());
+    let lost = |event: &Event| matches!(event, Event::SubscriptionLost { .. });
+    assert!(!raw.events.iter().any(lost));
+}
+
+#[test]
+fn each_subscription_that_a_lesser_server_cannot_do_ends_with_an_event_and_the_others_go_on() {
+    let mut raw = Raw::connected(config(Version::V5));
+    for filter in ["plain", "wild/+", "$share/g/work", "other"] {
+        raw.subscribe(filter, QueueId::DEFAULT);
+        raw.packets();
+        grant(&mut raw, 65535, 1);
+    }
+    let less = Properties::builder()
+        .wildcard_subscription_available(false)
+        .shared_subscription_available(false)
+        .subscription_identifier_available(false)
+        .build()
+        .expect("good");
+    raw.reconnect(false, less);
+    assert_eq!(raw.lines(), ["SUBSCRIBE 65535 plain,other"]);
+    let lost: Vec<_> = raw
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::SubscriptionLost { filter, reason } => Some((filter.to_string(), *reason)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        lost,
+        [
+            (
+                "wild/+".to_owned(),
+                ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED
+            ),
+            (
+                "$share/g/work".to_owned(),
+                ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED
+            ),
+        ]
+    );
+}
+
+#[test]
+fn routes_are_there_before_the_suback_and_a_declared_subscription_before_the_connection() {
+    let mut raw = Raw::new(config(Version::V5).clean_start(false));
+    let queue = raw.session.open_queue();
+    let filters = vec![("a/#".try_into().expect("a filter"), QoS::AtLeastOnce.into())];
+    raw.session
+        .declare_subscription(raw.now, filters, NONE, queue)
+        .expect("accepted");
+    raw.session.connect(raw.now);
+    raw.open();
+    // What the server kept for an earlier process comes right behind CONNACK.
+    raw.accept(true, NONE);
+    raw.feed_publish("a/b", at_least_once(1), b"x");
+    assert_eq!(take(&mut raw, queue), ["a/b"]);
+    let packets = raw.packets();
+    let [Packet::Subscribe(subscribe), Packet::PubAck(_)] = packets.as_slice() else {
+        panic!("{packets:?}")
+    };
+    grant(&mut raw, subscribe.id.get(), 1);
+    let answered = |event: &Event| matches!(event, Event::Subscribed { .. });
+    assert!(!raw.events.iter().any(answered), "nobody asked");
+    // It is one like others from now on.
+    raw.reconnect(false, NONE);
+    assert!(raw.lines()[0].ends_with(" a/#"));
+}
+
+#[test]
+fn a_declared_subscription_outlives_a_server_without_a_session_and_a_refusal_is_told() {
+    let mut raw = Raw::new(config(Version::V5));
+    let queue = raw.session.open_queue();
+    let filters = vec![("a".try_into().expect("a filter"), QoS::AtLeastOnce.into())];
+    raw.session
+        .declare_subscription(raw.now, filters, NONE, queue)
+        .expect("accepted");
+    raw.session.connect(raw.now);
+    raw.open();
+    raw.accept(false, NONE);
+    assert_eq!(raw.lines(), ["SUBSCRIBE 65535 a"]);
+    raw.reconnect(false, NONE);
+    assert_eq!(raw.lines(), ["SUBSCRIBE 65535 a"]);
+    raw.feed(&Packet::SubAck(SubAck {
+        id: id(65535),
+        codes: vec![ReasonCode::NOT_AUTHORIZED],
+        properties: NONE,
+    }));
+    assert!(raw.events.iter().any(|event| matches!(
+        event,
+        Event::SubscriptionLost {
+            reason: ReasonCode::NOT_AUTHORIZED,
+            ..
+        }
+    )));
+}
