@@ -1,6 +1,7 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use mqtt_proto::{ConnAck, PublishView, ReasonCode, TopicFilter};
 
@@ -82,6 +83,13 @@ pub enum Event {
         token: Token,
         /// What came of it. A failure ends the connection.
         result: Result<(), ReauthenticateError>,
+    },
+    /// A message of QoS 1 or 2 came that no subscription claims, or lost its last one, and there was none before. It is held unacknowledged until
+    /// a subscription claims it or it is taken from [`QueueId::DEFAULT`]. Told only where
+    /// [`keep_unclaimed`](crate::Session::keep_unclaimed) is off, so that nobody is expected to look there.
+    Unclaimed {
+        /// Its topic.
+        topic: String,
     },
     /// A queue that was empty has messages.
     Readable(QueueId),

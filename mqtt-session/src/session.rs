@@ -18,6 +18,7 @@ mod requests;
 mod send;
 mod slab;
 mod subscriptions;
+mod unclaimed;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -280,13 +281,15 @@ impl Session {
     /// default queue can't be closed.
     pub fn close_queue(&mut self, now: Instant, queue: QueueId) {
         self.tick(now);
-        self.detach(queue);
+        self.telling_unclaimed(|session| session.detach(queue));
     }
 
     /// Whether QoS 0 messages that no subscription claims go to the default queue (yes), or are dropped and counted. Those of QoS 1
-    /// and 2 are always held there, unacknowledged, until a subscription claims them or the application takes them.
+    /// and 2 are always held there, unacknowledged, until a subscription claims them or the application takes them: to discard them, take and
+    /// acknowledge them. They count against our Receive Maximum and the bound of the inbox meanwhile. Where those of QoS 0 are dropped, nobody is
+    /// expected to look: then [`Event::Unclaimed`] tells of them.
     pub fn keep_unclaimed(&mut self, keep: bool) {
-        self.inbox.keep_unclaimed = keep;
+        self.telling_unclaimed(|session| session.inbox.keep_unclaimed = keep);
     }
 
     /// Subscribes to these filters; messages that match go to `queue`. [`Event::Subscribed`] brings the answer.

@@ -242,3 +242,70 @@ fn a_declared_subscription_outlives_a_server_without_a_session_and_a_refusal_is_
         }
     )));
 }
+
+/// What was told of unclaimed messages since the last call.
+fn unclaimed(raw: &mut Raw) -> Vec<String> {
+    raw.poll();
+    let events = std::mem::take(&mut raw.events);
+    let topics = events.into_iter().filter_map(|event| match event {
+        Event::Unclaimed { topic } => Some(topic),
+        _ => None,
+    });
+    topics.collect()
+}
+
+/// A resumed session in which nobody is expected to look into the default queue.
+fn resumed() -> Raw {
+    let mut raw = Raw::new(config(Version::V5).clean_start(false));
+    raw.session.keep_unclaimed(false);
+    raw.session.connect(raw.now);
+    raw.open();
+    raw.accept(true, NONE);
+    raw
+}
+
+#[test]
+fn what_no_route_claims_is_held_unacknowledged_and_told_once_until_a_subscription_claims_it() {
+    let mut raw = resumed();
+    raw.feed_publish("old/1", at_least_once(1), b"x");
+    raw.feed_publish("old/2", at_least_once(2), b"x");
+    raw.feed_publish("other", at_least_once(3), b"x");
+    assert_eq!(unclaimed(&mut raw), ["old/1"]);
+    assert_eq!(raw.lines(), Vec::<String>::new());
+    let queue = raw.session.open_queue();
+    raw.subscribe("old/+", queue);
+    assert_eq!(take(&mut raw, queue), ["old/1", "old/2"]);
+    raw.packets();
+    // It is told anew when all were claimed in between.
+    assert_eq!(take(&mut raw, QueueId::DEFAULT), ["other"]);
+    assert_eq!(raw.lines(), ["PUBACK 3"]);
+    raw.feed_publish("other", at_least_once(4), b"x");
+    assert_eq!(unclaimed(&mut raw), ["other"]);
+}
+
+#[test]
+fn unclaimed_messages_of_qos_0_are_dropped_and_counted_where_nobody_looks() {
+    let mut raw = resumed();
+    raw.feed_publish("old", Flow::AtMostOnce, b"x");
+    assert_eq!(unclaimed(&mut raw), Vec::<String>::new());
+    assert!(take(&mut raw, QueueId::DEFAULT).is_empty());
+    assert_eq!(raw.session.stats().dropped, 1);
+}
+
+#[test]
+fn what_waited_for_the_last_handle_is_told_as_unclaimed_when_that_is_closed() {
+    let mut raw = resumed();
+    let queue = raw.session.open_queue();
+    raw.subscribe("a", queue);
+    raw.feed_publish("a", at_least_once(1), b"x");
+    assert_eq!(unclaimed(&mut raw), Vec::<String>::new());
+    raw.session.close_queue(raw.now, queue);
+    assert_eq!(unclaimed(&mut raw), ["a"]);
+    // The same when nobody looks any more into the default queue.
+    raw.session.keep_unclaimed(true);
+    raw.session.keep_unclaimed(false);
+    assert_eq!(unclaimed(&mut raw), ["a"]);
+    raw.session.keep_unclaimed(true);
+    raw.feed_publish("b", at_least_once(2), b"x");
+    assert_eq!(unclaimed(&mut raw), Vec::<String>::new(), "somebody looks");
+}

@@ -212,7 +212,7 @@ async fn a_subscribe_that_is_dropped_after_its_answer_leaves_another_handle_on_t
     let mut other = client.subscribe("a", QoS::AtLeastOnce).await?;
     {
         let before = client.stats().bytes_received;
-        let mut subscribe = pin!(client.subscribe("a", QoS::AtLeastOnce));
+        let mut subscribe = pin!(client.replace_subscription("a", QoS::AtLeastOnce));
         assert!(poll_once(subscribe.as_mut()).is_pending());
         heard_more(&client, before).await;
     }

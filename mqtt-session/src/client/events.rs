@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::string::String;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -46,6 +47,13 @@ pub enum ClientEvent {
         filter: TopicFilter,
         /// Why.
         reason: ReasonCode,
+    },
+    /// A message of QoS 1 or 2 came that no subscription claims, or lost its last one, there was none before, and nobody reads
+    /// [`Client::messages`](super::Client::messages). It is held unacknowledged until a subscription or such a stream claims it, or
+    /// [`Client::discard_unclaimed`](super::Client::discard_unclaimed) does away with it.
+    Unclaimed {
+        /// Its topic.
+        topic: String,
     },
     /// QoS 0 messages were dropped because the inbox is full. Told once, until there was room again.
     Dropping,

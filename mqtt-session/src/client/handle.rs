@@ -180,11 +180,16 @@ impl Client {
 
     /// Subscribes; resolves when the server has granted it. Messages arrive in the [`Subscription`] from the first one on.
     ///
+    /// Subscriptions to the same filter share the server's one: where it has been granted, another one sends nothing, and no retained messages
+    /// come. When the last one is dropped the server is told nothing, unless
+    /// [`unsubscribe_on_drop`](Subscription::unsubscribe_on_drop) says so.
+    ///
     /// Dropping the future withdraws it: unsent it vanishes, sent it is unsubscribed.
     ///
     /// # Errors
     ///
-    /// The filter is none, the server refuses it or can't do it, or the session is closed.
+    /// The filter is none, the server refuses it or can't do it, there is a subscription to it with other options
+    /// ([`replace_subscription`](Self::replace_subscription) changes them), or the session is closed.
     pub async fn subscribe<F>(
         &self,
         filter: F,
@@ -209,7 +214,7 @@ impl Client {
         filters: impl IntoIterator<Item = (TopicFilter, SubscribeOptions)>,
     ) -> Result<Subscription, SubscribeFailed> {
         let filters = filters.into_iter().collect();
-        subscribe::subscribe(self.shared(), filters, Properties::new()).await
+        subscribe::subscribe(self.shared(), filters, Properties::new(), false).await
     }
 
     /// Subscribes with properties of SUBSCRIBE, which 5.0 has: see [`subscribe_many`](Self::subscribe_many).
@@ -218,7 +223,57 @@ impl Client {
         filters: Vec<(TopicFilter, SubscribeOptions)>,
         properties: Properties,
     ) -> Result<Subscription, SubscribeFailed> {
-        subscribe::subscribe(self.shared(), filters, properties).await
+        subscribe::subscribe(self.shared(), filters, properties, false).await
+    }
+
+    /// Subscribes without waiting for the answer, for example before [`connect`](Self::connect): so that what the server has kept for the session
+    /// finds its stream. [`ClientEvent::SubscriptionLost`](super::ClientEvent::SubscriptionLost) tells where the server refuses.
+    ///
+    /// # Errors
+    ///
+    /// As for [`subscribe`](Self::subscribe), but for what the server answers.
+    pub fn declare<F>(
+        &self,
+        filter: F,
+        options: impl Into<SubscribeOptions>,
+    ) -> Result<Subscription, SubscribeFailed>
+    where
+        F: TryInto<TopicFilter>,
+        SubscribeFailed: From<F::Error>,
+    {
+        self.declare_many([(filter.try_into()?, options.into())])
+    }
+
+    /// The same for several filters, all to one stream: see [`declare`](Self::declare).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn declare_many(
+        &self,
+        filters: impl IntoIterator<Item = (TopicFilter, SubscribeOptions)>,
+    ) -> Result<Subscription, SubscribeFailed> {
+        let filters = filters.into_iter().collect();
+        subscribe::declare(self.shared(), filters, Properties::new())
+    }
+
+    /// Subscribes, and gives the subscription that there may be to the same filter these options, for all its streams. SUBSCRIBE is sent in any
+    /// case, so retained messages come as the options say. Dropping the future is as for [`subscribe`](Self::subscribe).
+    ///
+    /// # Errors
+    ///
+    /// As for [`subscribe`](Self::subscribe), but for other options.
+    pub async fn replace_subscription<F>(
+        &self,
+        filter: F,
+        options: impl Into<SubscribeOptions>,
+    ) -> Result<Subscription, SubscribeFailed>
+    where
+        F: TryInto<TopicFilter>,
+        SubscribeFailed: From<F::Error>,
+    {
+        let filters = std::vec![(filter.try_into()?, options.into())];
+        subscribe::subscribe(self.shared(), filters, Properties::new(), true).await
     }
 
     /// Unsubscribes from filters; resolves when the server has answered. Their streams stay open, and receive no more.
@@ -239,6 +294,24 @@ impl Client {
             .shared()
             .run(|state| state.open_reader(QueueId::DEFAULT));
         Subscription::new(Arc::clone(self.shared()), reader, Vec::new())
+    }
+
+    /// Acknowledges the messages that wait for a subscription to claim them, and does away with them: see
+    /// [`ClientEvent::Unclaimed`](super::ClientEvent::Unclaimed). How many there were.
+    pub fn discard_unclaimed(&self) -> usize {
+        let now = self.shared().now();
+        // Dropped after unlocking.
+        let discarded = self.shared().run(|state| {
+            let mut discarded = Vec::new();
+            while let Some(crate::Received { publish, ticket }) =
+                state.connection.poll_message(QueueId::DEFAULT)
+            {
+                state.give_back(now, ticket);
+                discarded.push(publish);
+            }
+            discarded
+        });
+        discarded.len()
     }
 
     /// What happens to the connection from now on.

@@ -94,6 +94,9 @@ impl State {
                 self.deliveries.complete(token, outcome, wakes);
             }
             Event::Readable(queue) => self.wake_readers(queue, wakes),
+            Event::Unclaimed { topic } => {
+                self.ring.push(ClientEvent::Unclaimed { topic }, wakes);
+            }
             Event::Room => self.room.wake_all(wakes),
             Event::Subscribed { token, result } | Event::Unsubscribed { token, result } => {
                 self.requests.complete(token, result, wakes);

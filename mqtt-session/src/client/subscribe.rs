@@ -43,6 +43,7 @@ pub(super) async fn subscribe(
     shared: &Arc<Shared>,
     filters: Vec<(TopicFilter, SubscribeOptions)>,
     properties: Properties,
+    replace: bool,
 ) -> Result<Subscription, SubscribeFailed> {
     let names: Vec<_> = filters.iter().map(|(filter, _)| filter.clone()).collect();
     let now = shared.now();
@@ -53,7 +54,12 @@ pub(super) async fn subscribe(
         }
         let session = state.connection.session_mut();
         let queue = session.open_queue();
-        match session.subscribe(now, filters, properties, queue) {
+        let accepted = if replace {
+            session.replace_subscription(now, filters, properties, queue)
+        } else {
+            session.subscribe(now, filters, properties, queue)
+        };
+        match accepted {
             Ok(token) => {
                 state.requests.watch(token);
                 Ok(Request {
@@ -78,6 +84,29 @@ pub(super) async fn subscribe(
     }
     let queue = request.queue.take().unwrap_or(QueueId::DEFAULT);
     let reader = shared.run(|state| state.open_reader(queue));
+    Ok(Subscription::new(Arc::clone(shared), reader, names))
+}
+
+/// Without an answer.
+pub(super) fn declare(
+    shared: &Arc<Shared>,
+    filters: Vec<(TopicFilter, SubscribeOptions)>,
+    properties: Properties,
+) -> Result<Subscription, SubscribeFailed> {
+    let names = filters.iter().map(|(filter, _)| filter.clone()).collect();
+    let now = shared.now();
+    let reader = shared.run(|state| {
+        if state.closed.is_some() {
+            return Err(SubscribeError::Closed);
+        }
+        let session = state.connection.session_mut();
+        let queue = session.open_queue();
+        if let Err(error) = session.declare_subscription(now, filters, properties, queue) {
+            session.close_queue(now, queue);
+            return Err(error);
+        }
+        Ok(state.open_reader(queue))
+    })?;
     Ok(Subscription::new(Arc::clone(shared), reader, names))
 }
 

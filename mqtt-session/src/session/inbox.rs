@@ -137,6 +137,18 @@ impl Inbox {
         }
     }
 
+    /// The first message of QoS 1 or 2 in the default queue, where nobody is expected to look.
+    pub(super) fn unclaimed(&self) -> Option<&PublishView> {
+        let mut default = self
+            .queues
+            .first()
+            .filter(|_| !self.keep_unclaimed)?
+            .messages
+            .iter();
+        let first = default.find(|message| message.ticket.arrival.is_some());
+        first.map(|received| &received.publish)
+    }
+
     pub(super) fn is_readable(&self, id: QueueId) -> bool {
         self.queues
             .get(id.0 as usize)

@@ -204,12 +204,23 @@ impl Session {
                 self.stats.dropped += 1;
                 return;
             }
-            [] => &[QueueId::DEFAULT],
+            [] => return self.deliver_unclaimed(publish, arrival),
             queues => queues,
         };
         let events = &mut self.events;
         self.inbox.push(publish, arrival, queues, |queue| {
             events.push_back(Event::Readable(queue))
+        });
+    }
+
+    #[cold]
+    fn deliver_unclaimed(&mut self, publish: PublishView, arrival: Option<u32>) {
+        self.telling_unclaimed(|session| {
+            let events = &mut session.events;
+            let queues = &[QueueId::DEFAULT];
+            session.inbox.push(publish, arrival, queues, |queue| {
+                events.push_back(Event::Readable(queue));
+            });
         });
     }
 
@@ -270,7 +281,7 @@ impl Session {
     #[cfg(feature = "client")]
     pub(crate) fn take_back(&mut self, unread: alloc::vec::Vec<crate::Received>, first: bool) {
         let was_readable = self.inbox.is_readable(QueueId::DEFAULT);
-        self.inbox.take_back(unread, first);
+        self.telling_unclaimed(|session| session.inbox.take_back(unread, first));
         if !was_readable && self.inbox.is_readable(QueueId::DEFAULT) {
             self.events.push_back(Event::Readable(QueueId::DEFAULT));
         }

@@ -111,6 +111,8 @@ pub(crate) fn add(cases: &mut Cases) {
                 }
                 assert_eq!(peer.rest().await, []);
                 let event = events.next().await;
+                assert!(matches!(event, Some(ClientEvent::Unclaimed { .. })));
+                let event = events.next().await;
                 let Some(ClientEvent::Lost { error, .. }) = event else {
                     panic!("{event:?}")
                 };
