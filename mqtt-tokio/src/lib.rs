@@ -20,6 +20,25 @@
 //! # }
 //! ```
 //!
+//! # Handlers
+//!
+//! Where a function for each message suits better than a stream, spawn one: nothing of it runs on the driver, and a panic ends this subscription
+//! alone, with the message unacknowledged.
+//!
+//! ```no_run
+//! # use mqtt_tokio::{Client, QoS};
+//! # async fn store(_: &str, _: &[u8]) {}
+//! # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+//! let alerts = client.subscribe("alerts/#", QoS::AtLeastOnce).await?;
+//! let handler = tokio::spawn(alerts.for_each_async(|message| async move {
+//!     store(message.topic().as_str(), message.payload()).await;
+//! }));
+//! // Until the session is closed, or the handler panics.
+//! handler.await??;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Which way to connect
 //!
 //! - [`connect`] waits for the server's answer, and fails where there is none.
@@ -44,8 +63,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 pub use driver::Driver;
 pub use mqtt_session::client::{
-    AckMode, Acker, Client, ClientEvent, Closed, Delivery, DeliveryError, Events, Message,
-    Publishing, SendError, SubscribeFailed, Subscription,
+    AckMode, Acker, Client, ClientEvent, Closed, Delivery, DeliveryError, Events, HandlerPanicked,
+    Message, Publishing, SendError, SubscribeFailed, Subscription,
 };
 pub use mqtt_session::proto::{
     ConnAck, Disconnect, Properties, PropertiesRef, Publish, PublishView, QoS, ReasonCode,

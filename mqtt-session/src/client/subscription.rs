@@ -41,6 +41,8 @@ pub struct Subscription {
     spent: Vec<Ticket>,
     /// The message that the application is at, to be acknowledged when it comes back. Kept whole: a panic must not lose it.
     current: Option<Held>,
+    /// A handler is at that message.
+    unfinished: bool,
 }
 
 impl Subscription {
@@ -54,6 +56,7 @@ impl Subscription {
             batch: VecDeque::new(),
             spent: Vec::new(),
             current: None,
+            unfinished: false,
         }
     }
 
@@ -100,6 +103,11 @@ impl Subscription {
         self.unsubscribe_on_drop = false;
         let filters = self.filters.clone();
         subscribe::unsubscribe(&self.shared, filters, Properties::new()).await
+    }
+
+    /// Whether the message that was handed out is to stay unacknowledged if this is dropped.
+    pub(super) const fn set_unfinished(&mut self, unfinished: bool) {
+        self.unfinished = unfinished;
     }
 
     fn poll(&mut self, context: Option<&Context<'_>>) -> Poll<Option<Message>> {
@@ -208,8 +216,8 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         let now = self.shared.now();
         let current = self.current.take();
-        // What the application was at when it panicked is not dealt with.
-        let (unread, done) = if std::thread::panicking() {
+        // What the application was at when it panicked, or its handler when that was dropped, is not dealt with.
+        let (unread, done) = if self.unfinished || std::thread::panicking() {
             (current, None)
         } else {
             (None, current)

@@ -6,6 +6,8 @@
 )]
 
 pub mod exchange;
+#[cfg(feature = "client")]
+pub mod hand;
 pub mod raw;
 
 use std::collections::VecDeque;
