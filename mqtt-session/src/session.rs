@@ -14,6 +14,7 @@ mod outcomes;
 mod phase;
 mod poison;
 mod receive;
+mod request;
 mod requests;
 mod send;
 mod slab;

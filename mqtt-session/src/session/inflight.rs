@@ -9,8 +9,8 @@ use core::num::NonZeroU64;
 use mqtt_proto::{PacketId, Publish, QoS, ReasonCode};
 
 use super::expiry::Expiry;
+use super::request::Request;
 use super::slab::Slab;
-use super::subscriptions::Request;
 use crate::Token;
 
 /// How many packet identifiers there are.

@@ -9,7 +9,7 @@ use mqtt_proto::{
 
 use super::Session;
 use super::phase::Stage;
-use super::subscriptions::{Request, RequestKind};
+use super::request::{Request, RequestKind};
 use crate::{Event, QueueId, SubscribeError, Token, Violation};
 
 /// How to subscribe.

@@ -14,12 +14,6 @@ enum Slot<T> {
     Free { next: Option<u32> },
 }
 
-impl<T> Default for Slab<T> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl<T> Slab<T> {
     pub(super) const fn new() -> Self {
         Self {

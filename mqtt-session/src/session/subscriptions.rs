@@ -1,18 +1,27 @@
 //! What is subscribed to, which queues its messages go to, and the SUBSCRIBE and UNSUBSCRIBE under way.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::ops::{Deref, DerefMut};
 
-use mqtt_proto::{
-    EncodeError, Encoder, Outbox, Packet, PacketId, Properties, PropertyId, PublishView,
-    ReasonCode, Subscribe, SubscribeOptions, TopicFilter, Unsubscribe,
-};
+use mqtt_proto::{Properties, PropertyId, PublishView, ReasonCode, SubscribeOptions, TopicFilter};
 
+use super::request::{Request, RequestKind};
 use super::slab::Slab;
-use crate::{QueueId, Router, Token};
+use crate::{QueueId, Router};
 
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
+    /// Requests that are not sent yet.
+    pub(super) pending: VecDeque<Request>,
+    /// Made with the first one: an idle session is small.
+    routes: Option<Box<Routes>>,
+}
+
+/// What there is.
+#[derive(Debug)]
+pub(super) struct Routes {
     /// One for each filter that the server has or shall have.
     all: Slab<Subscription>,
     /// Where each filter stands in `all`. Empty as long as there are so few that comparing them one by one costs less.
@@ -21,8 +30,6 @@ pub(super) struct Subscriptions {
     groups: Slab<Group>,
     /// The filters of each queue.
     of_queue: Vec<Vec<u32>>,
-    /// Requests that are not sent yet.
-    pub(super) pending: VecDeque<Request>,
     /// What [`matches`](Self::matches) finds: kept for its memory.
     found: Vec<u32>,
     matched: Vec<QueueId>,
@@ -51,127 +58,40 @@ struct Group {
     members: u32,
 }
 
-/// A SUBSCRIBE or UNSUBSCRIBE.
-#[derive(Debug)]
-pub(super) struct Request {
-    /// Whom to tell. Where there is nobody, only a refusal is told.
-    pub(super) token: Option<Token>,
-    pub(super) kind: RequestKind,
-    pub(super) properties: Properties,
-    /// It was sent on an earlier connection, and not answered: the server may have done what it says.
-    pub(super) was_sent: bool,
-    /// Nobody waits for the answer any more: what was granted is to be undone.
-    pub(super) withdrawn: bool,
-    /// The session's own: it begins anew, or means nothing any more, when the server has lost the session.
-    pub(super) own: bool,
-}
-
-#[derive(Clone, Debug)]
-pub(super) enum RequestKind {
-    Subscribe {
-        filters: Vec<(TopicFilter, SubscribeOptions)>,
-        queue: QueueId,
-    },
-    Unsubscribe {
-        filters: Vec<TopicFilter>,
-    },
-}
-
 /// How many filters one SUBSCRIBE has at most when the session subscribes anew.
 const FILTERS_AT_ONCE: usize = 16;
 
 /// So many filters are compared one by one.
 const FEW: usize = 4;
 
-impl Request {
-    /// A SUBSCRIBE by which the session subscribes anew.
-    pub(super) fn own(
-        filters: Vec<(TopicFilter, SubscribeOptions)>,
-        properties: Properties,
-    ) -> Self {
-        // Its handles are granted already.
-        let queue = QueueId::DEFAULT;
+static NONE: Routes = Routes::new();
+
+impl Deref for Subscriptions {
+    type Target = Routes;
+
+    fn deref(&self) -> &Routes {
+        self.routes.as_deref().unwrap_or(&NONE)
+    }
+}
+
+impl DerefMut for Subscriptions {
+    fn deref_mut(&mut self) -> &mut Routes {
+        self.routes.get_or_insert_with(|| Box::new(Routes::new()))
+    }
+}
+
+impl Routes {
+    const fn new() -> Self {
         Self {
-            token: None,
-            kind: RequestKind::Subscribe { filters, queue },
-            properties,
-            was_sent: false,
-            withdrawn: false,
-            own: true,
+            all: Slab::new(),
+            tree: Router::new(),
+            groups: Slab::new(),
+            of_queue: Vec::new(),
+            found: Vec::new(),
+            matched: Vec::new(),
         }
     }
 
-    /// Two requests with half of the filters each, if it has several.
-    pub(super) fn halves(&mut self) -> Option<Self> {
-        let RequestKind::Subscribe { filters, .. } = &mut self.kind else {
-            return None;
-        };
-        let half = filters.len() / 2;
-        let second = filters.split_off(half + filters.len() % 2);
-        (!second.is_empty()).then(|| Self::own(second, self.properties.clone()))
-    }
-
-    pub(super) fn filters(&self) -> usize {
-        match &self.kind {
-            RequestKind::Subscribe { filters, .. } => filters.len(),
-            RequestKind::Unsubscribe { filters } => filters.len(),
-        }
-    }
-
-    /// Writes the packet, whose filters go out and come back without a copy.
-    pub(super) fn encode(
-        &mut self,
-        id: PacketId,
-        identifier: Option<u32>,
-        encoder: &Encoder,
-        out: &mut Outbox,
-    ) -> Result<usize, EncodeError> {
-        let properties = match identifier {
-            None => self.properties.clone(),
-            Some(identifier) => identified(&self.properties, identifier),
-        };
-        match &mut self.kind {
-            RequestKind::Subscribe { filters, .. } => {
-                let packet = Packet::Subscribe(Subscribe {
-                    id,
-                    filters: core::mem::take(filters),
-                    properties,
-                });
-                let result = encoder.encode(&packet, out);
-                if let Packet::Subscribe(subscribe) = packet {
-                    *filters = subscribe.filters;
-                }
-                result
-            }
-            RequestKind::Unsubscribe { filters } => {
-                let packet = Packet::Unsubscribe(Unsubscribe {
-                    id,
-                    filters: core::mem::take(filters),
-                    properties,
-                });
-                let result = encoder.encode(&packet, out);
-                if let Packet::Unsubscribe(unsubscribe) = packet {
-                    *filters = unsubscribe.filters;
-                }
-                result
-            }
-        }
-    }
-}
-
-/// The user properties of SUBSCRIBE, which has no others, and an identifier if there is room for one.
-fn identified(properties: &Properties, identifier: u32) -> Properties {
-    let mut builder = Properties::builder();
-    for (name, value) in properties.view().user_properties() {
-        builder = builder.user_property(name, value);
-    }
-    builder
-        .subscription_identifier(identifier)
-        .build()
-        .unwrap_or_else(|_| properties.clone())
-}
-
-impl Subscriptions {
     /// A live subscription to one of these filters that has other options.
     pub(super) fn conflict<'a>(
         &self,
@@ -412,7 +332,7 @@ impl Subscriptions {
     ///
     /// The subscriptions that its Subscription Identifiers name get it, and no others. An identifier may be one of an earlier process whose
     /// session goes on: so one counts only where the filter matches, and where none does, everything that matches gets the message.
-    pub(super) fn matches(&mut self, publish: &PublishView) -> &[QueueId] {
+    fn matches(&mut self, publish: &PublishView) -> &[QueueId] {
         let Self {
             all,
             tree,
@@ -465,6 +385,17 @@ impl Subscriptions {
         identifiers
             .all(|identifier| identifier == Some(first))
             .then_some(first)
+    }
+}
+
+impl Subscriptions {
+    /// As [`Routes::matches`].
+    #[inline]
+    pub(super) fn matches(&mut self, publish: &PublishView) -> &[QueueId] {
+        match &mut self.routes {
+            Some(routes) => routes.matches(publish),
+            None => &[],
+        }
     }
 
     /// The server has no session, for `certain` or perhaps: everything that it had granted is asked for anew, ahead of what was not sent yet. What
