@@ -137,7 +137,14 @@ impl Direct {
     ) -> Result<(), SubscribeError> {
         let queue = self.queues[queue];
         let session = self.connection.session_mut();
-        let token = session.subscribe(now, filters, Properties::new(), queue)?;
+        let none = Properties::new;
+        let token = match session.subscribe(now, filters.clone(), none(), queue) {
+            // Other options than those that are there: they are meant.
+            Err(SubscribeError::Conflict { .. }) => {
+                session.replace_subscription(now, filters, none(), queue)?
+            }
+            result => result?,
+        };
         self.requests.insert(token, op);
         Ok(())
     }

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use mqtt_session::Outcome;
 use mqtt_session::client::{Client, Delivery, SendError, SubscribeFailed, Subscription};
 use mqtt_session::proto::{Publish, QoS, SubscribeOptions, TopicFilter};
+use mqtt_session::{Outcome, SubscribeError};
 
 /// Whether a waker was called.
 #[derive(Debug)]
@@ -107,7 +107,15 @@ impl Task {
         queue: usize,
     ) -> Self {
         let mut task = Self::new(op, async move {
-            let result = client.subscribe_many(filters).await;
+            let mut result = client.subscribe_many(filters.clone()).await;
+            // Other options than those that are there: they are meant.
+            let conflict = matches!(
+                result,
+                Err(SubscribeFailed::Request(SubscribeError::Conflict { .. }))
+            );
+            if let Some((filter, options)) = filters.into_iter().next().filter(|_| conflict) {
+                result = client.replace_subscription(filter, options).await;
+            }
             Done::Subscribed { queue, result }
         });
         task.subscribes = true;
