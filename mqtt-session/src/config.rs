@@ -12,7 +12,7 @@ use crate::{Backoff, Limits};
 
 pub use builder::ConfigBuilder;
 pub use error::ConfigError;
-pub use policy::{InboxFull, Offline, Poisonous, SessionLost};
+pub use policy::{Durability, InboxFull, Offline, Poisonous, SessionLost};
 pub use timeouts::Timeouts;
 
 /// How a session connects and behaves. Made with [`Config::builder`], which refuses what can't work before a socket is opened.
@@ -26,6 +26,7 @@ pub struct Config {
     pub(crate) poisonous: Poisonous,
     pub(crate) offline: Offline,
     pub(crate) inbox_full: InboxFull,
+    pub(crate) durability: Durability,
     pub(crate) limits: Limits,
     pub(crate) backoff: Backoff,
     pub(crate) timeouts: Timeouts,
@@ -44,6 +45,12 @@ impl Config {
     /// The configured protocol version.
     pub fn version(&self) -> Version {
         self.connect.version
+    }
+
+    /// How long the server keeps the session without a connection, in the seconds of CONNECT; 3.x can't say it.
+    pub(crate) fn expiry_seconds(&self) -> u32 {
+        let expiry = self.connect.properties.view().session_expiry_interval();
+        expiry.unwrap_or(0)
     }
 
     /// The configured limits.

@@ -69,6 +69,14 @@ pub enum PublishRefused {
     /// The server keeps no retained messages [MQTT-3.2.2-14].
     #[error("the server keeps no retained messages")]
     RetainNotAvailable,
+    /// The tag of the message is longer than it may be.
+    #[error("a tag of {len} bytes is above the limit of {max}")]
+    TagTooLong {
+        /// Its length in bytes.
+        len: usize,
+        /// The limit.
+        max: usize,
+    },
     /// The packet would be larger than the server takes [MQTT-3.2.2-15], or has what the version can't carry.
     #[error(transparent)]
     Encode(#[from] EncodeError),

@@ -56,6 +56,11 @@ pub enum Event {
         /// What became of it.
         outcome: Outcome,
     },
+    /// A message that was accepted is stored: a crash does not lose it any more. Only where records come out (`durability`).
+    Stored {
+        /// Which one.
+        token: Token,
+    },
     /// SUBACK came, or the request could not be sent.
     Subscribed {
         /// Which request.
@@ -140,7 +145,7 @@ pub enum Outcome {
     SessionLost,
     /// QoS 0: a part of it had left when the connection was lost.
     ConnectionLost,
-    /// The session was closed before it could be sent or was acknowledged.
+    /// The session was closed before it could be sent or was acknowledged. Where it is recorded, a session that is restored goes on with it.
     Closed,
 }
 

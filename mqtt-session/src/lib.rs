@@ -148,7 +148,8 @@ mod timer;
 pub use action::{Action, Attempt, Cause};
 pub use backoff::Backoff;
 pub use config::{
-    Config, ConfigBuilder, ConfigError, InboxFull, Offline, Poisonous, SessionLost, Timeouts,
+    Config, ConfigBuilder, ConfigError, Durability, InboxFull, Offline, Poisonous, SessionLost,
+    Timeouts,
 };
 pub use connection::Connection;
 pub use endpoint::{Endpoint, EndpointError};
@@ -159,7 +160,10 @@ pub use error::{
 pub use event::{Capacity, Event, Outcome, Phase, QueueId, Received, Stats, Ticket, Token};
 pub use limits::Limits;
 pub use options::PublishOptions;
-pub use record::{Accepted, Ending, Identity, Record, RecordError, Seq, UnixTime};
+pub use record::{
+    Accepted, Ending, Identity, Lifetime, Record, RecordError, RestoreError, Seq, Snapshot,
+    UnixTime, WallClock,
+};
 pub use router::Router;
 pub use session::{Released, Session};
 pub use time::Instant;

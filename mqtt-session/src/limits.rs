@@ -37,6 +37,11 @@ pub struct Limits {
     pub max_requests: usize,
     /// AUTH packets with Continue Authentication in one authentication (16). SCRAM has one.
     pub max_auth_challenges: u16,
+    /// Records that are not stored yet (10,000): beyond, publishing is refused as full, and reading pauses. What is in flight can still
+    /// add to them.
+    pub unstored_records: usize,
+    /// The messages in those records, in bytes (64 MiB).
+    pub unstored_bytes: usize,
 }
 
 impl Default for Limits {
@@ -54,6 +59,8 @@ impl Default for Limits {
             outbox_bytes: 256 << 10,
             max_requests: 1024,
             max_auth_challenges: 16,
+            unstored_records: 10_000,
+            unstored_bytes: 64 << 20,
         }
     }
 }

@@ -1,5 +1,7 @@
 use core::time::Duration;
 
+use bytes::Bytes;
+
 /// How a message is published, besides what it says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -9,18 +11,32 @@ pub struct PublishOptions {
     ///
     /// Zero is for what can be sent at once. [`Duration::MAX`] is for ever.
     pub time_to_live: Option<Duration>,
+    /// What the application calls the message, at most 255 bytes (nothing): a session that is restored tells it again
+    /// ([`Session::restored`](crate::Session::restored)). Of no use without [`Durability`](crate::Durability), nor at QoS 0.
+    pub tag: Option<Bytes>,
 }
 
 impl PublishOptions {
     /// As configured.
     pub const fn new() -> Self {
-        Self { time_to_live: None }
+        Self {
+            time_to_live: None,
+            tag: None,
+        }
     }
 
     /// With another time to live: see [`time_to_live`](Self::time_to_live).
-    pub const fn with_time_to_live(self, time_to_live: Duration) -> Self {
+    pub fn with_time_to_live(self, time_to_live: Duration) -> Self {
         Self {
             time_to_live: Some(time_to_live),
+            ..self
+        }
+    }
+
+    /// With a tag: see [`tag`](Self::tag).
+    pub fn with_tag(self, tag: impl Into<Bytes>) -> Self {
+        Self {
+            tag: Some(tag.into()),
             ..self
         }
     }

@@ -9,12 +9,14 @@ mod tests;
 use core::time::Duration;
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use bytes::Bytes;
 use mqtt_proto::{PacketId, Publish, QoS, ReasonCode, Version};
 
-use crate::{Outcome, Token};
+use crate::{Instant, Outcome, Token};
 
-pub use error::RecordError;
+pub(crate) use codec::check_message;
+pub use error::{RecordError, RestoreError};
 
 /// The number of a record. They count up from 1 in each process, in the order in which the records are to be stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +69,25 @@ impl From<std::time::SystemTime> for UnixTime {
     }
 }
 
+/// What the clock on the wall said at a point in time, so that deadlines can be counted on over a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WallClock {
+    /// By the driver's clock.
+    pub now: Instant,
+    /// The same moment by the clock on the wall.
+    pub time: UnixTime,
+}
+
+/// All that must not be forgotten, as it stands after one record: see [`Session::snapshot`](crate::Session::snapshot).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// The last record that it covers.
+    pub seq: Seq,
+    /// What to keep instead of the records up to that one.
+    pub records: Vec<Record>,
+}
+
 /// One change of what a session must not forget. [`Session::restore`](crate::Session::restore) makes a session of the records of an
 /// earlier process, in their order.
 ///
@@ -75,15 +96,12 @@ impl From<std::time::SystemTime> for UnixTime {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Record {
-    /// Whose session this is. The first of all records; a later one says that the session belongs to another group or client
-    /// identifier from now on, and that the state of before means nothing there.
+    /// Whose session this is. The first of all records. Where a later one names another group or client identifier, the server of
+    /// before knew another session, which means nothing to this one: as [`Record::SessionBegan`] has it.
     Identity(Identity),
     /// The server has begun a session, and knows nothing of the one before: messages in flight go back to the queue, and packet
     /// identifiers mean nothing any more.
-    SessionBegan {
-        /// When.
-        at: UnixTime,
-    },
+    SessionBegan,
     /// A message of QoS 1 or 2 was accepted.
     Accepted(Accepted),
     /// A message is sent under this packet identifier, which it keeps when it is sent again.
@@ -100,14 +118,31 @@ pub enum Record {
         /// The reason code of PUBREC.
         reason: ReasonCode,
     },
-    /// A message has its outcome.
+    /// A message has its outcome, and its packet identifier is free, but for one of QoS 2 that was sent and can't be sent again: the server
+    /// may hold it, so its identifier stays taken until [`Record::Freed`].
     Finished {
         /// Which message.
         token: Token,
         /// What became of it.
         ending: Ending,
-        /// The server may still hold the message under its packet identifier, which stays taken until [`Record::Freed`].
-        keeps_id: bool,
+    },
+    /// In a snapshot: a message that PUBREC has come for, and of which no more than this is kept. Their order is the order of the PUBRELs.
+    AwaitsPubComp {
+        /// Which message.
+        token: Token,
+        /// Its packet identifier.
+        id: PacketId,
+        /// The reason code of PUBREC.
+        reason: ReasonCode,
+        /// Whether it was published anew after a session was lost.
+        republished: bool,
+        /// What the application calls it.
+        tag: Option<Bytes>,
+    },
+    /// A packet identifier that a finished message keeps: in a snapshot, or because its PUBREL was given up.
+    Kept {
+        /// The packet identifier.
+        id: PacketId,
     },
     /// A packet identifier that a finished message had kept is free.
     Freed {
@@ -140,6 +175,8 @@ pub struct Identity {
     pub session_expiry: u32,
     /// Where packet identifiers begin.
     pub base: u16,
+    /// Whether nothing is sent before what it depends on is stored: then the records miss nothing that the server knows.
+    pub write_ahead: bool,
     /// No token of before is as great.
     pub next_token: Token,
 }
@@ -156,10 +193,19 @@ pub struct Accepted {
     pub publish: Publish,
     /// What the application calls it.
     pub tag: Option<Bytes>,
-    /// When it expires.
-    pub expires: Option<UnixTime>,
+    /// How long it is worth sending, where that has an end and the clock on the wall is known.
+    pub lifetime: Option<Lifetime>,
     /// Whether it was published anew after a session was lost.
     pub republished: bool,
+}
+
+/// From when to when a message is worth sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime {
+    /// When it was accepted: its Message Expiry Interval counts from here.
+    pub accepted: UnixTime,
+    /// When it expires.
+    pub over: UnixTime,
 }
 
 /// What became of a message of QoS 1 or 2, as far as it is recorded: [`Outcome`] says more while the process lasts.

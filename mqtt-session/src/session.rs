@@ -14,19 +14,24 @@ mod outcomes;
 mod phase;
 mod poison;
 mod receive;
+mod records;
+mod replay;
 mod request;
 mod requests;
+mod restore;
 mod send;
 mod slab;
 mod subscriptions;
 mod unclaimed;
+mod withhold;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use mqtt_proto::{Disconnect, Outbox, Properties, Publish, QoS, SubscribeOptions, TopicFilter};
 
 use crate::auth::{AuthAnswer, AuthError};
@@ -34,17 +39,20 @@ use crate::backoff::Dice;
 use crate::timer::TimerTable;
 use crate::{
     Action, Attempt, Capacity, Cause, Config, Endpoint, Event, Instant, Phase, PublishError,
-    PublishOptions, QueueId, ReauthenticateError, Received, Stale, Stats, SubscribeError, Ticket,
-    Timer, Token,
+    PublishOptions, QueueId, ReauthenticateError, Received, Record, Seq, Stale, Stats,
+    SubscribeError, Ticket, Timer, Token, WallClock,
 };
 use events::Events;
 use inbox::Inbox;
 use link::Link;
 pub use outcomes::Released;
 use phase::Stage;
+use records::Records;
 use requests::How;
 use send::Outgoing;
 use subscriptions::Subscriptions;
+
+static AS_CONFIGURED: PublishOptions = PublishOptions::new();
 
 /// An MQTT client session: the whole protocol without any I/O. The crate's front page shows a loop that drives one.
 ///
@@ -59,6 +67,7 @@ pub struct Session {
     outgoing: Outgoing,
     inbox: Inbox,
     subscriptions: Subscriptions,
+    records: Option<Box<Records>>,
 
     // The attempt to connect, and the connection.
     stage: Stage,
@@ -77,7 +86,7 @@ pub struct Session {
     persistent: bool,
     /// The server has accepted a connection before.
     connected_before: bool,
-    /// CONNECT was sent, and no CONNACK has come since: the server may have begun a session that we know nothing of.
+    /// CONNECT was sent, and no CONNACK has come since, or none is recorded: the server may have begun a session that we know nothing of.
     is_unsure: bool,
     /// The application wants to disconnect, with this packet.
     leaving: Option<Disconnect>,
@@ -104,6 +113,7 @@ impl Session {
             outgoing: Outgoing::new(base),
             inbox: Inbox::new(),
             subscriptions: Subscriptions::default(),
+            records: Records::new(&config, &endpoint, base),
             stage: Stage::Idle,
             link: Link::new(config.version(), &config),
             timers: TimerTable::default(),
@@ -150,10 +160,13 @@ impl Session {
     /// What may still be published before the queue is full. A single message may be refused for other reasons.
     pub fn publish_capacity(&self) -> Capacity {
         let limits = &self.config.limits;
-        Capacity {
-            messages: limits.max_queued.saturating_sub(self.outgoing.queue.len()),
-            bytes: limits.outgoing_bytes.saturating_sub(self.outgoing.bytes),
-        }
+        let messages = limits.max_queued.saturating_sub(self.outgoing.queue.len());
+        let bytes = limits.outgoing_bytes.saturating_sub(self.outgoing.bytes);
+        self.records
+            .as_ref()
+            .map_or(Capacity { messages, bytes }, |records| {
+                records.capacity(limits, messages, bytes)
+            })
     }
 
     /// The next deadline, and what it is for.
@@ -221,6 +234,23 @@ impl Session {
         }
     }
 
+    /// Tells that everything is stored up to this record of [`poll_record`](Self::poll_record), so that a crash does not lose it.
+    ///
+    /// [`Event::Stored`] tells it of messages; with [`Durability::WriteAhead`](crate::Durability) what waited for it can be sent. Earlier
+    /// records than were told before, and those that were not polled, change nothing.
+    pub fn handle_stored(&mut self, now: Instant, seq: Seq) {
+        self.tick(now);
+        self.stored(seq);
+    }
+
+    /// Tells what the clock on the wall says, for the deadlines in records; may be told again when that clock was set. Without it deadlines
+    /// are not recorded, and what is restored does not expire by them.
+    pub fn handle_wall_clock(&mut self, clock: WallClock) {
+        if let Some(records) = &mut self.records {
+            records.wall = Some((clock.now, clock.time));
+        }
+    }
+
     /// Begins to connect. Where the first round of attempts fails, the session ends with [`Event::Closed`]; after a first success it
     /// reconnects by itself. Does nothing on a session that has begun.
     pub fn connect(&mut self, now: Instant) {
@@ -246,7 +276,7 @@ impl Session {
         qos: QoS,
         publish: Publish,
     ) -> Result<Token, PublishError> {
-        self.publish_with(now, qos, publish, &PublishOptions::new())
+        self.publish_with(now, qos, publish, &AS_CONFIGURED)
     }
 
     /// Accepts a message with options: see [`publish`](Self::publish).
@@ -427,6 +457,28 @@ impl Session {
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next().map(|(_, at)| at)
+    }
+
+    /// The next thing to store, with its number: they count up from 1 without a gap. When it is safe,
+    /// [`handle_stored`](Self::handle_stored) is to be told, for each or for the last of many.
+    ///
+    /// There are none with [`Durability::Off`](crate::Durability). They come out until they are polled, after [`Event::Closed`], too.
+    pub fn poll_record(&mut self) -> Option<(Seq, Record)> {
+        self.next_record()
+    }
+
+    /// Whether [`poll_record`](Self::poll_record) has something.
+    pub fn has_record(&self) -> bool {
+        self.records_wait()
+    }
+
+    /// The messages of an earlier process that have no outcome yet, in the order of their tokens, and what the application calls them.
+    /// [`Event::Published`] tells their outcome as that of others.
+    pub fn restored(&self) -> impl Iterator<Item = (Token, Option<&Bytes>)> {
+        self.records
+            .iter()
+            .flat_map(|records| records.live.range(..records.first_token))
+            .map(|(token, tag)| (*token, tag.as_ref()))
     }
 
     /// The next thing to tell the application.

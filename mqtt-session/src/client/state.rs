@@ -93,6 +93,7 @@ impl State {
             Event::Published { token, outcome } => {
                 self.deliveries.complete(token, outcome, wakes);
             }
+            Event::Stored { .. } => {}
             Event::Readable(queue) => self.wake_readers(queue, wakes),
             Event::Unclaimed { topic } => {
                 self.ring.push(ClientEvent::Unclaimed { topic }, wakes);

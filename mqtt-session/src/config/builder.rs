@@ -5,7 +5,9 @@ use alloc::string::String;
 use bytes::Bytes;
 use mqtt_proto::{Connect, EncodeError, Properties, QoS, Text, Topic, TopicError, Version, Will};
 
-use super::{Config, ConfigError, InboxFull, Offline, Poisonous, SessionLost, Timeouts};
+use super::{
+    Config, ConfigError, Durability, InboxFull, Offline, Poisonous, SessionLost, Timeouts,
+};
 use crate::{Backoff, Limits};
 
 /// Builds a [`Config`]. Setters state unit and default.
@@ -26,6 +28,7 @@ pub struct ConfigBuilder {
     poisonous: Poisonous,
     offline: Offline,
     inbox_full: InboxFull,
+    durability: Durability,
     limits: Limits,
     backoff: Backoff,
     timeouts: Timeouts,
@@ -59,6 +62,7 @@ impl ConfigBuilder {
             poisonous: Poisonous::default(),
             offline: Offline::default(),
             inbox_full: InboxFull::default(),
+            durability: Durability::default(),
             limits: Limits::default(),
             backoff: Backoff::default(),
             timeouts: Timeouts::default(),
@@ -192,6 +196,12 @@ impl ConfigBuilder {
         Self { inbox_full, ..self }
     }
 
+    /// Whether what must survive a crash comes out as records (it does not). For who drives the session with a store: where nobody takes the
+    /// records, publishing stops when [`Limits::unstored_records`] wait.
+    pub fn durability(self, durability: Durability) -> Self {
+        Self { durability, ..self }
+    }
+
     /// Bounds of all queues.
     pub fn limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
@@ -262,6 +272,7 @@ impl ConfigBuilder {
             poisonous: self.poisonous,
             offline: self.offline,
             inbox_full: self.inbox_full,
+            durability: self.durability,
             limits: self.limits,
             backoff: self.backoff,
             timeouts: self.timeouts,
@@ -277,6 +288,8 @@ impl ConfigBuilder {
             outbox_bytes,
             max_requests,
             max_auth_challenges,
+            unstored_records,
+            unstored_bytes,
             ..
         } = self.limits;
         let Timeouts {
@@ -296,6 +309,8 @@ impl ConfigBuilder {
             (outbox_bytes == 0, "limits.outbox_bytes"),
             (max_requests == 0, "limits.max_requests"),
             (max_auth_challenges == 0, "limits.max_auth_challenges"),
+            (unstored_records == 0, "limits.unstored_records"),
+            (unstored_bytes == 0, "limits.unstored_bytes"),
             (resolve.is_zero(), "timeouts.resolve"),
             (dial.is_zero(), "timeouts.dial"),
             (connack.is_zero(), "timeouts.connack"),

@@ -42,3 +42,17 @@ pub enum InboxFull {
     /// The oldest are dropped, and counted.
     DropOldest,
 }
+
+/// Whether what must survive a crash of the process comes out as [`Record`](crate::Record)s, and what waits for them to be stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// There are no records, and a crash loses what is queued and in flight.
+    #[default]
+    Off,
+    /// Records come out, and nothing waits for them. A crash can lose the last of them: then messages may be lost or come twice, of QoS 2,
+    /// too.
+    Behind,
+    /// Nothing is sent before the records are stored that it depends on. A crash loses nothing that was told as stored, and doubles nothing
+    /// of QoS 2.
+    WriteAhead,
+}

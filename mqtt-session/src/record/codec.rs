@@ -19,7 +19,7 @@ use mqtt_proto::{
 };
 
 use super::crc::crc32c;
-use super::{Accepted, Ending, Identity, Record, RecordError, UnixTime};
+use super::{Accepted, Ending, Identity, Lifetime, Record, RecordError, UnixTime};
 use crate::Token;
 
 /// The version of the format, which [`Record::Identity`] carries.
@@ -37,6 +37,8 @@ mod kind {
     pub(super) const FREED: u8 = 7;
     pub(super) const RECORDED: u8 = 8;
     pub(super) const RELEASED: u8 = 9;
+    pub(super) const AWAITS_PUBCOMP: u8 = 10;
+    pub(super) const KEPT: u8 = 11;
 }
 
 mod ending {
@@ -49,6 +51,7 @@ mod ending {
 const HAS_TAG: u8 = 1;
 const EXPIRES: u8 = 2;
 const REPUBLISHED: u8 = 4;
+const WRITE_AHEAD: u8 = 8;
 
 impl Record {
     /// The version of the format that [`encode`](Self::encode) writes, and the only one that [`decode`](Self::decode) reads.
@@ -84,17 +87,15 @@ impl Record {
     fn put_body(&self, out: &mut BytesMut) -> Result<(), EncodeError> {
         match self {
             Self::Identity(identity) => {
-                out.put_slice(&[kind::IDENTITY, FORMAT, identity.version.level()]);
+                let flags = u8::from(identity.write_ahead) * WRITE_AHEAD;
+                out.put_slice(&[kind::IDENTITY, FORMAT, identity.version.level(), flags]);
                 out.put_u32_le(identity.session_expiry);
                 out.put_u16_le(identity.base);
                 put_number(out, identity.next_token.0);
                 put_bytes(out, identity.group.as_bytes());
                 put_bytes(out, identity.client_id.as_bytes());
             }
-            Self::SessionBegan { at } => {
-                out.put_u8(kind::SESSION_BEGAN);
-                out.put_u64_le(at.as_millis());
-            }
+            Self::SessionBegan => out.put_u8(kind::SESSION_BEGAN),
             Self::Accepted(accepted) => put_accepted(out, accepted)?,
             Self::Sent { token, id } => {
                 put_token(out, kind::SENT, *token);
@@ -104,11 +105,7 @@ impl Record {
                 put_token(out, kind::PUBREC, *token);
                 out.put_u8(reason.0);
             }
-            Self::Finished {
-                token,
-                ending,
-                keeps_id,
-            } => {
+            Self::Finished { token, ending } => {
                 put_token(out, kind::FINISHED, *token);
                 let (ending, reason) = match ending {
                     Ending::Acknowledged(reason) => (ending::ACKNOWLEDGED, *reason),
@@ -116,8 +113,23 @@ impl Record {
                     Ending::SessionLost => (ending::SESSION_LOST, ReasonCode::SUCCESS),
                     Ending::NotSent => (ending::NOT_SENT, ReasonCode::SUCCESS),
                 };
-                out.put_slice(&[ending, reason.0, u8::from(*keeps_id)]);
+                out.put_slice(&[ending, reason.0]);
             }
+            Self::AwaitsPubComp {
+                token,
+                id,
+                reason,
+                republished,
+                tag,
+            } => {
+                put_token(out, kind::AWAITS_PUBCOMP, *token);
+                out.put_u16_le(id.get());
+                out.put_u8(reason.0);
+                let republished = u8::from(*republished) * REPUBLISHED;
+                out.put_u8(tag_flag(tag) | republished);
+                put_tag(out, tag);
+            }
+            Self::Kept { id } => put_id(out, kind::KEPT, *id),
             Self::Freed { id } => put_id(out, kind::FREED, *id),
             Self::Recorded { id } => put_id(out, kind::RECORDED, *id),
             Self::Released { id } => put_id(out, kind::RELEASED, *id),
@@ -173,6 +185,7 @@ impl Record {
                 }
                 Self::Identity(Identity {
                     version: r.version()?,
+                    write_ahead: r.flags(WRITE_AHEAD)? != 0,
                     session_expiry: r.u32()?,
                     base: r.u16()?,
                     next_token: r.token()?,
@@ -180,7 +193,7 @@ impl Record {
                     client_id: r.text("client identifier")?,
                 })
             }
-            kind::SESSION_BEGAN => Self::SessionBegan { at: r.time()? },
+            kind::SESSION_BEGAN => Self::SessionBegan,
             kind::ACCEPTED => Self::Accepted(r.accepted()?),
             kind::SENT => Self::Sent {
                 token: r.token()?,
@@ -193,8 +206,19 @@ impl Record {
             kind::FINISHED => Self::Finished {
                 token: r.token()?,
                 ending: r.ending()?,
-                keeps_id: r.flag()?,
             },
+            kind::AWAITS_PUBCOMP => {
+                let (token, id, reason) = (r.token()?, r.id()?, ReasonCode(r.u8()?));
+                let flags = r.flags(HAS_TAG | REPUBLISHED)?;
+                Self::AwaitsPubComp {
+                    token,
+                    id,
+                    reason,
+                    republished: flags & REPUBLISHED != 0,
+                    tag: r.tag(flags)?,
+                }
+            }
+            kind::KEPT => Self::Kept { id: r.id()? },
             kind::FREED => Self::Freed { id: r.id()? },
             kind::RECORDED => Self::Recorded { id: r.id()? },
             kind::RELEASED => Self::Released { id: r.id()? },
@@ -205,15 +229,13 @@ impl Record {
 
 fn put_accepted(out: &mut BytesMut, accepted: &Accepted) -> Result<(), EncodeError> {
     put_token(out, kind::ACCEPTED, accepted.token);
-    let has_tag = u8::from(accepted.tag.is_some()) * HAS_TAG;
-    let expires = u8::from(accepted.expires.is_some()) * EXPIRES;
+    let expires = u8::from(accepted.lifetime.is_some()) * EXPIRES;
     let republished = u8::from(accepted.republished) * REPUBLISHED;
-    out.put_u8(has_tag | expires | republished);
-    if let Some(tag) = &accepted.tag {
-        put_bytes(out, tag);
-    }
-    if let Some(expires) = accepted.expires {
-        out.put_u64_le(expires.as_millis());
+    out.put_u8(tag_flag(&accepted.tag) | expires | republished);
+    put_tag(out, &accepted.tag);
+    if let Some(lifetime) = accepted.lifetime {
+        out.put_u64_le(lifetime.accepted.as_millis());
+        out.put_u64_le(lifetime.over.as_millis());
     }
     let mut message = Outbox::new();
     message_encoder().publish(
@@ -227,6 +249,13 @@ fn put_accepted(out: &mut BytesMut, accepted: &Accepted) -> Result<(), EncodeErr
     Ok(())
 }
 
+/// Whether a message can be written into a record.
+pub(crate) fn check_message(qos: QoS, publish: &Publish) -> Result<(), EncodeError> {
+    message_encoder()
+        .publish_len(publish, message_flow(qos), None)
+        .map(drop)
+}
+
 const fn message_encoder() -> Encoder {
     Encoder::new(Version::V5, Sender::Client)
 }
@@ -238,6 +267,16 @@ const fn message_flow(qos: QoS) -> Flow {
         QoS::AtMostOnce => Flow::AtMostOnce,
         QoS::AtLeastOnce => Flow::AtLeastOnce { id, dup },
         QoS::ExactlyOnce => Flow::ExactlyOnce { id, dup },
+    }
+}
+
+fn tag_flag(tag: &Option<Bytes>) -> u8 {
+    u8::from(tag.is_some()) * HAS_TAG
+}
+
+fn put_tag(out: &mut BytesMut, tag: &Option<Bytes>) {
+    if let Some(tag) = tag {
+        put_bytes(out, tag);
     }
 }
 
@@ -352,12 +391,18 @@ impl<'a> Reader<'a> {
             .map(|millis| UnixTime::from_millis(u64::from_le_bytes(millis)))
     }
 
-    fn flag(&mut self) -> Result<bool, RecordError> {
+    fn flags(&mut self, known: u8) -> Result<u8, RecordError> {
         match self.u8()? {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => Err(bad("flag")),
+            flags if flags & !known == 0 => Ok(flags),
+            _ => Err(bad("flags")),
         }
+    }
+
+    fn tag(&mut self, flags: u8) -> Result<Option<Bytes>, RecordError> {
+        if flags & HAS_TAG == 0 {
+            return Ok(None);
+        }
+        self.bytes().map(Bytes::copy_from_slice).map(Some)
     }
 
     fn bytes(&mut self) -> Result<&'a [u8], RecordError> {
@@ -393,17 +438,15 @@ impl<'a> Reader<'a> {
     }
 
     fn accepted(&mut self) -> Result<Accepted, RecordError> {
-        let (token, flags) = (self.token()?, self.u8()?);
-        if flags & !(HAS_TAG | EXPIRES | REPUBLISHED) != 0 {
-            return Err(bad("flags"));
-        }
-        let tag = match flags & HAS_TAG {
+        let token = self.token()?;
+        let flags = self.flags(HAS_TAG | EXPIRES | REPUBLISHED)?;
+        let tag = self.tag(flags)?;
+        let lifetime = match flags & EXPIRES {
             0 => None,
-            _ => Some(Bytes::copy_from_slice(self.bytes()?)),
-        };
-        let expires = match flags & EXPIRES {
-            0 => None,
-            _ => Some(self.time()?),
+            _ => Some(Lifetime {
+                accepted: self.time()?,
+                over: self.time()?,
+            }),
         };
         let (qos, publish) = self.message()?;
         Ok(Accepted {
@@ -411,7 +454,7 @@ impl<'a> Reader<'a> {
             qos,
             publish,
             tag,
-            expires,
+            lifetime,
             republished: flags & REPUBLISHED != 0,
         })
     }

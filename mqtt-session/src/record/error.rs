@@ -1,3 +1,5 @@
+use alloc::string::String;
+
 use mqtt_proto::DecodeError;
 
 /// Why bytes are no record.
@@ -40,4 +42,33 @@ pub enum RecordError {
     /// The message in the record is none.
     #[error("the record's message: {0}")]
     Message(#[from] DecodeError),
+}
+
+/// Why no session could be made of records.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// The configuration has [`Durability::Off`](crate::Durability::Off): what is restored would be forgotten.
+    #[error("records can't be restored while `durability` is off")]
+    Off,
+    /// The records are those of another session.
+    #[error(
+        "the records are of another session: the {field} is {recorded:?} there, and {configured:?} in the configuration"
+    )]
+    Mismatch {
+        /// Server group, client identifier, protocol version or session expiry (in seconds).
+        field: &'static str,
+        /// What the records say.
+        recorded: String,
+        /// What the configuration says.
+        configured: String,
+    },
+    /// A record can't stand where it stands: records before it are missing, or are not in their order.
+    #[error("record {index} does not fit those before it: {problem}")]
+    Misfit {
+        /// Which one, from 0.
+        index: usize,
+        /// What is wrong.
+        problem: &'static str,
+    },
 }

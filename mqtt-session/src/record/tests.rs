@@ -6,7 +6,7 @@ use mqtt_proto::{PacketId, Properties, Publish, QoS, ReasonCode, Topic, Version}
 use mqtt_testkit::Rng;
 
 use super::crc::crc32c;
-use super::{Accepted, Ending, Identity, Record, RecordError, UnixTime};
+use super::{Accepted, Ending, Identity, Lifetime, Record, RecordError, UnixTime};
 use crate::Token;
 
 fn number(rng: &mut Rng) -> u64 {
@@ -50,24 +50,26 @@ fn publish(rng: &mut Rng) -> Publish {
 
 fn record(rng: &mut Rng) -> Record {
     let reason = ReasonCode(rng.next_u64() as u8);
-    match rng.below(9) {
+    match rng.below(11) {
         0 => Record::Identity(Identity {
             group: text(rng, 40),
             client_id: text(rng, 40),
             version: *rng.pick(&[Version::V3_1, Version::V3_1_1, Version::V5]),
             session_expiry: rng.next_u64() as u32,
             base: rng.next_u64() as u16,
+            write_ahead: rng.chance(2),
             next_token: token(rng),
         }),
-        1 => Record::SessionBegan {
-            at: UnixTime::from_millis(number(rng)),
-        },
+        1 => Record::SessionBegan,
         2 => Record::Accepted(Accepted {
             token: token(rng),
             qos: *rng.pick(&[QoS::AtLeastOnce, QoS::ExactlyOnce]),
             publish: publish(rng),
             tag: rng.chance(2).then(|| Bytes::from(bytes(rng, 200))),
-            expires: rng.chance(2).then(|| UnixTime::from_millis(number(rng))),
+            lifetime: rng.chance(2).then(|| Lifetime {
+                accepted: UnixTime::from_millis(number(rng)),
+                over: UnixTime::from_millis(number(rng)),
+            }),
             republished: rng.chance(2),
         }),
         3 => Record::Sent {
@@ -86,10 +88,17 @@ fn record(rng: &mut Rng) -> Record {
                 Ending::SessionLost,
                 Ending::NotSent,
             ]),
-            keeps_id: rng.chance(2),
         },
         6 => Record::Freed { id: id(rng) },
-        7 => Record::Recorded { id: id(rng) },
+        7 => Record::AwaitsPubComp {
+            token: token(rng),
+            id: id(rng),
+            reason,
+            republished: rng.chance(2),
+            tag: rng.chance(2).then(|| Bytes::from(bytes(rng, 200))),
+        },
+        8 => Record::Kept { id: id(rng) },
+        9 => Record::Recorded { id: id(rng) },
         _ => Record::Released { id: id(rng) },
     }
 }
@@ -171,7 +180,7 @@ fn no_bytes_make_it_panic_and_each_record_has_one_form() {
     let mut whole = 0;
     for round in 0..60_000 {
         let body = if round % 4 == 0 {
-            let kind = rng.below(11) as u8;
+            let kind = rng.below(13) as u8;
             let mut body = alloc::vec![kind];
             body.extend(bytes(&mut rng, 40));
             body
@@ -233,10 +242,9 @@ fn records_without_a_message_take_few_bytes() {
         Record::Finished {
             token,
             ending: Ending::Acknowledged(ReasonCode::SUCCESS),
-            keeps_id: false,
         },
         Record::Recorded { id },
     ]
     .map(|record| encoded(&record).len());
-    assert_eq!(sizes, [16, 15, 17, 13]);
+    assert_eq!(sizes, [16, 15, 16, 13]);
 }

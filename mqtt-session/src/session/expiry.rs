@@ -6,7 +6,7 @@ use core::time::Duration;
 use mqtt_proto::{PropertyId, Publish, QoS};
 
 use super::Session;
-use crate::{Instant, Outcome, PublishOptions, Timer};
+use crate::{Instant, Lifetime, Outcome, PublishOptions, Timer, WallClock};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -27,7 +27,30 @@ impl Expiry {
         }
     }
 
-    const fn over(&self) -> Instant {
+    /// What is left of the time of a message of an earlier process, now that this one takes it up; and the message with what is left of its
+    /// Message Expiry Interval.
+    pub(super) fn restore(
+        lifetime: Lifetime,
+        publish: Publish,
+        clock: WallClock,
+    ) -> (Self, Publish) {
+        let waited = clock.time.since(lifetime.accepted);
+        let expiry = Self::new(clock.now, lifetime.over.since(clock.time));
+        let then = Self {
+            accepted: Instant::ZERO,
+            ..expiry
+        };
+        let publish = then
+            .shortened(&publish, Instant::ZERO + waited)
+            .unwrap_or(publish);
+        (expiry, publish)
+    }
+
+    pub(super) const fn accepted(&self) -> Instant {
+        self.accepted
+    }
+
+    pub(super) const fn over(&self) -> Instant {
         Instant::from_nanos(self.over.get())
     }
 

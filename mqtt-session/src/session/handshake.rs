@@ -44,11 +44,14 @@ impl Session {
     fn clean_start(&self) -> bool {
         let begins = self.config.connect.clean_start;
         match self.config.version() {
-            Version::V5 => {
-                begins && (!self.connected_before || self.config.session_expiry.is_zero())
-            }
+            Version::V5 => begins && (!self.continues() || self.config.session_expiry.is_zero()),
             Version::V3_1 | Version::V3_1_1 => begins,
         }
+    }
+
+    /// Whether the server had a session of this one, or of the process whose records it is made of.
+    fn continues(&self) -> bool {
+        self.connected_before || self.records.as_ref().is_some_and(|records| records.begun)
     }
 
     pub(super) fn connack(&mut self, connack: ConnAck) {
@@ -108,6 +111,7 @@ impl Session {
         self.resume(connack.session_present);
         self.refuse_what_no_longer_fits();
         self.arm_keep_alive();
+        self.shut_gate();
         self.pump();
         self.leave_if_drained();
     }
@@ -164,6 +168,7 @@ impl Session {
             // [MQTT-3.2.2-5]
             self.inbox.new_epoch();
             self.lose_session();
+            self.record_session_began();
         }
         if !session_present || untold {
             self.subscriptions.resubscribe(self.identifies(), !untold);

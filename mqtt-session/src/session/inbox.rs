@@ -360,6 +360,27 @@ impl Inbox {
         self.doubtful.take_all(&mut self.recorded);
     }
 
+    pub(super) fn is_doubtful(&self, id: PacketId) -> bool {
+        self.doubtful.contains(id)
+    }
+
+    /// The identifiers that an earlier process had recorded.
+    pub(super) fn restore(&mut self, recorded: impl IntoIterator<Item = PacketId>) {
+        recorded.into_iter().for_each(|id| self.recorded.insert(id));
+    }
+
+    /// The identifiers of QoS 2 whose message the application has, and whose PUBREL has not come.
+    pub(super) fn recorded(&self) -> impl Iterator<Item = PacketId> {
+        let taken = self.arrivals.iter().filter_map(|(_, arrival)| {
+            let taken = arrival.qos == QoS::ExactlyOnce && arrival.tickets == 0;
+            (taken && !arrival.orphan).then_some(arrival.id)
+        });
+        self.recorded
+            .iter()
+            .chain(self.doubtful.iter())
+            .chain(taken)
+    }
+
     /// The connection is gone: what is unacknowledged waits for the server to send it again.
     pub(super) fn disconnected(&mut self) {
         self.recorded_here = 0;
@@ -409,6 +430,12 @@ impl IdSet {
             *bits &= !bit;
             was
         })
+    }
+
+    fn iter(&self) -> impl Iterator<Item = PacketId> {
+        let ids = (1..=u16::MAX).take(self.0.len() * 64);
+        ids.filter_map(PacketId::new)
+            .filter(|id| self.contains(*id))
     }
 
     fn take_all(&mut self, other: &mut Self) {

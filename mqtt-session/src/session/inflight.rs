@@ -3,6 +3,7 @@
 //! Publications take identifiers from the bottom, SUBSCRIBE and UNSUBSCRIBE from the top, so they can't meet while there is one
 //! free [MQTT-2.2.1-3].
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::num::NonZeroU64;
 
@@ -81,6 +82,24 @@ impl InFlight {
             given_up: 0,
             base: base as u32 % IDS,
         }
+    }
+
+    /// What an earlier process had in flight, with its identifiers.
+    pub(super) fn restore(base: u16, sent: BTreeMap<PacketId, Sent>) -> Self {
+        let mut inflight = Self::new(base);
+        let given_up = |sent: &&Sent| matches!(sent.state, SentState::GivenUp);
+        inflight.given_up = sent.values().filter(given_up).count();
+        let sent = sent
+            .into_iter()
+            .map(|(id, sent)| (inflight.index(id), sent));
+        inflight.publishes = Slab::restore(sent.collect());
+        inflight
+    }
+
+    /// All publishes, with their identifiers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (PacketId, &Sent)> {
+        let publishes = self.publishes.iter();
+        publishes.map(|(index, sent)| (self.id(index), sent))
     }
 
     /// Messages in flight: they have no outcome yet.

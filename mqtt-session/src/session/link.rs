@@ -8,6 +8,7 @@ use super::alias::{Aliases, Known};
 use super::authenticate::Exchange;
 use super::expiry::Expiry;
 use super::poison::FirstResent;
+use super::withhold::Withheld;
 use crate::{Config, Instant, PublishRefused, SubscribeError, Token};
 
 /// What belongs to one connection. Losing the connection replaces all of it.
@@ -30,6 +31,9 @@ pub(super) struct Link {
     pub(super) resend: VecDeque<(PacketId, Token)>,
     /// What of it went first.
     pub(super) first_resent: Option<FirstResent>,
+    /// Records are awaited that everything depends on.
+    pub(super) gated: bool,
+    pub(super) withheld: Withheld,
     /// How many more PUBLISH of QoS 1 and 2 the server takes now [MQTT-4.9.0-2], and at the beginning [MQTT-4.9.0-1].
     pub(super) quota: u16,
     pub(super) quota_max: u16,
@@ -165,6 +169,8 @@ impl Link {
             unwritten: VecDeque::new(),
             resend: VecDeque::new(),
             first_resent: None,
+            gated: false,
+            withheld: Withheld::default(),
             quota: 0,
             quota_max: 0,
             server: Server::default(),

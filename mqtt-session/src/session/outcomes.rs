@@ -9,7 +9,7 @@ use super::Session;
 use super::inflight::{GivenUp, Sent, SentState};
 use super::link::Unwritten;
 use super::send::Queued;
-use crate::{Outcome, SessionLost, Token};
+use crate::{Outcome, Record, SessionLost, Token};
 
 impl Session {
     /// The server has lost the session: what was in flight is published anew, or ends.
@@ -162,6 +162,7 @@ impl Session {
                         completed,
                     },
                 );
+                self.record(|| Record::Kept { id });
             }
         }
     }
@@ -211,6 +212,7 @@ impl Session {
     /// A message of which nothing is held any more gets its outcome.
     #[inline]
     pub(super) fn finish(&mut self, token: Token, outcome: Outcome) {
+        self.record_finished(token, &outcome);
         self.events.published(token, outcome);
     }
 

@@ -344,6 +344,7 @@ impl Session {
     fn end(&mut self) {
         self.stage = Stage::Closed;
         self.timers = Default::default();
+        self.end_records();
         self.end_all();
         self.end_requests();
         self.inbox.new_epoch();

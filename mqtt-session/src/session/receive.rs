@@ -9,7 +9,7 @@ use super::Session;
 use super::asked::has_problem_information;
 use super::inbox::Seen;
 use super::phase::{Farewell, Stage};
-use crate::{ConnectionError, Event, InboxFull, QueueId, Stale, Ticket, Violation};
+use crate::{ConnectionError, Event, InboxFull, QueueId, Record, Stale, Ticket, Violation};
 
 impl Session {
     pub(super) fn input(&mut self, input: &mut BytesMut) {
@@ -48,7 +48,7 @@ impl Session {
         if self.verifies_connack() {
             return false;
         }
-        if self.link.answers >= self.config.limits.outbox_bytes {
+        if self.link.answers >= self.config.limits.outbox_bytes || self.records_are_full() {
             return false;
         }
         if self.inbox.bytes() < self.config.limits.inbox_bytes {
@@ -129,6 +129,9 @@ impl Session {
         let Some(id) = publish.packet_id() else {
             return self.deliver_at_most_once(publish, full);
         };
+        if !publish.dup() && self.records.is_some() && self.inbox.is_doubtful(id) {
+            self.record(|| Record::Released { id });
+        }
         let (seen, arrival) = self.inbox.see(id, publish.qos(), publish.dup());
         self.stats.duplicates += u64::from(seen != Seen::New);
         match seen {
@@ -227,6 +230,7 @@ impl Session {
     fn released(&mut self, id: PacketId) {
         // [MQTT-4.3.3-11]
         let reason = if self.inbox.release(id) {
+            self.record(|| Record::Released { id });
             ReasonCode::SUCCESS
         } else {
             ReasonCode::PACKET_IDENTIFIER_NOT_FOUND
@@ -236,6 +240,12 @@ impl Session {
 
     /// Encodes PUBACK, PUBREC, PUBREL or PUBCOMP. 3.x has no reason codes.
     pub(super) fn acknowledge(&mut self, packet: PacketType, id: PacketId, reason: ReasonCode) {
+        if !self.withhold(packet, id, reason) {
+            self.put_ack(packet, id, reason);
+        }
+    }
+
+    pub(super) fn put_ack(&mut self, packet: PacketType, id: PacketId, reason: ReasonCode) {
         let reason = if self.config.version().is_v5() {
             reason
         } else {
@@ -268,6 +278,7 @@ impl Session {
         }
         while let Some((id, qos)) = self.inbox.next_ack() {
             let packet = if qos == QoS::ExactlyOnce {
+                self.record(|| Record::Recorded { id });
                 PacketType::PubRec
             } else {
                 PacketType::PubAck

@@ -14,7 +14,9 @@ use super::link::{Fits, Unwritten};
 use super::outcomes::Released;
 use super::phase::Stage;
 use super::poison::Suspect;
-use crate::{Event, Offline, Outcome, PublishError, PublishOptions, PublishRefused, Timer, Token};
+use crate::{
+    Event, Offline, Outcome, PublishError, PublishOptions, PublishRefused, Record, Timer, Token,
+};
 
 /// The session's outgoing half.
 #[derive(Debug)]
@@ -61,6 +63,16 @@ impl Outgoing {
         }
     }
 
+    /// The token that [`next_token`](Self::next_token) will give next.
+    pub(super) const fn upcoming_token(&self) -> Token {
+        Token(self.next_token)
+    }
+
+    pub(super) fn restore_counters(&mut self, next_token: u64, pubrecs: u64) {
+        self.next_token = next_token.max(1);
+        self.pubrecs = pubrecs;
+    }
+
     pub(super) const fn next_token(&mut self) -> Token {
         let token = Token(self.next_token);
         self.next_token += 1;
@@ -77,9 +89,13 @@ impl Session {
     ) -> Result<Token, PublishError> {
         let size = publish.size();
         let expiry = self.expiry(&publish, options);
+        let recorded = self.records.is_some() && qos != QoS::AtMostOnce;
         let accepted = self.admit(qos, &publish, size).and_then(|()| {
+            if recorded {
+                self.admit_record(qos, &publish, options)?;
+            }
             // Straight into the outbox where nothing is ahead of it.
-            if self.outgoing.queue.is_empty() && self.can_send_now(qos) {
+            else if self.outgoing.queue.is_empty() && self.can_send_now(qos) {
                 return self
                     .encode(qos, &publish, expiry, self.outgoing.inflight.next_id())
                     .map(Some);
@@ -118,6 +134,9 @@ impl Session {
                 if !self.link.connected {
                     self.outgoing.fits = None;
                 }
+                if recorded {
+                    self.record_accepted(token, qos, &publish, options, expiry);
+                }
                 self.watch_expiry(expiry);
                 self.outgoing.queue.push_back(Queued {
                     token,
@@ -126,6 +145,9 @@ impl Session {
                     republished: false,
                     expiry,
                 });
+                if recorded {
+                    self.pump();
+                }
             }
         }
         Ok(token)
@@ -193,7 +215,9 @@ impl Session {
     }
 
     fn can_encode(&self) -> bool {
-        self.link.connected && self.link.outbox.len() < self.config.limits.outbox_bytes
+        self.link.connected
+            && !self.link.gated
+            && self.link.outbox.len() < self.config.limits.outbox_bytes
     }
 
     /// Encodes a message from the queue, which [`can_send_now`](Self::can_send_now).
@@ -205,6 +229,9 @@ impl Session {
             if expiry.is_over(self.now) {
                 return self.finish_with(queued.token, queued.publish, Outcome::Expired);
             }
+        }
+        if self.writes_ahead(queued.qos) {
+            return self.send_when_stored(queued);
         }
         let Queued {
             token,
@@ -270,18 +297,19 @@ impl Session {
                 publish,
                 expiry,
             };
-            self.outgoing.inflight.insert(Sent {
+            let id = self.outgoing.inflight.insert(Sent {
                 token,
                 republished,
                 counted: true,
                 unsent: NonZeroU64::new(self.link.encoded - len as u64),
                 state,
             });
+            self.record(|| Record::Sent { token, id });
         }
     }
 
-    /// Encodes a message in flight once more.
-    fn transmit_again(&mut self, id: PacketId) {
+    /// Encodes a message in flight: once more, or at last for the first time.
+    pub(super) fn transmit(&mut self, id: PacketId) {
         let Some(sent) = self.outgoing.inflight.get_mut(id) else {
             return;
         };
@@ -297,16 +325,24 @@ impl Session {
         let dup = sent.unsent.is_none();
         let shortened = expiry.and_then(|expiry| expiry.shortened(publish, self.now));
         let publish = shortened.as_ref().unwrap_or(publish);
-        // Without an alias: what is sent again always says its topic.
-        match self.link.publish_plain(publish, flow(*qos, id, dup), None) {
+        let (link, flow) = (&mut self.link, flow(*qos, id, dup));
+        // Without an alias, unless it is counted already as one that was withheld: what is sent again always says its topic.
+        let encoded = if sent.counted {
+            link.publish(publish, flow)
+        } else {
+            link.publish_plain(publish, flow, None)
+        };
+        match encoded {
             Ok(len) => {
                 if !dup {
                     sent.unsent = NonZeroU64::new(self.link.encoded);
                 }
                 self.link.encoded += len as u64;
-                sent.counted = true;
-                self.link.quota = self.link.quota.saturating_sub(1);
                 self.stats.sent += 1;
+                if !sent.counted {
+                    sent.counted = true;
+                    self.link.quota = self.link.quota.saturating_sub(1);
+                }
                 self.stats.resent += u64::from(dup);
             }
             Err(error) => self.give_up(id, Outcome::Refused(error.into())),
@@ -324,6 +360,12 @@ impl Session {
             }
             self.link.resend.pop_front();
         }
+        while self.has_stored()
+            && self.can_encode()
+            && let Some((id, token)) = self.next_stored()
+        {
+            self.send_stored(id, token);
+        }
         while let Some(next) = self.outgoing.queue.front()
             && self.can_send_now(next.qos)
             && let Some(next) = self.outgoing.queue.pop_front()
@@ -339,6 +381,7 @@ impl Session {
             return false;
         }
         self.can_send_request()
+            || self.has_stored()
             || match (self.link.resend.front(), self.outgoing.queue.front()) {
                 (Some((id, _)), _) => self.link.quota > 0 || !self.is_unacknowledged(*id),
                 (None, Some(next)) => self.can_send_now(next.qos),
@@ -356,9 +399,7 @@ impl Session {
         let before = self.link.encoded;
         match self.outgoing.inflight.get(id) {
             Some(sent) if sent.token == token => match sent.state {
-                SentState::Released { .. } => {
-                    self.acknowledge(PacketType::PubRel, id, ReasonCode::SUCCESS)
-                }
+                SentState::Released { .. } => self.release_again(id),
                 SentState::Unacknowledged {
                     qos,
                     ref publish,
@@ -367,7 +408,7 @@ impl Session {
                     self.give_up(id, Outcome::Expired);
                 }
                 SentState::Unacknowledged { .. } if self.link.quota == 0 => return false,
-                SentState::Unacknowledged { .. } => self.transmit_again(id),
+                SentState::Unacknowledged { .. } => self.transmit(id),
                 SentState::GivenUp => {}
             },
             // It was acknowledged meanwhile.
@@ -435,7 +476,7 @@ impl Session {
                 },
                 PubRec,
             ) => {
-                let size = publish.size();
+                let (token, size) = (sent.token, publish.size());
                 let order = self.outgoing.pubrecs;
                 let before =
                     core::mem::replace(&mut sent.state, SentState::Released { reason, order });
@@ -445,6 +486,7 @@ impl Session {
                 if let SentState::Unacknowledged { publish, .. } = before {
                     self.release(publish);
                 }
+                self.record(|| Record::PubRec { token, reason });
                 // [MQTT-4.3.3-4]
                 self.acknowledge(PacketType::PubRel, id, ReasonCode::SUCCESS);
             }
@@ -453,9 +495,7 @@ impl Session {
                 let taken = *taken;
                 self.conclude(id, taken);
             }
-            (SentState::GivenUp, PubRec) if reason.is_error() => {
-                self.outgoing.inflight.remove(id);
-            }
+            (SentState::GivenUp, PubRec) if reason.is_error() => self.free(id),
             // The PUBREC came again: so goes the PUBREL.
             (SentState::Released { .. } | SentState::GivenUp, PubRec) => {
                 self.acknowledge(PacketType::PubRel, id, ReasonCode::SUCCESS)
@@ -464,13 +504,17 @@ impl Session {
                 let reason = *reason;
                 self.conclude(id, reason);
             }
-            (SentState::GivenUp, PubComp) => {
-                self.outgoing.inflight.remove(id);
-            }
+            (SentState::GivenUp, PubComp) => self.free(id),
             _ => return self.violated(crate::Violation::WrongAck { packet, id }),
         }
         self.pump();
         self.leave_if_drained();
+    }
+
+    /// The exchange of a message is over that was given up before.
+    fn free(&mut self, id: PacketId) {
+        self.outgoing.inflight.remove(id);
+        self.record(|| Record::Freed { id });
     }
 
     /// The exchange is over: its identifier is free.

@@ -1,3 +1,4 @@
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 /// Entries at stable indices: inserting and removing cost the same however many there are. Grown as needed, its memory reused.
@@ -21,6 +22,27 @@ impl<T> Slab<T> {
             free: None,
             len: 0,
         }
+    }
+
+    /// With these entries at these indices. What lies between is free, the lowest first.
+    pub(super) fn restore(entries: BTreeMap<u32, T>) -> Self {
+        let mut slab = Self::new();
+        let mut gaps = Vec::new();
+        for (index, value) in entries {
+            while slab.next_index() < index {
+                gaps.push(slab.next_index());
+                slab.slots.push(Slot::Free { next: None });
+            }
+            slab.len += 1;
+            slab.slots.push(Slot::Used(value));
+        }
+        for gap in gaps.into_iter().rev() {
+            if let Some(slot) = slab.slots.get_mut(gap as usize) {
+                *slot = Slot::Free { next: slab.free };
+                slab.free = Some(gap);
+            }
+        }
+        slab
     }
 
     pub(super) const fn len(&self) -> usize {

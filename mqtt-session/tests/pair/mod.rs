@@ -9,6 +9,7 @@ pub mod exchange;
 #[cfg(feature = "client")]
 pub mod hand;
 pub mod raw;
+pub mod store;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -86,6 +87,16 @@ impl Pair {
             output: Outbox::new(),
             input: BytesMut::new(),
         }
+    }
+
+    /// The process dies, and another one has this session. The server learns that the connection is gone.
+    pub fn replace_session(&mut self, session: Session) {
+        if let Some(wire) = self.wire.take() {
+            self.broker.closed(self.clock.now(), wire.conn);
+        }
+        self.output.clear();
+        self.input.clear();
+        self.session = session;
     }
 
     /// A pair whose session is connected.

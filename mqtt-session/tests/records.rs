@@ -1,0 +1,752 @@
+//! What comes out to be stored, what waits until it is, and what a session is that is made of it.
+
+mod pair;
+
+use std::time::Duration;
+
+use mqtt_session::proto::{
+    Disconnect, Packet, PacketType, Properties, QoS, ReasonCode, SubAck, Version,
+};
+use mqtt_session::{
+    ConfigBuilder, Durability, Endpoint, Event, Instant, Limits, Outcome, PublishOptions,
+    PublishRefused, QueueId, Record, RestoreError, Seq, Session, UnixTime, WallClock,
+};
+use mqtt_testkit::Rng;
+use pair::raw::{Raw, exactly_once, id};
+use pair::{ACKNOWLEDGED, Pair, message};
+
+const NONE: Properties = Properties::new();
+const CLOCK: WallClock = WallClock {
+    now: Instant::ZERO,
+    time: UnixTime::from_millis(1_700_000_000_000),
+};
+
+fn config(durability: Durability) -> ConfigBuilder {
+    pair::config(Version::V5).durability(durability)
+}
+
+fn ahead() -> ConfigBuilder {
+    config(Durability::WriteAhead)
+}
+
+/// Takes all records.
+fn take(raw: &mut Raw) -> Vec<(Seq, Record)> {
+    raw.poll();
+    core::iter::from_fn(|| raw.session.poll_record()).collect()
+}
+
+/// Takes all records, and tells that they are stored.
+fn store(raw: &mut Raw) -> Vec<Record> {
+    let records = take(raw);
+    if let Some((seq, _)) = records.last() {
+        raw.session.handle_stored(raw.now, *seq);
+    }
+    records.into_iter().map(|(_, record)| record).collect()
+}
+
+/// A session that is connected, and has nothing that waits to be stored.
+fn connected(config: ConfigBuilder) -> (Raw, Vec<Record>) {
+    let mut raw = Raw::connected(config);
+    let records = store(&mut raw);
+    raw.packets();
+    (raw, records)
+}
+
+fn try_restore(
+    config: ConfigBuilder,
+    records: impl IntoIterator<Item = Record>,
+) -> Result<Session, RestoreError> {
+    let config = config.build().expect("the test's configuration is good");
+    let server = Endpoint::new("192.0.2.1", 1883);
+    Session::restore(config, server, 7, CLOCK, records)
+}
+
+fn restore(config: ConfigBuilder, records: impl IntoIterator<Item = Record>) -> Raw {
+    let mut raw = Raw::new(config.clone());
+    raw.session = try_restore(config, records).expect("good records");
+    raw
+}
+
+/// The same, connected to a server that has the session.
+fn resumed(config: ConfigBuilder, records: impl IntoIterator<Item = Record>) -> Raw {
+    let mut raw = restore(config, records);
+    raw.session.connect(raw.now);
+    raw.open();
+    raw.accept(true, NONE);
+    raw
+}
+
+fn is_sent(record: &Record) -> bool {
+    matches!(record, Record::Sent { .. })
+}
+
+#[test]
+fn without_durability_there_are_no_records() {
+    let mut raw = Raw::connected(pair::config(Version::V5));
+    raw.publish(QoS::ExactlyOnce, b"1");
+    assert_eq!(take(&mut raw), []);
+    assert_eq!(raw.session.snapshot(), None);
+    assert!(!raw.session.has_record());
+    let error = try_restore(pair::config(Version::V5), []).expect_err("it is off");
+    assert_eq!(error, RestoreError::Off);
+}
+
+#[test]
+fn qos_0_is_not_recorded_and_waits_for_nothing() {
+    let (mut raw, _) = connected(ahead());
+    raw.publish(QoS::AtMostOnce, b"1");
+    assert_eq!(raw.lines(), ["PUBLISH"]);
+    assert_eq!(take(&mut raw), []);
+}
+
+#[test]
+fn behind_nothing_waits_and_each_change_comes_out_under_the_next_number() {
+    let mut raw = Raw::connected(config(Durability::Behind));
+    let token = raw.publish(QoS::ExactlyOnce, b"1");
+    assert_eq!(raw.lines(), ["CONNECT", "PUBLISH 1"][1..]);
+    raw.feed_ack(PacketType::PubRec, 1);
+    raw.feed_ack(PacketType::PubComp, 1);
+    assert_eq!(raw.lines(), ["PUBREL 1"]);
+    let records = take(&mut raw);
+    let seqs: Vec<_> = records.iter().map(|(seq, _)| seq.get()).collect();
+    assert_eq!(seqs, [1, 2, 3, 4, 5, 6]);
+    let kinds = records.iter().map(|(_, record)| match record {
+        Record::Identity(_) => "identity",
+        Record::SessionBegan => "session began",
+        Record::Accepted(accepted) if accepted.token == token => "accepted",
+        Record::Sent { token: t, id: i } if (*t, *i) == (token, id(1)) => "sent",
+        Record::PubRec { token: t, .. } if *t == token => "pubrec",
+        Record::Finished { token: t, .. } if *t == token => "finished",
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(
+        kinds.collect::<Vec<_>>(),
+        [
+            "identity",
+            "session began",
+            "accepted",
+            "sent",
+            "pubrec",
+            "finished"
+        ]
+    );
+}
+
+#[test]
+fn publish_waits_for_the_message_and_its_identifier() {
+    let (mut raw, _) = connected(ahead());
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let token = raw.publish(qos, b"1");
+        assert_eq!(raw.lines(), Vec::<String>::new());
+        let records = take(&mut raw);
+        let [(accepted, Record::Accepted(_)), (sent, Record::Sent { .. })] = &records[..] else {
+            panic!("{records:?}");
+        };
+        raw.session.handle_stored(raw.now, *accepted);
+        assert_eq!(raw.lines(), Vec::<String>::new());
+        let told = |event: &Event| matches!(event, Event::Stored { token: t } if *t == token);
+        assert!(raw.events.iter().any(told), "{:?}", raw.events);
+        raw.session.handle_stored(raw.now, *sent);
+        assert_eq!(raw.lines().len(), 1);
+    }
+}
+
+#[test]
+fn pubrel_waits_for_the_pubrec() {
+    let (mut raw, _) = connected(ahead());
+    let token = raw.publish(QoS::ExactlyOnce, b"1");
+    store(&mut raw);
+    assert_eq!(raw.lines(), ["PUBLISH 1"]);
+    raw.feed_ack(PacketType::PubRec, 1);
+    assert_eq!(raw.lines(), Vec::<String>::new());
+    store(&mut raw);
+    assert_eq!(raw.lines(), ["PUBREL 1"]);
+    raw.feed_ack(PacketType::PubComp, 1);
+    assert_eq!(raw.outcome(token), Some(ACKNOWLEDGED));
+}
+
+/// [MQTT-4.3.3-10]
+#[test]
+fn pubrec_waits_for_the_identifier_and_pubcomp_for_its_release() {
+    let (mut raw, _) = connected(ahead());
+    raw.feed_publish("a", exactly_once(5), b"1");
+    raw.take_and_ack();
+    assert_eq!(raw.lines(), Vec::<String>::new());
+    assert_eq!(store(&mut raw), [Record::Recorded { id: id(5) }]);
+    assert_eq!(raw.lines(), ["PUBREC 5"]);
+    raw.feed_ack(PacketType::PubRel, 5);
+    assert_eq!(raw.lines(), Vec::<String>::new());
+    assert_eq!(store(&mut raw), [Record::Released { id: id(5) }]);
+    assert_eq!(raw.lines(), ["PUBCOMP 5"]);
+}
+
+#[test]
+fn puback_waits_for_nothing() {
+    let (mut raw, _) = connected(ahead());
+    raw.publish(QoS::ExactlyOnce, b"not stored");
+    raw.feed_publish("a", pair::raw::at_least_once(3), b"1");
+    raw.take_and_ack();
+    assert_eq!(raw.lines(), ["PUBACK 3"]);
+}
+
+#[test]
+fn on_a_new_connection_nothing_is_sent_before_it_is_stored_that_the_session_began() {
+    let mut raw = Raw::new(ahead());
+    raw.subscribe("a", QueueId::DEFAULT);
+    raw.publish(QoS::AtMostOnce, b"0");
+    raw.publish(QoS::AtLeastOnce, b"1");
+    raw.session.connect(raw.now);
+    raw.open();
+    raw.accept(false, NONE);
+    assert_eq!(raw.lines(), Vec::<String>::new());
+    let records = store(&mut raw);
+    assert!(records.contains(&Record::SessionBegan));
+    assert_eq!(raw.lines(), ["SUBSCRIBE 65535 a", "PUBLISH"]);
+    store(&mut raw);
+    assert_eq!(raw.lines(), ["PUBLISH 1"]);
+}
+
+#[test]
+fn what_a_lost_connection_withheld_is_sent_on_the_next_one() {
+    let (mut raw, _) = connected(ahead());
+    raw.publish(QoS::ExactlyOnce, b"1");
+    store(&mut raw);
+    raw.feed_ack(PacketType::PubRec, 1);
+    raw.publish(QoS::AtLeastOnce, b"2");
+    raw.feed_publish("a", exactly_once(5), b"3");
+    raw.take_and_ack();
+    assert_eq!(raw.lines(), ["PUBLISH 1"]);
+    raw.reconnect(true, NONE);
+    assert_eq!(raw.lines(), Vec::<String>::new());
+    store(&mut raw);
+    assert_eq!(raw.lines(), ["PUBREL 1", "PUBLISH 2"]);
+    let again = mqtt_session::proto::Flow::ExactlyOnce {
+        id: id(5),
+        dup: true,
+    };
+    raw.feed_publish("a", again, b"3");
+    assert_eq!(raw.lines(), ["PUBREC 5"]);
+    assert!(raw.session.poll_message(QueueId::DEFAULT).is_none());
+}
+
+#[test]
+fn what_was_not_polled_can_not_be_stored() {
+    let (mut raw, _) = connected(ahead());
+    raw.publish(QoS::AtLeastOnce, b"1");
+    let (_, last) = take(&mut raw)
+        .last()
+        .cloned()
+        .map(|(seq, r)| (r, seq))
+        .expect("records");
+    raw.publish(QoS::AtLeastOnce, b"2");
+    raw.session.handle_stored(raw.now, last);
+    raw.session.handle_stored(raw.now, Seq::default());
+    assert_eq!(raw.lines(), ["PUBLISH 1"]);
+    store(&mut raw);
+    assert_eq!(raw.lines(), ["PUBLISH 2"]);
+}
+
+#[test]
+fn while_too_much_waits_to_be_stored_publishing_is_refused_and_reading_pauses() {
+    for (records, bytes) in [(4, 1000), (1000, 4)] {
+        for durability in [Durability::Behind, Durability::WriteAhead] {
+            let mut limits = Limits::default();
+            (limits.unstored_records, limits.unstored_bytes) = (records, bytes);
+            let (mut raw, _) = connected(config(durability).limits(limits));
+            raw.publish(QoS::AtLeastOnce, b"1");
+            raw.publish(QoS::AtLeastOnce, b"2");
+            raw.poll();
+            assert!(!raw.session.wants_read());
+            let capacity = raw.session.publish_capacity();
+            assert!(
+                capacity.messages == 0 || capacity.bytes == 0,
+                "{capacity:?}"
+            );
+            let refused = raw
+                .offer(QoS::AtLeastOnce, message("a", b"3"))
+                .expect_err("full");
+            assert_eq!(refused.reason, PublishRefused::Full);
+            raw.publish(QoS::AtMostOnce, b"not recorded");
+            assert!(!raw.events.iter().any(|event| matches!(event, Event::Room)));
+            store(&mut raw);
+            raw.poll();
+            assert!(raw.session.wants_read());
+            assert!(raw.events.iter().any(|event| matches!(event, Event::Room)));
+            raw.publish(QoS::AtLeastOnce, b"3");
+        }
+    }
+}
+
+#[test]
+fn a_restored_session_goes_on_under_the_same_identifiers_and_in_the_same_order() {
+    let (mut raw, mut log) = connected(ahead());
+    let tokens = [
+        QoS::ExactlyOnce,
+        QoS::ExactlyOnce,
+        QoS::AtLeastOnce,
+        QoS::ExactlyOnce,
+    ]
+    .map(|qos| raw.publish(qos, b"x"));
+    log.extend(store(&mut raw));
+    // The second PUBREC comes first.
+    raw.feed_ack(PacketType::PubRec, 2);
+    raw.feed_ack(PacketType::PubRec, 1);
+    log.extend(store(&mut raw));
+
+    let mut next = restore(ahead(), log);
+    let restored: Vec<_> = next.session.restored().map(|(token, _)| token).collect();
+    assert_eq!(restored, tokens);
+    next.session.connect(next.now);
+    let Packet::Connect(connect) = next.open() else {
+        panic!("no CONNECT");
+    };
+    assert!(!connect.clean_start, "the session goes on");
+    next.accept(true, NONE);
+    assert_eq!(
+        next.lines(),
+        ["PUBREL 2", "PUBREL 1", "PUBLISH 3 DUP", "PUBLISH 4 DUP"]
+    );
+    let later = next.publish(QoS::AtLeastOnce, b"y");
+    assert!(later > tokens[3]);
+    store(&mut next);
+    assert_eq!(next.lines(), ["PUBLISH 5"]);
+    next.feed_ack(PacketType::PubComp, 2);
+    next.feed_ack(PacketType::PubAck, 3);
+    assert_eq!(next.outcome(tokens[1]), Some(ACKNOWLEDGED));
+    assert_eq!(next.outcome(tokens[2]), Some(ACKNOWLEDGED));
+    assert_eq!(next.session.restored().count(), 2);
+}
+
+/// Semantics of a lost session, section 4.1 and [MQTT-3.2.2-5].
+#[test]
+fn where_the_server_has_lost_the_session_of_a_restored_one_its_messages_are_published_anew() {
+    let (mut raw, mut log) = connected(ahead());
+    let taken = raw.publish(QoS::ExactlyOnce, b"1");
+    let sent = raw.publish(QoS::ExactlyOnce, b"2");
+    log.extend(store(&mut raw));
+    raw.feed_ack(PacketType::PubRec, 1);
+    log.extend(store(&mut raw));
+    let mut next = restore(ahead(), log);
+    next.session.connect(next.now);
+    next.open();
+    next.accept(false, NONE);
+    store(&mut next);
+    store(&mut next);
+    assert_eq!(next.lines(), ["PUBLISH 1"]);
+    next.feed_ack(PacketType::PubRec, 1);
+    store(&mut next);
+    next.feed_ack(PacketType::PubComp, 1);
+    let outcome = |completed, republished| Outcome::Acknowledged {
+        reason: ReasonCode::SUCCESS,
+        republished,
+        completed,
+    };
+    assert_eq!(next.outcome(taken), Some(outcome(false, false)));
+    assert_eq!(next.outcome(sent), Some(outcome(true, true)));
+}
+
+#[test]
+fn a_recorded_identifier_is_a_duplicate_after_a_restart_until_it_is_released() {
+    let (mut raw, mut log) = connected(ahead());
+    raw.feed_publish("a", exactly_once(5), b"1");
+    raw.take_and_ack();
+    log.extend(store(&mut raw));
+    let mut next = resumed(ahead(), log);
+    let again = mqtt_session::proto::Flow::ExactlyOnce {
+        id: id(5),
+        dup: true,
+    };
+    next.feed_publish("a", again, b"1");
+    store(&mut next);
+    assert_eq!(next.lines(), ["PUBREC 5"]);
+    assert!(next.session.poll_message(QueueId::DEFAULT).is_none());
+    next.feed_ack(PacketType::PubRel, 5);
+    store(&mut next);
+    assert_eq!(next.lines(), ["PUBCOMP 5"]);
+    next.feed_publish("a", exactly_once(5), b"2");
+    assert_eq!(next.take_and_ack(), b"2");
+}
+
+/// The record may be missing that the identifier was released, or that the server has begun another session.
+#[test]
+fn after_a_restart_a_recorded_identifier_that_comes_without_dup_is_another_message() {
+    for config in [config(Durability::Behind), ahead()] {
+        let (mut raw, mut log) = connected(config.clone());
+        raw.feed_publish("a", exactly_once(5), b"1");
+        raw.take_and_ack();
+        log.extend(store(&mut raw));
+        let mut next = resumed(config.clone(), log.clone());
+        next.feed_publish("a", exactly_once(5), b"2");
+        // A crash before it is taken does not lose it.
+        let released = take(&mut next).into_iter().map(|(_, record)| record);
+        log.extend(released);
+        let mut third = resumed(config, log);
+        let again = mqtt_session::proto::Flow::ExactlyOnce {
+            id: id(5),
+            dup: true,
+        };
+        third.feed_publish("a", again, b"2");
+        assert_eq!(third.take_and_ack(), b"2");
+    }
+}
+
+/// [MQTT-4.3.3-10]: the server may hold messages under identifiers of which the records have nothing.
+#[test]
+fn behind_new_messages_do_not_take_the_identifiers_that_come_next() {
+    let (mut raw, mut log) = connected(config(Durability::Behind));
+    raw.publish(QoS::ExactlyOnce, b"1");
+    log.extend(store(&mut raw));
+    let mut next = resumed(config(Durability::Behind), log.clone());
+    next.publish(QoS::ExactlyOnce, b"2");
+    let lines = next.lines();
+    assert_eq!(lines[0], "PUBLISH 1 DUP");
+    let own: u16 = lines[1]
+        .trim_start_matches("PUBLISH ")
+        .parse()
+        .expect("a number");
+    assert!(own > 100, "{lines:?}");
+    // Nor does a session that waits for its records from now on.
+    let mut next = resumed(ahead(), log);
+    next.publish(QoS::ExactlyOnce, b"2");
+    store(&mut next);
+    store(&mut next);
+    assert_eq!(next.lines()[1], lines[1]);
+}
+
+#[test]
+fn an_assigned_client_identifier_is_that_of_the_restored_session() {
+    let config = || {
+        mqtt_session::Config::builder("")
+            .durability(Durability::WriteAhead)
+            .clean_start(false)
+    };
+    let mut raw = Raw::new(config());
+    raw.session.connect(raw.now);
+    raw.open();
+    let assigned = Properties::builder().assigned_client_identifier("chosen");
+    raw.accept(false, assigned.build().expect("good"));
+    let log = store(&mut raw);
+    let mut next = restore(config(), log.clone());
+    next.session.connect(next.now);
+    let Packet::Connect(connect) = next.open() else {
+        panic!("no CONNECT");
+    };
+    assert_eq!(connect.client_id.as_str(), "chosen");
+    // Without the record of it, the session of that identifier is forgotten, too.
+    let mut next = restore(config(), log.into_iter().take(1));
+    next.session.connect(next.now);
+    let Packet::Connect(connect) = next.open() else {
+        panic!("no CONNECT");
+    };
+    assert_eq!(connect.client_id.as_str(), "");
+}
+
+#[test]
+fn records_of_another_session_are_refused_and_the_field_is_named() {
+    let (_, log) = connected(ahead());
+    let other = mqtt_session::Config::builder("another").durability(Durability::WriteAhead);
+    let expiry = ahead().session_expiry(Duration::from_secs(7));
+    let version = ahead().version(Version::V3_1_1);
+    for (config, field, recorded, configured) in [
+        (other, "client identifier", "client", "another"),
+        (expiry, "session expiry", "3600", "7"),
+        (version, "protocol version", "MQTT 5.0", "MQTT 3.1.1"),
+    ] {
+        let error = try_restore(config, log.clone()).expect_err("another session");
+        let (recorded, configured) = (recorded.into(), configured.into());
+        let expected = RestoreError::Mismatch {
+            field,
+            recorded,
+            configured,
+        };
+        assert_eq!(error, expected);
+    }
+    let elsewhere = Endpoint::new("192.0.2.9", 1883);
+    let config = ahead().build().expect("good");
+    let error = Session::restore(config, elsewhere, 7, CLOCK, log).expect_err("another server");
+    assert!(
+        matches!(
+            error,
+            RestoreError::Mismatch {
+                field: "server group",
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn records_that_fit_nowhere_are_refused_with_their_number() {
+    let (mut raw, mut log) = connected(ahead());
+    raw.publish(QoS::ExactlyOnce, b"1");
+    log.extend(store(&mut raw));
+    let sent = log.iter().position(is_sent).expect("sent");
+    for (twisted, index) in [
+        (log[1..].to_vec(), 0),
+        (
+            log.iter()
+                .filter(|r| !matches!(r, Record::Accepted(_)))
+                .cloned()
+                .collect(),
+            sent - 1,
+        ),
+        ([&log[..], &log[sent..=sent]].concat(), log.len()),
+        (
+            [&log[..], &[Record::Released { id: id(9) }]].concat(),
+            log.len(),
+        ),
+        (
+            [&log[..], &[Record::Freed { id: id(1) }]].concat(),
+            log.len(),
+        ),
+    ] {
+        let error = try_restore(ahead(), twisted).expect_err("it does not fit");
+        assert!(
+            matches!(error, RestoreError::Misfit { index: at, .. } if at == index),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_snapshot_says_the_same_as_all_records() {
+    let (mut raw, mut log) = connected(ahead());
+    for qos in [
+        QoS::ExactlyOnce,
+        QoS::AtLeastOnce,
+        QoS::ExactlyOnce,
+        QoS::ExactlyOnce,
+    ] {
+        raw.publish(qos, b"x");
+    }
+    log.extend(store(&mut raw));
+    raw.feed_ack(PacketType::PubRec, 4);
+    raw.feed_ack(PacketType::PubRec, 1);
+    raw.feed_publish("a", exactly_once(5), b"1");
+    raw.take_and_ack();
+    log.extend(store(&mut raw));
+    // One more waits for a connection.
+    raw.closed(mqtt_session::Cause::Eof);
+    raw.publish(QoS::ExactlyOnce, b"y");
+    log.extend(store(&mut raw));
+    // And one can't be sent to this server any more: its identifier is kept.
+    raw.wait_for_dial();
+    raw.open();
+    let small = Properties::builder()
+        .maximum_qos(false)
+        .build()
+        .expect("good");
+    raw.accept(true, small);
+    log.extend(store(&mut raw));
+
+    let snapshot = raw.session.snapshot().expect("a snapshot").records;
+    assert!(snapshot.len() < log.len());
+    let from_log = restore(ahead(), log).session.snapshot();
+    let from_snapshot = restore(ahead(), snapshot.clone()).session.snapshot();
+    assert_eq!(from_log.as_ref().map(|s| &s.records), Some(&snapshot));
+    assert_eq!(from_log, from_snapshot);
+    assert!(
+        snapshot.contains(&Record::Kept { id: id(3) }),
+        "{snapshot:?}"
+    );
+}
+
+#[test]
+fn what_a_closed_session_leaves_goes_on_in_the_next_process() {
+    let (mut raw, mut log) = connected(ahead());
+    let token = raw.publish(QoS::ExactlyOnce, b"1");
+    log.extend(store(&mut raw));
+    raw.session
+        .disconnect(raw.now, Disconnect::default(), Duration::ZERO);
+    raw.hang_up();
+    assert_eq!(raw.outcome(token), Some(Outcome::Closed));
+    assert_eq!(raw.session.snapshot(), None);
+    log.extend(store(&mut raw));
+    let mut next = resumed(ahead(), log);
+    assert_eq!(next.lines(), ["PUBLISH 1 DUP"]);
+    next.feed_ack(PacketType::PubRec, 1);
+    store(&mut next);
+    next.feed_ack(PacketType::PubComp, 1);
+    assert_eq!(next.outcome(token), Some(ACKNOWLEDGED));
+}
+
+#[test]
+fn a_server_that_asks_for_answers_without_end_while_the_store_stalls_is_not_read() {
+    let mut limits = Limits::default();
+    limits.outbox_bytes = 100;
+    let (mut raw, _) = connected(ahead().limits(limits));
+    raw.publish(QoS::ExactlyOnce, b"1");
+    store(&mut raw);
+    raw.lines();
+    let pubrec = raw.encode(&pair::raw::ack(PacketType::PubRec, 1, ReasonCode::SUCCESS));
+    raw.bytes_in(&pubrec.repeat(1000));
+    assert!(!raw.session.wants_read());
+    assert!(raw.input.len() > 900 * pubrec.len(), "{}", raw.input.len());
+    // It goes on where the store does.
+    let mut rounds = 0;
+    while !raw.input.is_empty() {
+        store(&mut raw);
+        raw.bytes_in(&[]);
+        rounds += 1;
+    }
+    assert!(rounds > 10, "{rounds}");
+}
+
+#[test]
+fn a_restored_message_has_its_tag_until_its_outcome() {
+    let (mut raw, mut log) = connected(ahead());
+    let options = PublishOptions::new().with_tag("row 7");
+    let publish = |raw: &mut Raw, options: &PublishOptions| {
+        let now = raw.now;
+        raw.session
+            .publish_with(now, QoS::AtLeastOnce, message("a", b"x"), options)
+    };
+    let token = publish(&mut raw, &options).expect("accepted");
+    let long = PublishOptions::new().with_tag(vec![0; 256]);
+    let refused = publish(&mut raw, &long).expect_err("too long");
+    let (len, max) = (256, 255);
+    assert_eq!(refused.reason, PublishRefused::TagTooLong { len, max });
+    log.extend(store(&mut raw));
+    let from_log = restore(ahead(), log);
+    let snapshot = from_log.session.snapshot().expect("a snapshot");
+    let mut next = resumed(ahead(), snapshot.records);
+    let restored: Vec<_> = next.session.restored().collect();
+    assert_eq!(restored, [(token, options.tag.as_ref())]);
+    next.feed_ack(PacketType::PubAck, 1);
+    assert_eq!(next.session.restored().count(), 0);
+}
+
+/// [MQTT-3.3.2-6] and semantics of Message Expiry Interval, section 3.3.2.3.3: the time waited counts over the restart.
+#[test]
+fn a_message_ages_while_there_is_no_process() {
+    let (mut raw, mut log) = connected(ahead());
+    let clock = WallClock {
+        now: raw.now,
+        ..CLOCK
+    };
+    raw.session.handle_wall_clock(clock);
+    raw.advance(Duration::from_secs(10));
+    let expiring = Properties::builder().message_expiry_interval(100);
+    let publish = message("a", b"x").with_properties(expiring.build().expect("good"));
+    let sent = raw.offer(QoS::ExactlyOnce, publish).expect("accepted");
+    let options = PublishOptions::new().with_time_to_live(Duration::from_secs(50));
+    let short = raw
+        .session
+        .publish_with(raw.now, QoS::AtLeastOnce, message("a", b"y"), &options)
+        .expect("accepted");
+    log.extend(store(&mut raw));
+
+    // A minute after it was accepted by the clock on the wall, by way of two restarts.
+    let at = |seconds: u64| WallClock {
+        now: Instant::from_nanos(5_000_000_000),
+        time: UnixTime::from_millis(CLOCK.time.as_millis() + seconds * 1000),
+    };
+    let server = || Endpoint::new("192.0.2.1", 1883);
+    let config = || ahead().build().expect("good");
+    let first = Session::restore(config(), server(), 7, at(30), log).expect("good records");
+    let log = first.snapshot().expect("a snapshot").records;
+    let mut next = Raw::new(ahead());
+    next.session = Session::restore(config(), server(), 7, at(70), log).expect("good records");
+    next.now = at(70).now;
+    next.session.connect(next.now);
+    next.open();
+    next.accept(true, NONE);
+    store(&mut next);
+    let packets = next.packets();
+    let [Packet::Publish(publish)] = &packets[..] else {
+        panic!("{packets:?}");
+    };
+    assert_eq!(publish.properties().message_expiry_interval(), Some(40));
+    assert_eq!(next.outcome(short), Some(Outcome::Expired));
+    assert_eq!(next.outcome(sent), None);
+}
+
+#[test]
+fn a_message_that_expires_while_its_record_is_stored_is_not_sent_and_gives_its_identifier_back() {
+    let (mut raw, mut log) = connected(ahead());
+    let options = PublishOptions::new().with_time_to_live(Duration::from_secs(1));
+    let token = raw
+        .session
+        .publish_with(raw.now, QoS::ExactlyOnce, message("a", b"x"), &options)
+        .expect("accepted");
+    raw.advance(Duration::from_secs(2));
+    log.extend(store(&mut raw));
+    assert_eq!(raw.lines(), Vec::<String>::new());
+    assert_eq!(raw.outcome(token), Some(Outcome::Expired));
+    raw.publish(QoS::ExactlyOnce, b"y");
+    log.extend(store(&mut raw));
+    assert_eq!(raw.lines(), ["PUBLISH 1"]);
+    assert_eq!(resumed(ahead(), log).lines(), ["PUBLISH 1 DUP"]);
+}
+
+/// Whatever a store makes of the log, it is an error or a session that works.
+#[test]
+fn no_order_of_records_makes_it_panic() {
+    let mut log = Vec::new();
+    let mut raw = Raw::connected(ahead());
+    raw.subscribe("a", QueueId::DEFAULT);
+    log.extend(store(&mut raw));
+    raw.feed(&Packet::SubAck(SubAck {
+        id: id(65_535),
+        codes: vec![ReasonCode::GRANTED_QOS_2],
+        properties: NONE,
+    }));
+    for n in 1..=4 {
+        raw.publish(QoS::ExactlyOnce, b"x");
+        raw.publish(QoS::AtLeastOnce, b"x");
+        log.extend(store(&mut raw));
+        raw.feed_ack(PacketType::PubRec, 2 * n - 1);
+        raw.feed_publish("a", exactly_once(n), b"1");
+        raw.take_and_ack();
+        log.extend(store(&mut raw));
+        if n == 4 {
+            raw.feed_ack(PacketType::PubComp, 2 * n - 1);
+            raw.feed_ack(PacketType::PubRel, n);
+        }
+        log.extend(store(&mut raw));
+    }
+    raw.reconnect(false, NONE);
+    log.extend(store(&mut raw));
+    log.extend(store(&mut raw));
+    log.extend(raw.session.snapshot().expect("a snapshot").records);
+    log.extend([
+        Record::Kept { id: id(60_000) },
+        Record::Freed { id: id(60_000) },
+    ]);
+
+    let mut rng = Rng::new(1);
+    let mut good = 0;
+    for _ in 0..3_000 {
+        let mut twisted = log.clone();
+        for _ in 0..rng.below(4) {
+            let [a, b] = [(); 2].map(|()| rng.below(twisted.len() as u64) as usize);
+            match rng.below(4) {
+                0 => twisted.swap(a, b),
+                1 if twisted.len() > 1 => drop(twisted.remove(a)),
+                2 => twisted.truncate(a + 1),
+                _ => twisted.insert(a, rng.pick(&log).clone()),
+            }
+        }
+        let keep = rng.below(twisted.len() as u64 + 1) as usize;
+        twisted.truncate(keep);
+        let Ok(session) = try_restore(ahead(), twisted) else {
+            continue;
+        };
+        good += 1;
+        let mut pair = Pair::new(ahead());
+        pair.replace_session(session);
+        pair.session.start(pair.now());
+        for _ in 0..20 {
+            pair.run();
+            let mut last = Seq::default();
+            while let Some((seq, _)) = pair.session.poll_record() {
+                last = seq;
+            }
+            pair.session.handle_stored(pair.now(), last);
+        }
+        assert_eq!(pair.session.restored().count(), 0);
+        pair.check();
+    }
+    assert!(good > 200, "{good}");
+}
