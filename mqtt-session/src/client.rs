@@ -49,7 +49,17 @@ pub fn build(
     seed: u64,
     clock: impl Fn() -> Instant + Send + Sync + 'static,
 ) -> (Client, Port) {
-    let shared = Arc::new(Shared::new(Session::new(config, endpoint, seed), clock));
+    build_over(Session::new(config, endpoint, seed), clock)
+}
+
+/// The same over a session that there is, such as one that [`Session::restore`] made of records.
+///
+/// Its driver carries the records to their store: [`Port::poll_records`] and [`Port::handle_stored`].
+pub fn build_over(
+    session: Session,
+    clock: impl Fn() -> Instant + Send + Sync + 'static,
+) -> (Client, Port) {
+    let shared = Arc::new(Shared::new(session, clock));
     let port = Port::new(Arc::clone(&shared));
     (Client::new(shared), port)
 }

@@ -346,6 +346,16 @@ impl Client {
         self.closed().await;
     }
 
+    /// The messages of an earlier process that a session [made of its records](crate::Session::restore) goes on with, in the order of
+    /// their tokens, and what the application calls them. A second call gives none.
+    pub fn restored(&self) -> Vec<(Delivery, Option<Bytes>)> {
+        let restored = std::mem::take(&mut self.shared().lock().restored);
+        let deliveries = restored
+            .into_iter()
+            .map(|(token, tag)| (Delivery::new(self.shared(), token), tag));
+        deliveries.collect()
+    }
+
     /// Where the session stands.
     pub fn phase(&self) -> Phase {
         self.shared().lock().connection.session().phase()

@@ -8,7 +8,7 @@ use std::vec::Vec;
 use bytes::BytesMut;
 use mqtt_proto::Outbox;
 
-use crate::{Action, Attempt, Cause, Connection, Instant};
+use crate::{Action, Attempt, Cause, Connection, Instant, Record, Seq};
 
 use super::shared::Shared;
 use super::state::State;
@@ -122,6 +122,23 @@ impl Port {
         self.wakes = wakes.wake();
         next
     }
+
+    /// Moves the records that are to be stored behind those in `into`. Whether there were any. A driver that has a store takes them after each
+    /// turn; it is woken for them as for output.
+    pub fn poll_records(&mut self, into: &mut Vec<(Seq, Record)>) -> bool {
+        let before = into.len();
+        let mut state = self.shared.lock_between_others();
+        let session = state.connection.session_mut();
+        into.extend(std::iter::from_fn(|| session.poll_record()));
+        into.len() > before
+    }
+
+    /// Everything is stored up to this record: see [`Session::handle_stored`](crate::Session::handle_stored).
+    pub fn handle_stored(&mut self, now: Instant, seq: Seq) {
+        self.shared.run(|state| {
+            state.connection.session_mut().handle_stored(now, seq);
+        });
+    }
 }
 
 impl Drop for Port {
@@ -221,6 +238,7 @@ impl Sleeper {
         };
         let needed = (!self.writing && connection.has_transmit())
             || connection.has_action()
+            || connection.session().has_record()
             || (!self.reading && connection.wants_read())
             || self.finished
             || earlier();

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::task::Waker;
 use std::vec::Vec;
 
+use bytes::Bytes;
 use mqtt_proto::{ConnAck, ReasonCode};
 
 use crate::{
     Action, Cause, Connection, ConnectionError, Event, Instant, Outcome, PublishRefused, QueueId,
-    ReauthenticateError, Session, SubscribeError, Ticket,
+    ReauthenticateError, Session, SubscribeError, Ticket, Token,
 };
 
 use super::closed::Closed;
@@ -23,6 +24,8 @@ pub(super) struct State {
     pub(super) connection: Connection,
     pub(super) driver: Sleeper,
     pub(super) deliveries: Watches<Outcome>,
+    /// Messages of an earlier process, until the application asks for them.
+    pub(super) restored: Vec<(Token, Option<Bytes>)>,
     pub(super) requests: Watches<Result<Vec<ReasonCode>, SubscribeError>>,
     pub(super) reauthentications: Watches<Result<(), ReauthenticateError>>,
     /// Publishers that wait for room.
@@ -52,10 +55,17 @@ impl State {
         // Until somebody reads them.
         connection.session_mut().keep_unclaimed(false);
         connection.session_mut().keep_released();
+        let restored = connection.session().restored();
+        let restored: Vec<_> = restored.map(|(token, tag)| (token, tag.cloned())).collect();
+        let mut deliveries = Watches::new();
+        restored
+            .iter()
+            .for_each(|(token, _)| deliveries.watch(*token));
         Self {
             connection,
             driver: Sleeper::default(),
-            deliveries: Watches::new(),
+            deliveries,
+            restored,
             requests: Watches::new(),
             reauthentications: Watches::new(),
             room: Waiters::default(),

@@ -1,0 +1,129 @@
+//! Records through the handles: a driver takes them to a store, and the deliveries of an earlier process are there again.
+
+use bytes::BytesMut;
+use mqtt_session::client::{Client, Delivery, Next, Port, Report, Turn, build, build_over};
+use mqtt_session::proto::{
+    Ack, ConnAck, Encoder, Outbox, Packet, PacketId, PacketType, QoS, Sender, Version,
+};
+use mqtt_session::{
+    Action, Config, Durability, Endpoint, Instant, Outcome, Record, Seq, Session, UnixTime,
+    WallClock,
+};
+
+struct Driver {
+    port: Port,
+    reports: Vec<Report>,
+    records: Vec<(Seq, Record)>,
+}
+
+impl Driver {
+    /// One turn: what the server says goes in, what the client says comes out.
+    fn turn(&mut self, packets: &[Packet]) -> (Outbox, Next) {
+        let mut input = Outbox::new();
+        let encoder = Encoder::new(Version::V5, Sender::Server);
+        for packet in packets {
+            encoder.encode(packet, &mut input).expect("a good packet");
+        }
+        let (mut output, mut actions) = (Outbox::new(), Vec::new());
+        let next = self.port.turn(Turn {
+            now: Instant::ZERO,
+            input: &mut BytesMut::from(&input.to_vec()[..]),
+            written: 0,
+            reports: &mut self.reports,
+            output: &mut output,
+            actions: &mut actions,
+            idle: None,
+        });
+        for action in actions {
+            if let Action::Dial { attempt, .. } = action {
+                self.reports.push(Report::Opened(attempt));
+            }
+        }
+        self.port.poll_records(&mut self.records);
+        (output, next)
+    }
+
+    fn connect(&mut self, session_present: bool) {
+        self.turn(&[]);
+        self.turn(&[]);
+        let connack = ConnAck {
+            session_present,
+            ..ConnAck::default()
+        };
+        self.turn(&[Packet::ConnAck(connack)]);
+        self.store();
+    }
+
+    /// What was taken is stored.
+    fn store(&mut self) {
+        self.port.poll_records(&mut self.records);
+        let (seq, _) = self.records.last().expect("records");
+        self.port.handle_stored(Instant::ZERO, *seq);
+    }
+}
+
+fn config() -> Config {
+    let config = Config::builder("client").durability(Durability::WriteAhead);
+    config.build().expect("good")
+}
+
+fn server() -> Endpoint {
+    Endpoint::new("192.0.2.1", 1883)
+}
+
+fn started((client, port): (Client, Port)) -> (Client, Driver) {
+    client.start();
+    let (reports, records) = Default::default();
+    let driver = Driver {
+        port,
+        reports,
+        records,
+    };
+    (client, driver)
+}
+
+fn first_of(output: &Outbox) -> Option<PacketType> {
+    let first = output.to_vec().first().copied()?;
+    (first >> 4 == PacketType::Publish as u8).then_some(PacketType::Publish)
+}
+
+#[test]
+fn a_driver_stores_records_and_the_next_process_has_the_deliveries() {
+    let (client, mut driver) = started(build(config(), server(), 7, || Instant::ZERO));
+    driver.connect(false);
+    let delivery: Delivery = client
+        .try_publish("a", QoS::AtLeastOnce, "1")
+        .expect("accepted");
+    let (output, _) = driver.turn(&[]);
+    assert_eq!(first_of(&output), None, "it waits for its records");
+    driver.store();
+    let (output, _) = driver.turn(&[]);
+    assert_eq!(first_of(&output), Some(PacketType::Publish));
+
+    let records = driver.records.drain(..).map(|(_, record)| record);
+    let clock = WallClock {
+        now: Instant::ZERO,
+        time: UnixTime::from_millis(1),
+    };
+    let session = Session::restore(config(), server(), 7, clock, records).expect("good records");
+    let token = delivery.token();
+    let (client, mut driver) = started(build_over(session, || Instant::ZERO));
+    let mut restored = client.restored();
+    assert!(client.restored().is_empty());
+    let (delivery, tag) = restored.first_mut().expect("one message");
+    assert_eq!((delivery.token(), tag.clone()), (token, None));
+    driver.turn(&[]);
+    driver.turn(&[]);
+    let connack = ConnAck {
+        session_present: true,
+        ..ConnAck::default()
+    };
+    let (output, _) = driver.turn(&[Packet::ConnAck(connack)]);
+    assert_eq!(first_of(&output), Some(PacketType::Publish));
+    assert_eq!(delivery.outcome(), None);
+    driver.turn(&[Packet::PubAck(Ack::new(PacketId::MIN))]);
+    assert!(matches!(
+        delivery.outcome(),
+        Some(Outcome::Acknowledged { .. })
+    ));
+}
