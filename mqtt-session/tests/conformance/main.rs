@@ -10,6 +10,7 @@ mod pair;
 mod runner;
 
 mod aliases;
+mod authentication;
 mod connack;
 mod connect;
 mod disconnect;
@@ -28,6 +29,7 @@ fn main() {
     let mut cases = runner::Cases::default();
     connect::add(&mut cases);
     connack::add(&mut cases);
+    authentication::add(&mut cases);
     sessions::add(&mut cases);
     identifiers::add(&mut cases);
     sending::add(&mut cases);
