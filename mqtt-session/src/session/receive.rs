@@ -64,6 +64,12 @@ impl Session {
 
     fn packet(&mut self, packet: Packet) {
         let packet_type = packet.packet_type();
+        // [MQTT-3.1.2-29]
+        if self.link.quiet && has_problem_information(&packet) {
+            return self.violated(Violation::ProblemInformation {
+                packet: packet_type,
+            });
+        }
         if !self.link.connected {
             return match packet {
                 Packet::ConnAck(connack) => self.connack(connack),
@@ -73,12 +79,6 @@ impl Session {
                     packet: packet_type,
                 }),
             };
-        }
-        // [MQTT-3.1.2-29]
-        if self.link.quiet && has_problem_information(&packet) {
-            return self.violated(Violation::ProblemInformation {
-                packet: packet_type,
-            });
         }
         match packet {
             Packet::Publish(publish) => self.publish_received(publish),

@@ -6,8 +6,11 @@ use mqtt_session::proto::{
     Auth, Disconnect, EncodeError, Flow, Packet, PacketType, QoS, ReasonCode, SubscribeOptions,
     Version,
 };
-use mqtt_session::{Cause, ConnectionError, Outcome, Phase, PublishRefused, QueueId, Violation};
+use mqtt_session::{
+    Cause, ConnectionError, Outcome, Phase, PublishRefused, QueueId, ReauthenticateError, Violation,
+};
 
+use crate::pair::exchange::{CONTINUE, answer, auth, authenticating, opened, with_data};
 use crate::pair::raw::{Raw, ack};
 use crate::pair::{config, message};
 use crate::runner::Cases;
@@ -283,7 +286,19 @@ pub(crate) fn add(cases: &mut Cases) {
                     let packet = packet.packet_type();
                     assert_eq!(violation, Violation::ProblemInformation { packet });
                 }
+                let mut raw = opened(authenticating().connect_properties(quiet()));
+                answer(&mut raw, "me");
                 raw.packets();
+                let asks = properties.view();
+                let explained = with_data("who?");
+                let explained = mqtt_session::proto::Properties::builder()
+                    .extend(explained.view())
+                    .extend(asks);
+                raw.feed(&auth(CONTINUE, explained.build().expect("good")));
+                let violation = assert_violated(&mut raw, 0x82);
+                let packet = PacketType::Auth;
+                assert_eq!(violation, Violation::ProblemInformation { packet });
+                let mut raw = Raw::connected(config());
                 let disconnect = Disconnect {
                     reason: ReasonCode::SERVER_BUSY,
                     properties: properties.clone(),
@@ -299,7 +314,7 @@ pub(crate) fn add(cases: &mut Cases) {
     );
     cases.v5(
         &["MQTT-4.12.0-6"],
-        "AUTH ends a connection whose CONNECT named no authentication method",
+        "AUTH, and a CONNACK with an authentication method, end a connection whose CONNECT named none",
         || {
             let method = || properties(|b| b.authentication_method("SCRAM-SHA-256"));
             let auth = Packet::Auth(Auth {
@@ -312,6 +327,11 @@ pub(crate) fn add(cases: &mut Cases) {
             let mut raw = Raw::connected(config(Version::V5));
             raw.feed(&auth);
             assert_violated(&mut raw, 0x82);
+            let mut raw = handshaking(config(Version::V5));
+            raw.accept(false, method());
+            let packet = PacketType::ConnAck;
+            let violation = assert_violated(&mut raw, 0x82);
+            assert_eq!(violation, Violation::AuthenticationMethod { packet });
         },
     );
     cases.v5(
@@ -325,6 +345,8 @@ pub(crate) fn add(cases: &mut Cases) {
             raw.accept(false, NONE);
             raw.advance(std::time::Duration::from_secs(600));
             raw.feed(&Packet::PingResp);
+            let refused = raw.session.reauthenticate(raw.now);
+            assert_eq!(refused, Err(ReauthenticateError::NoMethod));
             assert!(
                 raw.packets()
                     .iter()

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use mqtt_session::proto::{
-    Disconnect, PacketType, PropertyId, PropertyValue, QoS, ReasonCode, Version, Will,
+    Disconnect, Packet, PacketType, PropertyId, PropertyValue, QoS, ReasonCode, Version, Will,
 };
 use mqtt_session::{Cause, Config, ConnectionError, Event, Phase, Violation};
 use mqtt_testkit::BrokerConfig;
 
+use crate::pair::exchange::{
+    CONTINUE, METHOD, answer, auth, authenticating, challenge, connack, data_of, opened, with_data,
+};
 use crate::pair::raw::Raw;
 use crate::pair::{Pair, config};
 use crate::runner::Cases;
@@ -277,6 +280,31 @@ pub(crate) fn add(cases: &mut Cases) {
             assert_eq!(published.len(), 2);
             assert!(!published[1].dup, "it is a new session's first");
             pair.check();
+        },
+    );
+    cases.v5(
+        &["MQTT-3.1.2-30", "MQTT-4.12.0-5"],
+        "with a method nothing but AUTH goes out between CONNECT and CONNACK, and each names the method of CONNECT",
+        || {
+            let mut raw = opened(authenticating());
+            answer(&mut raw, "me");
+            let Packet::Connect(connect) = raw.packets().remove(0) else {
+                panic!("no CONNECT")
+            };
+            assert_eq!(data_of(connect.properties.view()).0, Some(METHOD));
+            raw.publish(QoS::AtMostOnce, b"");
+            raw.publish(QoS::ExactlyOnce, b"");
+            raw.subscribe("a", mqtt_session::QueueId::DEFAULT);
+            for _ in 0..3 {
+                raw.feed(&challenge("who?"));
+                raw.advance(Duration::from_secs(1));
+                answer(&mut raw, "me");
+                assert_eq!(raw.packets(), [auth(CONTINUE, with_data("me"))]);
+            }
+            raw.feed(&connack(with_data("welcome")));
+            assert_eq!(raw.lines(), Vec::<String>::new(), "not accepted yet");
+            answer(&mut raw, "");
+            assert_eq!(raw.packets().len(), 3);
         },
     );
     cases.v5(

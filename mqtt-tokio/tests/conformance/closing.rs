@@ -81,13 +81,15 @@ pub(crate) fn add(cases: &mut Cases) {
         },
     );
     cases.v5(
-        &["MQTT-4.13.2-1"],
-        "a DISCONNECT of the server makes the client close, without an answer",
+        &["MQTT-4.13.2-1", "MQTT-4.12.1-2"],
+        "a DISCONNECT of the server, as after a re-authentication that failed, makes the client close, without an answer",
         || {
             block_on(async {
-                let (mut peer, _client) = connected(config(Version::V5)).await;
-                peer.write(&[0xE0, 1, 0x8B]).await;
-                assert_eq!(peer.rest().await, []);
+                for reason in [0x8B, 0x87, 0x8C] {
+                    let (mut peer, _client) = connected(config(Version::V5)).await;
+                    peer.write(&[0xE0, 1, reason]).await;
+                    assert_eq!(peer.rest().await, []);
+                }
             });
         },
     );
