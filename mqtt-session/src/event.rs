@@ -175,36 +175,10 @@ pub struct Ticket {
     pub(crate) epoch: u32,
     pub(crate) bytes: u32,
     pub(crate) arrival: Option<u32>,
-}
-
-/// Counters since the session began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Connections that the server accepted.
-    pub connections: u64,
-    /// Publications that were accepted from the application.
-    pub accepted: u64,
-    /// PUBLISH packets that were encoded, resent ones included.
-    pub sent: u64,
-    /// PUBLISH packets that were sent again with DUP after a reconnect.
-    pub resent: u64,
-    /// Messages that were published anew after the server had lost the session.
-    pub republished: u64,
-    /// PUBACK and PUBREC that ended a message or took it over.
-    pub acknowledged: u64,
-    /// PUBLISH packets that were received, duplicates included.
-    pub received: u64,
-    /// Those of QoS 1 and 2 that joined a message that is held or recorded, and were not delivered again.
-    pub duplicates: u64,
-    /// QoS 0 messages that were dropped because the inbox was full, or because nothing claims them.
-    pub dropped: u64,
-    /// Acknowledgements for packet identifiers that are not in use: ignored.
-    pub unexpected: u64,
-    /// Bytes that were received.
-    pub bytes_received: u64,
-    /// Bytes that the operating system took.
-    pub bytes_written: u64,
+    /// The read buffer that the message waits in.
+    pub(crate) block: u32,
+    /// The order of arrival.
+    pub(crate) number: u64,
 }
 
 /// What waits, and how much more may.

@@ -142,6 +142,7 @@ mod options;
 mod record;
 mod router;
 mod session;
+mod stats;
 mod time;
 mod timer;
 
@@ -157,7 +158,7 @@ pub use error::{
     ConnectionError, Fault, PublishError, PublishRefused, ReauthenticateError, Stale,
     SubscribeError, Violation,
 };
-pub use event::{Capacity, Event, Outcome, Phase, QueueId, Received, Stats, Ticket, Token};
+pub use event::{Capacity, Event, Outcome, Phase, QueueId, Received, Ticket, Token};
 pub use limits::Limits;
 pub use options::PublishOptions;
 pub use record::{
@@ -166,5 +167,6 @@ pub use record::{
 };
 pub use router::Router;
 pub use session::{Released, Session};
+pub use stats::Stats;
 pub use time::Instant;
 pub use timer::Timer;

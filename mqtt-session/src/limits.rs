@@ -19,7 +19,9 @@ pub struct Limits {
     /// saves all but three of the topic's from then on. Afterwards a topic takes over the number that was not used for the longest time,
     /// if it comes for the second time within about as many other topics. What is sent again after a reconnect always says its topic.
     pub topic_aliases: u16,
-    /// Received messages that the application has not taken or acknowledged yet, in bytes (16 MiB).
+    /// Received messages that the application has not taken or acknowledged yet, in bytes (16 MiB). Each counts with the size of its
+    /// packet and [`Received::OVERHEAD`](crate::Received::OVERHEAD). What they keep alive of the driver's read buffers beyond that is
+    /// at most an eighth of this, and no more than 128 KiB: what would keep more is copied.
     pub inbox_bytes: usize,
     /// Messages of QoS 1 and 2 that are sent and not yet acknowledged, in 5.0 (65,535, or less where the server's Receive Maximum is
     /// less).

@@ -111,7 +111,7 @@ impl Session {
         };
         Self {
             outgoing: Outgoing::new(base),
-            inbox: Inbox::new(),
+            inbox: Inbox::new(Dice::new(!seed).roll() as u32),
             subscriptions: Subscriptions::default(),
             records: Records::new(&config, &endpoint, base),
             stage: Stage::Idle,
@@ -152,9 +152,25 @@ impl Session {
         matches!(self.stage, Stage::Closed)
     }
 
-    /// The counters.
+    /// How it was configured.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The counters, and what there is now.
     pub fn stats(&self) -> Stats {
-        self.stats
+        Stats {
+            attempts: self.attempts,
+            copied: self.inbox.copied(),
+            queued: self.outgoing.queue.len(),
+            in_flight: self.outgoing.inflight.len(),
+            outgoing_bytes: self.outgoing.bytes,
+            requests: self.subscriptions.pending.len() + self.outgoing.inflight.requests(),
+            inbox_messages: self.inbox.len(),
+            inbox_bytes: self.inbox.bytes(),
+            receiving: self.inbox.in_flight(),
+            ..self.stats
+        }
     }
 
     /// What may still be published before the queue is full. A single message may be refused for other reasons.

@@ -10,7 +10,7 @@ use mqtt_session::proto::{
     Disconnect, Flow, Outbox, Packet, PacketType, Properties, QoS, ReasonCode, Version,
 };
 use mqtt_session::{
-    Cause, Event, InboxFull, Instant, Limits, Outcome, QueueId, Ticket, Timeouts, Token,
+    Cause, Event, InboxFull, Instant, Limits, Outcome, QueueId, Received, Ticket, Timeouts, Token,
 };
 use mqtt_testkit::Rng;
 use pair::raw::{Raw, ack, at_least_once, exactly_once};
@@ -20,7 +20,7 @@ use pair::{QOS, VERSIONS, config, message};
 fn memory_is_bounded_where_one_of_two_queues_for_a_message_is_read_and_the_other_is_not() {
     for version in VERSIONS {
         let mut limits = Limits::default();
-        limits.inbox_bytes = 10_000;
+        limits.inbox_bytes = 100 * (Received::OVERHEAD + 100);
         let narrow = config(version)
             .limits(limits)
             .inbox_full(InboxFull::DropOldest);

@@ -30,10 +30,12 @@ fn again(number: u16, qos: QoS) -> Flow {
     }
 }
 
-/// A session with room for about two messages of 100 bytes.
+/// Room for about two messages of 100 bytes.
+const NARROW: usize = 2 * Received::OVERHEAD + 250;
+
 fn narrow(version: Version, full: InboxFull) -> ConfigBuilder {
     let mut limits = Limits::default();
-    limits.inbox_bytes = 250;
+    limits.inbox_bytes = NARROW;
     lasting(version).limits(limits).inbox_full(full)
 }
 
@@ -149,7 +151,10 @@ fn qos_1_over_the_bound_ends_the_connection_and_the_next_waits_until_the_inbox_i
             raw.feed_publish("a", at_least_once(number), &[number as u8; 100]);
         }
         assert!(
-            matches!(raw.last_loss(), ConnectionError::InboxFull { bytes: 250.. }),
+            matches!(
+                raw.last_loss(),
+                ConnectionError::InboxFull { bytes: NARROW.. }
+            ),
             "{:?}",
             raw.losses()
         );

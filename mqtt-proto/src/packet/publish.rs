@@ -100,7 +100,7 @@ impl fmt::Debug for Publish {
 /// A PUBLISH that was received: one handle on its frame, and offsets. Topic, payload and properties are read from the frame.
 ///
 /// It keeps the read buffer alive that it came in; [`payload_bytes`](Self::payload_bytes) and [`share`](Self::share) do, too.
-/// What is kept for long is better copied.
+/// What is kept for long is better copied: [`detach`](Self::detach).
 #[derive(Clone)]
 pub struct PublishView {
     frame: Bytes,
@@ -251,6 +251,11 @@ impl PublishView {
     /// Copies where `part` is not a part of it.
     pub fn share(&self, part: &[u8]) -> Bytes {
         property::share(&self.frame, part)
+    }
+
+    /// Copies it into memory of its own, of its size, so that it does not keep the read buffer alive.
+    pub fn detach(&mut self) {
+        self.frame = Bytes::copy_from_slice(&self.frame);
     }
 
     /// The message alone, sharing the read buffer, to be published again: without topic alias and subscription identifiers,

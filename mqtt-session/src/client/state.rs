@@ -35,6 +35,8 @@ pub(super) struct State {
     /// One entry for each stream of messages.
     pub(super) readers: BTreeMap<Reader, Option<Waker>>,
     next_reader: u64,
+    /// Streams that have taken more messages over than the one they are at.
+    pub(super) batches: usize,
     pub(super) ring: Ring,
     pub(super) connections: u64,
     pub(super) connack: ConnAck,
@@ -72,6 +74,7 @@ impl State {
             phase: Waiters::default(),
             readers: BTreeMap::new(),
             next_reader: 0,
+            batches: 0,
             ring: Ring::default(),
             connections: 0,
             connack: ConnAck::default(),

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::vec::Vec;
 
 use futures_core::Stream;
-use mqtt_proto::{Properties, PublishView, QoS, TopicFilter};
+use mqtt_proto::{Properties, PublishView, TopicFilter};
 
 use crate::{Instant, QueueId, Received, Ticket};
 
@@ -17,9 +17,13 @@ use super::state::{Reader, State};
 use super::subscribe::{self, SubscribeFailed};
 use super::wake::Wakes;
 
-/// How many messages are taken over from the session under one lock, and how many bytes at most but for the last.
+/// How many messages are taken over from the session under one lock, and how many bytes at most but for the last. They are of one read
+/// buffer, which they keep alive.
 const BATCH: usize = 64;
 const BATCH_BYTES: usize = 64 * 1024;
+/// So many bytes of the inbox's bound stand for one stream that holds more than the message it is at: where there are more of these, they
+/// take message by message.
+const BOUND_FOR_EACH: usize = 512 * 1024;
 
 /// The messages of one subscription, or those that no subscription claims: a stream, which ends when the session is closed and what was received
 /// until then is taken.
@@ -37,7 +41,9 @@ pub struct Subscription {
     unsubscribe_on_drop: bool,
     /// Taken over from the session, not by the application.
     batch: VecDeque<Held>,
-    /// Of QoS 0 messages that the application has: given back when the session is asked next.
+    /// It is counted among those that hold more than one message.
+    batching: bool,
+    /// Of messages that the application has and that need no acknowledgement any more: given back when the session is asked next.
     spent: Vec<Ticket>,
     /// The message that the application is at, to be acknowledged when it comes back. Kept whole: a panic must not lose it.
     current: Option<Held>,
@@ -54,6 +60,7 @@ impl Subscription {
             mode: AckMode::default(),
             unsubscribe_on_drop: false,
             batch: VecDeque::new(),
+            batching: false,
             spent: Vec::new(),
             current: None,
             unfinished: false,
@@ -124,6 +131,7 @@ impl Subscription {
             reader,
             mode,
             batch,
+            batching,
             spent,
             ..
         } = self;
@@ -133,7 +141,10 @@ impl Subscription {
                 state.give_back(now, ticket);
             }
             if batch.is_empty() {
+                state.batches -= usize::from(std::mem::take(batching));
                 state.fill(now, *mode, reader.queue, batch);
+                *batching = batch.len() > 1;
+                state.batches += usize::from(*batching);
             }
             !batch.is_empty() || state.closed.is_some()
         };
@@ -162,7 +173,7 @@ impl Subscription {
         let Held { publish, ticket } = held;
         let mut acker = None;
         match (self.mode, ticket) {
-            (_, Some(ticket)) if publish.qos() == QoS::AtMostOnce => self.spent.push(ticket),
+            (_, Some(ticket)) if ticket.arrival.is_none() => self.spent.push(ticket),
             (AckMode::Manual, Some(ticket)) => acker = Some(Acker::new(&self.shared, ticket)),
             (_, Some(ticket)) => {
                 self.current = Some(Held {
@@ -178,27 +189,36 @@ impl Subscription {
 
 impl State {
     fn fill(&mut self, now: Instant, mode: AckMode, queue: QueueId, batch: &mut VecDeque<Held>) {
-        let mut bytes = 0;
-        while batch.len() < BATCH
+        let bound = self.connection.session().config().limits().inbox_bytes;
+        let most = if self.batches < bound / BOUND_FOR_EACH {
+            BATCH
+        } else {
+            1
+        };
+        let (mut bytes, mut block) = (0, None);
+        while batch.len() < most
             && bytes < BATCH_BYTES
-            && let Some(Received { publish, ticket }) = self.connection.poll_message(queue)
+            && let Some(Received { publish, ticket }) = self
+                .connection
+                .session_mut()
+                .poll_message_of(queue, &mut block)
         {
             bytes += publish.size();
             let ticket = match mode {
-                AckMode::Queued => {
-                    self.give_back(now, ticket);
-                    None
-                }
-                AckMode::Taken | AckMode::Manual => Some(ticket),
+                // Its room is still taken.
+                AckMode::Queued => self.connection.session_mut().ack_early(now, ticket),
+                AckMode::Taken | AckMode::Manual => ticket,
             };
-            batch.push_back(Held { publish, ticket });
+            batch.push_back(Held {
+                publish,
+                ticket: Some(ticket),
+            });
         }
     }
 
     /// Takes back what a stream had taken over, in its order.
-    fn take_back(&mut self, queue: QueueId, unread: Vec<Received>, wakes: &mut Wakes) {
-        let first = queue == QueueId::DEFAULT;
-        self.connection.session_mut().take_back(unread, first);
+    fn take_back(&mut self, unread: Vec<Received>, wakes: &mut Wakes) {
+        self.connection.session_mut().take_back(unread);
         // Whether or not there is something: a stream that finds nothing waits again.
         self.wake_readers(QueueId::DEFAULT, wakes);
     }
@@ -223,8 +243,9 @@ impl Drop for Subscription {
             (None, current)
         };
         let queue = self.reader.queue;
-        let keeps =
-            |held: &Held| queue == QueueId::DEFAULT || held.publish.qos() != QoS::AtMostOnce;
+        let unacknowledged =
+            |ticket: &Option<Ticket>| ticket.as_ref().is_some_and(|t| t.arrival.is_some());
+        let keeps = |held: &Held| queue == QueueId::DEFAULT || unacknowledged(&held.ticket);
         let (kept, gone): (Vec<_>, Vec<_>) = unread
             .into_iter()
             .chain(self.batch.drain(..))
@@ -241,7 +262,8 @@ impl Drop for Subscription {
         for ticket in tickets.into_iter().flatten().chain(self.spent.drain(..)) {
             state.give_back(now, ticket);
         }
-        state.take_back(queue, kept, &mut wakes);
+        state.batches -= usize::from(self.batching);
+        state.take_back(kept, &mut wakes);
         let parked = state.close_reader(self.reader);
         if self.unsubscribe_on_drop && !self.filters.is_empty() {
             let filters = std::mem::take(&mut self.filters);
@@ -261,7 +283,7 @@ impl Drop for Subscription {
     }
 }
 
-/// A message that was taken over from the session. Without a ticket it is acknowledged already.
+/// A message that was taken over from the session, until its ticket is given back.
 #[derive(Debug)]
 struct Held {
     publish: PublishView,

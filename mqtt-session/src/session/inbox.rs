@@ -1,20 +1,29 @@
 //! Received messages until the application has dealt with them, and the acknowledgements that wait for it.
 
+mod blocks;
+mod ids;
+mod queues;
+
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
+use bytes::BytesMut;
 use mqtt_proto::{PacketId, PublishView, QoS};
 
 use super::slab::Slab;
 use crate::{QueueId, Received, Stale, Ticket};
+use ids::IdSet;
+use queues::Queues;
+pub(super) use queues::cost;
 
 #[derive(Debug)]
 pub(super) struct Inbox {
-    queues: Vec<Queue>,
-    /// What the messages hold that have a ticket outside.
-    bytes: usize,
-    /// Counts the sessions: a ticket of an earlier one is stale.
+    queues: Queues,
+    /// Counts the sessions: a ticket of an earlier one is stale. Begins at a point drawn from the seed, so that a ticket of another
+    /// client is told apart.
     epoch: u32,
+    /// How many sessions were before.
+    lost: u32,
     arrivals: Slab<Arrival>,
     /// Arrivals of this connection whose PUBACK is due, in their order [MQTT-4.6.0-2].
     pubacks: VecDeque<u32>,
@@ -34,12 +43,6 @@ pub(super) struct Inbox {
     pub(super) dropping: bool,
     /// QoS 0 messages that no subscription claims go to the default queue.
     pub(super) keep_unclaimed: bool,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    messages: VecDeque<Received>,
-    open: bool,
 }
 
 #[derive(Debug)]
@@ -64,14 +67,11 @@ pub(super) enum Seen {
 }
 
 impl Inbox {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(epoch: u32) -> Self {
         Self {
-            queues: alloc::vec![Queue {
-                messages: VecDeque::new(),
-                open: true
-            }],
-            bytes: 0,
-            epoch: 0,
+            queues: Queues::new(),
+            epoch,
+            lost: 0,
             arrivals: Slab::new(),
             pubacks: VecDeque::new(),
             pubrecs: VecDeque::new(),
@@ -86,7 +86,17 @@ impl Inbox {
     }
 
     pub(super) const fn bytes(&self) -> usize {
-        self.bytes
+        self.queues.bytes
+    }
+
+    /// Messages that wait.
+    pub(super) fn len(&self) -> usize {
+        self.queues.len()
+    }
+
+    /// Messages that were copied out of their read buffers.
+    pub(super) const fn copied(&self) -> u64 {
+        self.queues.copied
     }
 
     /// What the server has in flight towards us, as Receive Maximum counts it.
@@ -95,140 +105,88 @@ impl Inbox {
     }
 
     pub(super) fn open_queue(&mut self) -> QueueId {
-        let free = self
-            .queues
-            .iter()
-            .position(|queue| !queue.open && queue.messages.is_empty());
-        let index = free.unwrap_or_else(|| {
-            self.queues.push(Queue::default());
-            self.queues.len() - 1
-        });
-        self.queues[index].open = true;
-        QueueId(index as u32)
+        self.queues.open()
     }
 
-    /// Closes a queue. QoS 1 and 2 messages go to the default queue, still to be acknowledged; the QoS 0 ones are given back.
     pub(super) fn close_queue(&mut self, id: QueueId) -> Vec<Received> {
-        if id == QueueId::DEFAULT {
-            return Vec::new();
-        }
-        let Some(queue) = self.queues.get_mut(id.0 as usize) else {
-            return Vec::new();
-        };
-        queue.open = false;
-        let messages = core::mem::take(&mut queue.messages);
-        let (kept, dropped): (Vec<_>, Vec<_>) = messages
-            .into_iter()
-            .partition(|message| message.ticket.arrival.is_some());
-        self.queues[0].messages.extend(kept);
-        dropped
+        self.queues.close(id)
     }
 
     #[cfg(feature = "client")]
-    pub(super) fn take_back(&mut self, unread: Vec<Received>, first: bool) {
-        let messages = &mut self.queues[0].messages;
-        if first {
-            unread
-                .into_iter()
-                .rev()
-                .for_each(|received| messages.push_front(received));
-        } else {
-            messages.extend(unread);
-        }
+    pub(super) fn take_back(&mut self, unread: Vec<Received>) {
+        self.queues.take_back(unread);
     }
 
     /// The first message of QoS 1 or 2 in the default queue, where nobody is expected to look.
     pub(super) fn unclaimed(&self) -> Option<&PublishView> {
-        let mut default = self
-            .queues
-            .first()
-            .filter(|_| !self.keep_unclaimed)?
-            .messages
-            .iter();
-        let first = default.find(|message| message.ticket.arrival.is_some());
-        first.map(|received| &received.publish)
+        if self.keep_unclaimed {
+            return None;
+        }
+        self.queues.first_kept(QueueId::DEFAULT)
     }
 
     pub(super) fn is_readable(&self, id: QueueId) -> bool {
-        self.queues
-            .get(id.0 as usize)
-            .is_some_and(|queue| !queue.messages.is_empty())
+        self.queues.is_readable(id)
     }
 
+    /// The read buffer that the next message of a queue waits in, if it has no memory of its own.
+    #[cfg(feature = "client")]
+    #[inline]
+    pub(super) fn next_block(&self, id: QueueId) -> Option<Option<u32>> {
+        self.queues.next_block(id)
+    }
+
+    #[inline]
     pub(super) fn pop(&mut self, id: QueueId) -> Option<Received> {
-        self.queues.get_mut(id.0 as usize)?.messages.pop_front()
+        self.queues.pop(id)
     }
 
-    /// Puts a copy for each queue, all with the same arrival. Tells which queues were empty before.
     pub(super) fn push(
         &mut self,
         publish: PublishView,
         arrival: Option<u32>,
         queues: &[QueueId],
-        mut woken: impl FnMut(QueueId),
+        woken: impl FnMut(QueueId),
     ) {
-        let bytes = u32::try_from(publish.size()).unwrap_or(u32::MAX);
         if let Some(arrival) = arrival.and_then(|index| self.arrivals.get_mut(index)) {
             arrival.tickets = queues.len() as u32;
         }
-        let mut put = |queue: &QueueId, publish| {
-            // The memory is shared, but nobody knows which copy will hold it last: each counts in full.
-            self.bytes += bytes as usize;
-            let ticket = Ticket {
-                epoch: self.epoch,
-                bytes,
-                arrival,
-            };
-            if let Some(to) = self.queues.get_mut(queue.0 as usize) {
-                if to.messages.is_empty() {
-                    woken(*queue);
-                }
-                to.messages.push_back(Received { publish, ticket });
-            }
-        };
-        if let [others @ .., last] = queues {
-            others.iter().for_each(|queue| put(queue, publish.clone()));
-            put(last, publish);
-        }
+        self.queues
+            .push(publish, self.epoch, arrival, queues, woken);
     }
 
-    /// Drops the oldest QoS 0 message of this queue, or of any.
     pub(super) fn drop_oldest(&mut self, id: QueueId) -> bool {
-        let first = id.0 as usize;
-        let order =
-            core::iter::once(first).chain((0..self.queues.len()).filter(|index| *index != first));
-        for index in order {
-            let Some(queue) = self.queues.get_mut(index) else {
-                continue;
-            };
-            let oldest = queue
-                .messages
-                .iter()
-                .position(|message| message.ticket.arrival.is_none());
-            if let Some(dropped) = oldest.and_then(|at| queue.messages.remove(at)) {
-                self.bytes -= dropped.ticket.bytes as usize;
-                return true;
-            }
-        }
-        false
+        self.queues.drop_oldest(id)
     }
 
-    /// Moves what `claims` from the default queue to another.
     pub(super) fn claim(&mut self, to: QueueId, claims: impl Fn(&PublishView) -> bool) {
-        if to == QueueId::DEFAULT
-            || !self
-                .queues
-                .get(to.0 as usize)
-                .is_some_and(|queue| queue.open)
-        {
-            return;
+        self.queues.claim(to, claims);
+    }
+
+    /// Packets are about to be taken from this buffer: see [`Queues::read_from`].
+    #[inline]
+    pub(super) fn read_from(&mut self, buffer: &BytesMut, limit: usize) {
+        /// What may be kept alive in earlier buffers beyond what is counted, so that who takes messages a turn later has no copies.
+        const UNCOUNTED: usize = 128 * 1024;
+        self.queues.read_from(buffer, UNCOUNTED.min(limit / 8));
+    }
+
+    /// Gives back what a burst has left behind.
+    pub(super) fn give_memory_back(&mut self) {
+        self.queues.give_memory_back();
+        self.arrivals.give_memory_back();
+        for ids in [
+            &mut self.unacknowledged,
+            &mut self.recorded,
+            &mut self.doubtful,
+        ] {
+            ids.give_memory_back();
         }
-        let messages = core::mem::take(&mut self.queues[0].messages);
-        let (claimed, left): (VecDeque<_>, VecDeque<_>) = messages
-            .into_iter()
-            .partition(|message| claims(&message.publish));
-        self.queues[0].messages = left;
-        self.queues[to.0 as usize].messages.extend(claimed);
+        for due in [&mut self.pubacks, &mut self.pubrecs] {
+            if due.len() <= due.capacity() / 4 {
+                due.shrink_to(due.len() * 2);
+            }
+        }
     }
 
     /// Takes note of a PUBLISH of QoS 1 or 2.
@@ -301,8 +259,11 @@ impl Inbox {
 
     /// Takes a ticket back.
     pub(super) fn give_back(&mut self, ticket: Ticket) -> Result<(), Stale> {
-        // A ticket of another session is a mistake, but must not upset the count.
-        self.bytes = self.bytes.saturating_sub(ticket.bytes as usize);
+        // A ticket of another client is a mistake, but must not upset anything here.
+        if self.epoch.wrapping_sub(ticket.epoch) > self.lost {
+            return Err(Stale);
+        }
+        self.queues.bytes = self.queues.bytes.saturating_sub(ticket.bytes as usize);
         let Some(index) = ticket.arrival else {
             return Ok(());
         };
@@ -394,6 +355,7 @@ impl Inbox {
     /// The session is gone: tickets of it are stale, identifiers mean nothing any more.
     pub(super) fn new_epoch(&mut self) {
         self.epoch = self.epoch.wrapping_add(1);
+        self.lost = self.lost.saturating_add(1);
         self.arrivals = Slab::new();
         self.pubacks.clear();
         self.pubrecs.clear();
@@ -402,50 +364,5 @@ impl Inbox {
         self.recorded = IdSet::default();
         self.doubtful = IdSet::default();
         self.recorded_here = 0;
-    }
-}
-
-/// A set of packet identifiers: a bit for each up to the largest that was ever in it, at most 8 KiB.
-#[derive(Debug, Default)]
-struct IdSet(Vec<u64>);
-
-impl IdSet {
-    fn contains(&self, id: PacketId) -> bool {
-        let (word, bit) = Self::place(id);
-        self.0.get(word).is_some_and(|bits| bits & bit != 0)
-    }
-
-    fn insert(&mut self, id: PacketId) {
-        let (word, bit) = Self::place(id);
-        if self.0.len() <= word {
-            self.0.resize(word + 1, 0);
-        }
-        self.0[word] |= bit;
-    }
-
-    fn remove(&mut self, id: PacketId) -> bool {
-        let (word, bit) = Self::place(id);
-        self.0.get_mut(word).is_some_and(|bits| {
-            let was = *bits & bit != 0;
-            *bits &= !bit;
-            was
-        })
-    }
-
-    fn iter(&self) -> impl Iterator<Item = PacketId> {
-        let ids = (1..=u16::MAX).take(self.0.len() * 64);
-        ids.filter_map(PacketId::new)
-            .filter(|id| self.contains(*id))
-    }
-
-    fn take_all(&mut self, other: &mut Self) {
-        self.0.resize(self.0.len().max(other.0.len()), 0);
-        for (bits, more) in self.0.iter_mut().zip(core::mem::take(&mut other.0)) {
-            *bits |= more;
-        }
-    }
-
-    const fn place(id: PacketId) -> (usize, u64) {
-        (id.get() as usize / 64, 1 << (id.get() % 64))
     }
 }

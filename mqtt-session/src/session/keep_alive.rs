@@ -34,6 +34,8 @@ impl Session {
     }
 
     pub(super) fn keep_alive_due(&mut self) {
+        // It fires now and then whatever goes on: often enough to look after what a burst has left behind.
+        self.inbox.give_memory_back();
         self.arm_keep_alive();
         if self
             .timers
@@ -46,6 +48,7 @@ impl Session {
         self.timers
             .set(Timer::KeepAlive, self.now + self.ping_interval());
         if self.link.ping.is_none() && self.put(&Packet::PingReq) {
+            self.stats.pings += 1;
             self.link.ping = Some(Ping {
                 end: self.link.encoded,
                 sent_at: self.now,

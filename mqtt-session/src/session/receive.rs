@@ -7,7 +7,7 @@ use mqtt_proto::{Ack, Packet, PacketId, PacketType, PublishView, QoS, ReasonCode
 
 use super::Session;
 use super::asked::has_problem_information;
-use super::inbox::Seen;
+use super::inbox::{Seen, cost};
 use super::phase::{Farewell, Stage};
 use crate::{ConnectionError, Event, InboxFull, QueueId, Record, Stale, Ticket, Violation};
 
@@ -17,6 +17,7 @@ impl Session {
             self.stats.bytes_received += (input.len() - self.link.left) as u64;
             self.link.last_received = self.now;
         }
+        self.inbox.read_from(input, self.config.limits.inbox_bytes);
         while let Stage::Open { addr, .. } = self.stage {
             if !self.wants_read() {
                 break;
@@ -125,7 +126,7 @@ impl Session {
             }
         }
         let full =
-            self.inbox.bytes().saturating_add(publish.size()) > self.config.limits.inbox_bytes;
+            self.inbox.bytes().saturating_add(cost(&publish)) > self.config.limits.inbox_bytes;
         let Some(id) = publish.packet_id() else {
             return self.deliver_at_most_once(publish, full);
         };
@@ -169,12 +170,13 @@ impl Session {
             .first()
             .copied()
             .unwrap_or(QueueId::DEFAULT);
-        while self.inbox.bytes() + publish.size() > limit && self.drop_one(queue) {}
+        while self.inbox.bytes() + cost(&publish) > limit && self.drop_one(queue) {}
         if self.inbox.bytes() > 0
-            && self.inbox.bytes() + publish.size() > limit
+            && self.inbox.bytes() + cost(&publish) > limit
             && !self.may_exceed()
         {
             self.stats.dropped += 1;
+            self.stats.dropped_full += 1;
         } else {
             self.deliver(publish, None);
         }
@@ -191,6 +193,7 @@ impl Session {
         let dropped = !self.may_exceed() && self.inbox.drop_oldest(queue);
         if dropped {
             self.stats.dropped += 1;
+            self.stats.dropped_full += 1;
             if !self.inbox.dropping {
                 self.inbox.dropping = true;
                 self.events.push_back(Event::Dropping);
@@ -205,6 +208,7 @@ impl Session {
         let queues = match self.subscriptions.matches(&publish) {
             [] if arrival.is_none() && !self.inbox.keep_unclaimed => {
                 self.stats.dropped += 1;
+                self.stats.dropped_unclaimed += 1;
                 return;
             }
             [] => return self.deliver_unclaimed(publish, arrival),
@@ -283,16 +287,51 @@ impl Session {
             } else {
                 PacketType::PubAck
             };
+            self.stats.acks_sent += 1;
             self.acknowledge(packet, id, ReasonCode::SUCCESS);
         }
     }
 
-    /// Takes unread messages back into the default queue, ahead of the others if they came from there: for a later subscription or
-    /// reader.
+    /// Acknowledges a message before its room is given back: the ticket is then as that of a QoS 0 message.
     #[cfg(feature = "client")]
-    pub(crate) fn take_back(&mut self, unread: alloc::vec::Vec<crate::Received>, first: bool) {
+    pub(crate) fn ack_early(&mut self, now: crate::Instant, mut ticket: Ticket) -> Ticket {
+        if ticket.arrival.is_some() {
+            let room = core::mem::take(&mut ticket.bytes);
+            let left = Ticket {
+                arrival: None,
+                bytes: room,
+                ..ticket
+            };
+            // A stale one can't be acknowledged, and will be gone with the rest.
+            let _ = self.ack(now, ticket);
+            return left;
+        }
+        ticket
+    }
+
+    /// The next message of a queue, if it waits in this read buffer (in any, for the first) or has memory of its own.
+    #[cfg(feature = "client")]
+    #[inline]
+    pub(crate) fn poll_message_of(
+        &mut self,
+        queue: QueueId,
+        block: &mut Option<u32>,
+    ) -> Option<crate::Received> {
+        let next = self.inbox.next_block(queue)?;
+        if next.is_some() {
+            if block.is_some() && next != *block {
+                return None;
+            }
+            *block = next;
+        }
+        self.inbox.pop(queue)
+    }
+
+    /// Takes unread messages back into the default queue, in the order of arrival: for a later subscription or reader.
+    #[cfg(feature = "client")]
+    pub(crate) fn take_back(&mut self, unread: alloc::vec::Vec<crate::Received>) {
         let was_readable = self.inbox.is_readable(QueueId::DEFAULT);
-        self.telling_unclaimed(|session| session.inbox.take_back(unread, first));
+        self.telling_unclaimed(|session| session.inbox.take_back(unread));
         if !was_readable && self.inbox.is_readable(QueueId::DEFAULT) {
             self.events.push_back(Event::Readable(QueueId::DEFAULT));
         }

@@ -128,6 +128,13 @@ impl<T> Slab<T> {
         })
     }
 
+    /// Gives back what a burst has left behind. Indices that are in use stay.
+    pub(super) fn give_memory_back(&mut self) {
+        if self.len == 0 {
+            *self = Self::new();
+        }
+    }
+
     /// Takes everything out, in the order of the indices.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = T> {
         self.free = None;

@@ -1,0 +1,370 @@
+//! The queues that received messages wait in, and what they hold.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::mem::size_of;
+
+use bytes::BytesMut;
+use mqtt_proto::PublishView;
+
+use super::blocks::{Blocks, OWN, Oldest};
+use crate::{QueueId, Received, Ticket};
+
+/// A buffer of a usual read. A small message of a larger one is copied when it is taken.
+const USUAL_READ: usize = 128 * 1024;
+
+#[derive(Debug)]
+pub(super) struct Queues {
+    queues: Vec<Queue>,
+    /// What the messages cost that have a ticket outside, or wait.
+    pub(super) bytes: usize,
+    /// How many wait at QoS 0.
+    droppable: usize,
+    /// How many were copied out of their read buffers.
+    pub(super) copied: u64,
+    /// Numbers the messages.
+    next: u64,
+    blocks: Blocks,
+    /// Where QoS 0 messages were found last.
+    cursor: usize,
+}
+
+/// Messages of QoS 0 wait apart, so that the oldest is found at once. Their numbers tell the order of all.
+#[derive(Debug, Default)]
+struct Queue {
+    droppable: VecDeque<Received>,
+    kept: VecDeque<Received>,
+    open: bool,
+}
+
+/// What a message costs while it waits: its packet, and its place in the queues, which grow by doubling.
+pub(in crate::session) fn cost(publish: &PublishView) -> usize {
+    publish.size() + Received::OVERHEAD
+}
+
+impl Received {
+    /// What a received message counts beyond its packet's size, in bytes: its place in the queues, however it is laid out.
+    pub const OVERHEAD: usize = 2 * (size_of::<Self>() + 32);
+}
+
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.droppable.is_empty() && self.kept.is_empty()
+    }
+
+    /// Whether the next message is of QoS 0.
+    #[inline]
+    fn next_is_droppable(&self) -> bool {
+        match (self.droppable.front(), self.kept.front()) {
+            (Some(droppable), Some(kept)) => droppable.ticket.number < kept.ticket.number,
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
+
+    #[cfg(feature = "client")]
+    #[inline]
+    fn front(&self) -> Option<&Received> {
+        if self.next_is_droppable() {
+            self.droppable.front()
+        } else {
+            self.kept.front()
+        }
+    }
+
+    #[inline]
+    const fn fifo(&mut self, droppable: bool) -> &mut VecDeque<Received> {
+        if droppable {
+            &mut self.droppable
+        } else {
+            &mut self.kept
+        }
+    }
+
+    /// Puts those in that come from elsewhere, each where its number says.
+    fn merge(&mut self, messages: impl IntoIterator<Item = Received>) {
+        for received in messages {
+            self.fifo(received.ticket.arrival.is_none())
+                .push_back(received);
+        }
+        for fifo in [&mut self.droppable, &mut self.kept] {
+            // Two runs in order: merging them costs no more than going through them.
+            fifo.make_contiguous()
+                .sort_by_key(|received| received.ticket.number);
+        }
+    }
+}
+
+impl Queues {
+    pub(super) fn new() -> Self {
+        Self {
+            queues: alloc::vec![Queue {
+                open: true,
+                ..Queue::default()
+            }],
+            bytes: 0,
+            droppable: 0,
+            copied: 0,
+            next: 0,
+            blocks: Blocks::new(),
+            cursor: 0,
+        }
+    }
+
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        let lens = self
+            .queues
+            .iter()
+            .map(|queue| queue.droppable.len() + queue.kept.len());
+        lens.sum()
+    }
+
+    pub(super) fn open(&mut self) -> QueueId {
+        let free = self
+            .queues
+            .iter()
+            .position(|queue| !queue.open && queue.is_empty());
+        let index = free.unwrap_or_else(|| {
+            self.queues.push(Queue::default());
+            self.queues.len() - 1
+        });
+        self.queues[index].open = true;
+        QueueId(index as u32)
+    }
+
+    /// Closes a queue. QoS 1 and 2 messages go to the default queue, still to be acknowledged; the QoS 0 ones are given back.
+    pub(super) fn close(&mut self, id: QueueId) -> Vec<Received> {
+        if id == QueueId::DEFAULT {
+            return Vec::new();
+        }
+        let Some(queue) = self.queues.get_mut(id.0 as usize) else {
+            return Vec::new();
+        };
+        let Queue {
+            droppable, kept, ..
+        } = core::mem::take(queue);
+        self.queues[0].merge(kept);
+        let dropped: Vec<_> = droppable.into();
+        for received in &dropped {
+            self.leaves(received);
+        }
+        dropped
+    }
+
+    /// Takes messages that were popped back into the default queue. Nobody has counted since what they keep alive, so they are copied.
+    #[cfg(feature = "client")]
+    pub(super) fn take_back(&mut self, mut unread: Vec<Received>) {
+        for Received { publish, ticket } in &mut unread {
+            publish.detach();
+            ticket.block = OWN;
+            self.droppable += usize::from(ticket.arrival.is_none());
+        }
+        self.queues[0].merge(unread);
+    }
+
+    /// The first message of QoS 1 or 2.
+    pub(super) fn first_kept(&self, id: QueueId) -> Option<&PublishView> {
+        let queue = self.queues.get(id.0 as usize)?;
+        queue.kept.front().map(|received| &received.publish)
+    }
+
+    pub(super) fn is_readable(&self, id: QueueId) -> bool {
+        self.queues
+            .get(id.0 as usize)
+            .is_some_and(|queue| !queue.is_empty())
+    }
+
+    #[cfg(feature = "client")]
+    #[inline]
+    pub(super) fn next_block(&self, id: QueueId) -> Option<Option<u32>> {
+        let Ticket { block, .. } = self.queues.get(id.0 as usize)?.front()?.ticket;
+        Some((block != OWN).then_some(block))
+    }
+
+    #[inline]
+    pub(super) fn pop(&mut self, id: QueueId) -> Option<Received> {
+        let queue = self.queues.get_mut(id.0 as usize)?;
+        let droppable = queue.next_is_droppable();
+        let fifo = queue.fifo(droppable);
+        let Received { publish, ticket } = fifo.front_mut()?;
+        self.droppable -= usize::from(droppable);
+        if ticket.block != OWN {
+            let size = publish.size();
+            let extent = self.blocks.let_go(ticket.block, size);
+            if extent > USUAL_READ && extent / 4 > size {
+                publish.detach();
+                ticket.block = OWN;
+                self.copied += 1;
+            }
+        }
+        fifo.pop_front()
+    }
+
+    /// A QoS 0 message is dropped.
+    fn leaves(&mut self, received: &Received) {
+        let Received { publish, ticket } = received;
+        self.droppable -= 1;
+        if ticket.block != OWN {
+            self.blocks.let_go(ticket.block, publish.size());
+        }
+    }
+
+    /// Puts a copy for each queue, all with the same arrival. Tells which queues were empty before.
+    pub(super) fn push(
+        &mut self,
+        publish: PublishView,
+        epoch: u32,
+        arrival: Option<u32>,
+        queues: &[QueueId],
+        mut woken: impl FnMut(QueueId),
+    ) {
+        let bytes = u32::try_from(cost(&publish)).unwrap_or(u32::MAX);
+        let number = self.next;
+        self.next += 1;
+        let [others @ .., last] = queues else {
+            return;
+        };
+        for queue in others {
+            if self.put(*queue, publish.clone(), epoch, bytes, arrival, number) {
+                woken(*queue);
+            }
+        }
+        if self.put(*last, publish, epoch, bytes, arrival, number) {
+            woken(*last);
+        }
+    }
+
+    /// Whether the queue was empty before.
+    #[inline]
+    fn put(
+        &mut self,
+        queue: QueueId,
+        publish: PublishView,
+        epoch: u32,
+        bytes: u32,
+        arrival: Option<u32>,
+        number: u64,
+    ) -> bool {
+        let Some(to) = self.queues.get_mut(queue.0 as usize) else {
+            return false;
+        };
+        // The memory is shared, but nobody knows which copy will hold it last: each counts in full.
+        self.bytes += bytes as usize;
+        self.droppable += usize::from(arrival.is_none());
+        let block = self.blocks.hold(publish.size(), number);
+        let was_empty = to.is_empty();
+        to.fifo(arrival.is_none()).push_back(Received {
+            publish,
+            ticket: Ticket {
+                epoch,
+                bytes,
+                arrival,
+                block,
+                number,
+            },
+        });
+        was_empty
+    }
+
+    /// Drops the oldest QoS 0 message of this queue, or of any.
+    pub(super) fn drop_oldest(&mut self, id: QueueId) -> bool {
+        if self.droppable == 0 {
+            return false;
+        }
+        let mut index = id.0 as usize;
+        // The search goes on where it ended last: a queue is passed over once for what is dropped from the others.
+        for _ in 0..=self.queues.len() {
+            let oldest = self
+                .queues
+                .get_mut(index)
+                .and_then(|queue| queue.droppable.pop_front());
+            if let Some(dropped) = oldest {
+                self.bytes -= dropped.ticket.bytes as usize;
+                self.leaves(&dropped);
+                return true;
+            }
+            if index == self.cursor {
+                self.cursor = (self.cursor + 1) % self.queues.len();
+            }
+            index = self.cursor;
+        }
+        false
+    }
+
+    /// Moves what `claims` from the default queue to another.
+    pub(super) fn claim(&mut self, to: QueueId, claims: impl Fn(&PublishView) -> bool) {
+        let [default, others @ ..] = self.queues.as_mut_slice() else {
+            return;
+        };
+        let to = (to.0 as usize)
+            .checked_sub(1)
+            .and_then(|index| others.get_mut(index));
+        let Some(to) = to.filter(|queue| queue.open) else {
+            return;
+        };
+        for fifo in [&mut default.droppable, &mut default.kept] {
+            let (claimed, left): (VecDeque<_>, VecDeque<_>) = core::mem::take(fifo)
+                .into_iter()
+                .partition(|message| claims(&message.publish));
+            *fifo = left;
+            to.merge(claimed);
+        }
+    }
+
+    /// Packets are about to be taken from this buffer. What waits from others has waited past its turn: where it keeps more alive than
+    /// this beyond what is counted, it is copied out, the oldest first.
+    #[inline]
+    pub(super) fn read_from(&mut self, buffer: &BytesMut, excess: usize) {
+        if self.blocks.read_from(buffer) {
+            self.copy_out(excess);
+        }
+    }
+
+    fn copy_out(&mut self, most: usize) {
+        let mut excess = self.blocks.excess();
+        while excess > most
+            && let Some(block) = self.blocks.oldest(false)
+        {
+            excess -= block.excess;
+            self.copy_block(block);
+        }
+    }
+
+    /// So much time has passed that nothing that waits shall keep a read buffer, nor the queues what a burst has left behind.
+    pub(super) fn give_memory_back(&mut self) {
+        while let Some(block) = self.blocks.oldest(true) {
+            self.copy_block(block);
+        }
+        self.blocks.give_memory_back();
+        for queue in &mut self.queues {
+            for fifo in [&mut queue.droppable, &mut queue.kept] {
+                if fifo.len() <= fifo.capacity() / 4 {
+                    fifo.shrink_to(fifo.len() * 2);
+                }
+            }
+        }
+    }
+
+    fn copy_block(&mut self, block: Oldest) {
+        let Oldest {
+            index, first, last, ..
+        } = block;
+        for queue in &mut self.queues {
+            for fifo in [&mut queue.droppable, &mut queue.kept] {
+                let from = fifo.partition_point(|received| received.ticket.number < first);
+                for Received { publish, ticket } in fifo.range_mut(from..) {
+                    if ticket.number > last {
+                        break;
+                    }
+                    if ticket.block == index {
+                        publish.detach();
+                        ticket.block = OWN;
+                        self.copied += 1;
+                    }
+                }
+            }
+        }
+        self.blocks.forget(index);
+    }
+}

@@ -1,0 +1,60 @@
+/// What has happened since the session began, and what there is now. Reading it costs nothing worth mentioning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Attempts to connect: lookups and dials.
+    pub attempts: u64,
+    /// Connections that the server accepted.
+    pub connections: u64,
+    /// PINGREQ packets that were sent.
+    pub pings: u64,
+
+    /// Publications that were accepted from the application.
+    pub accepted: u64,
+    /// PUBLISH packets that were encoded, resent ones included.
+    pub sent: u64,
+    /// PUBLISH packets that were sent again with DUP after a reconnect.
+    pub resent: u64,
+    /// Messages that were published anew after the server had lost the session.
+    pub republished: u64,
+    /// PUBACK and PUBREC that ended a message or took it over.
+    pub acknowledged: u64,
+    /// Acknowledgements for packet identifiers that are not in use: ignored.
+    pub unexpected: u64,
+
+    /// PUBLISH packets that were received, duplicates included.
+    pub received: u64,
+    /// Those of QoS 1 and 2 that joined a message that is held or recorded, and were not delivered again.
+    pub duplicates: u64,
+    /// QoS 0 messages that were dropped, for whichever reason.
+    pub dropped: u64,
+    /// Those of them that the inbox had no room for.
+    pub dropped_full: u64,
+    /// Those of them that no subscription claims, while nobody looked at the default queue.
+    pub dropped_unclaimed: u64,
+    /// Received messages that were copied, so as not to keep a large read buffer alive.
+    pub copied: u64,
+    /// PUBACK and PUBREC that were sent for received messages.
+    pub acks_sent: u64,
+
+    /// Bytes that were received.
+    pub bytes_received: u64,
+    /// Bytes that the operating system took.
+    pub bytes_written: u64,
+
+    /// Now: messages that wait to be sent.
+    pub queued: usize,
+    /// Now: messages of QoS 1 and 2 that are sent, and whose exchange is not complete.
+    pub in_flight: usize,
+    /// Now: bytes of the messages that wait to be sent or to be acknowledged, as [`Limits::outgoing_bytes`](crate::Limits::outgoing_bytes)
+    /// counts them.
+    pub outgoing_bytes: usize,
+    /// Now: SUBSCRIBE and UNSUBSCRIBE that are not answered.
+    pub requests: usize,
+    /// Now: received messages that wait in the session's queues.
+    pub inbox_messages: usize,
+    /// Now: what they and those cost whose ticket is not given back, as [`Limits::inbox_bytes`](crate::Limits::inbox_bytes) counts it.
+    pub inbox_bytes: usize,
+    /// Now: messages of QoS 1 and 2 that came over this connection and whose exchange is not complete, as Receive Maximum counts them.
+    pub receiving: usize,
+}
