@@ -74,6 +74,11 @@ impl Properties {
         }
     }
 
+    /// Copies them into memory of their own, so that they do not keep the packet alive that they came in.
+    pub fn detach(&mut self) {
+        self.bytes = Bytes::copy_from_slice(&self.bytes);
+    }
+
     /// A part of these properties (correlation data, say) as bytes of its own that share the memory.
     ///
     /// Copies where `part` is not a part of them.

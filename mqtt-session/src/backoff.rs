@@ -1,5 +1,7 @@
 use core::time::Duration;
 
+use crate::config::HasUsual;
+
 /// How long to wait between attempts to connect: a delay that doubles from the first to the longest, with jitter so that many
 /// clients do not come back in step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,14 +17,18 @@ pub struct Backoff {
     pub stable_after: Duration,
 }
 
+impl HasUsual for Backoff {
+    const USUAL: &'static Self = &Self {
+        first: Duration::from_secs(1),
+        longest: Duration::from_secs(120),
+        jitter_percent: 25,
+        stable_after: Duration::from_secs(5),
+    };
+}
+
 impl Default for Backoff {
     fn default() -> Self {
-        Self {
-            first: Duration::from_secs(1),
-            longest: Duration::from_secs(120),
-            jitter_percent: 25,
-            stable_after: Duration::from_secs(5),
-        }
+        *Self::USUAL
     }
 }
 

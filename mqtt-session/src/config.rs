@@ -2,6 +2,7 @@ mod builder;
 mod error;
 mod policy;
 mod timeouts;
+mod usual;
 
 use core::time::Duration;
 
@@ -14,6 +15,8 @@ pub use builder::ConfigBuilder;
 pub use error::ConfigError;
 pub use policy::{Durability, InboxFull, Offline, Poisonous, SessionLost};
 pub use timeouts::Timeouts;
+pub(crate) use usual::HasUsual;
+use usual::Usual;
 
 /// How a session connects and behaves. Made with [`Config::builder`], which refuses what can't work before a socket is opened.
 #[derive(Clone, Debug)]
@@ -28,8 +31,8 @@ pub struct Config {
     pub(crate) inbox_full: InboxFull,
     pub(crate) durability: Durability,
     pub(crate) limits: Limits,
-    pub(crate) backoff: Backoff,
-    pub(crate) timeouts: Timeouts,
+    pub(crate) backoff: Usual<Backoff>,
+    pub(crate) timeouts: Usual<Timeouts>,
 }
 
 impl Config {

@@ -20,7 +20,7 @@ impl Token {
 }
 
 /// One of the queues that received messages wait in. The session begins with [`QueueId::DEFAULT`]; who wants several opens them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueId(pub(crate) u32);
 
 impl QueueId {
@@ -107,6 +107,15 @@ pub enum Event {
         token: Token,
         /// How many connections.
         connections: u32,
+    },
+    /// The oldest received message that is not acknowledged keeps the server from sending any other of QoS 1 and 2 (our Receive Maximum is
+    /// reached), and has done so for [`Timeouts::blocked`](crate::Timeouts::blocked). Told once, until the server may send again. 5.0
+    /// only: in 3.x nobody knows where the server stops.
+    Blocked {
+        /// The queue that it was put into; one of them, where there are several.
+        queue: QueueId,
+        /// How long the server could not send.
+        since: Duration,
     },
     /// There is room for messages again, after one was refused because the queue was full.
     Room,

@@ -3,6 +3,7 @@
 mod alias;
 mod asked;
 mod authenticate;
+mod blocked;
 mod events;
 mod expiry;
 mod handshake;
@@ -10,6 +11,7 @@ mod inbox;
 mod inflight;
 mod keep_alive;
 mod link;
+mod memory;
 mod outcomes;
 mod phase;
 mod poison;
@@ -36,6 +38,7 @@ use mqtt_proto::{Disconnect, Outbox, Properties, Publish, QoS, SubscribeOptions,
 
 use crate::auth::{AuthAnswer, AuthError};
 use crate::backoff::Dice;
+use crate::stats::Counters;
 use crate::timer::TimerTable;
 use crate::{
     Action, Attempt, Capacity, Cause, Config, Endpoint, Event, Instant, Phase, PublishError,
@@ -89,8 +92,8 @@ pub struct Session {
     /// CONNECT was sent, and no CONNACK has come since, or none is recorded: the server may have begun a session that we know nothing of.
     is_unsure: bool,
     /// The application wants to disconnect, with this packet.
-    leaving: Option<Disconnect>,
-    stats: Stats,
+    leaving: Option<Box<Disconnect>>,
+    stats: Counters,
 
     // What is to be told.
     actions: VecDeque<Action>,
@@ -126,7 +129,7 @@ impl Session {
             connected_before: false,
             is_unsure: false,
             leaving: None,
-            stats: Stats::default(),
+            stats: Counters::default(),
             actions: VecDeque::new(),
             events: Events::default(),
             config,
@@ -169,7 +172,7 @@ impl Session {
             inbox_messages: self.inbox.len(),
             inbox_bytes: self.inbox.bytes(),
             receiving: self.inbox.in_flight(),
-            ..self.stats
+            ..self.stats.told()
         }
     }
 

@@ -58,3 +58,66 @@ pub struct Stats {
     /// Now: messages of QoS 1 and 2 that came over this connection and whose exchange is not complete, as Receive Maximum counts them.
     pub receiving: usize,
 }
+
+/// What the session counts; the rest of [`Stats`] is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) connections: u64,
+    pub(crate) pings: u64,
+    pub(crate) accepted: u64,
+    pub(crate) sent: u64,
+    pub(crate) resent: u64,
+    pub(crate) republished: u64,
+    pub(crate) acknowledged: u64,
+    pub(crate) unexpected: u64,
+    pub(crate) received: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) dropped: u64,
+    pub(crate) dropped_full: u64,
+    pub(crate) dropped_unclaimed: u64,
+    pub(crate) acks_sent: u64,
+    pub(crate) bytes_received: u64,
+    pub(crate) bytes_written: u64,
+}
+
+impl Counters {
+    pub(crate) fn told(&self) -> Stats {
+        let Self {
+            connections,
+            pings,
+            accepted,
+            sent,
+            resent,
+            republished,
+            acknowledged,
+            unexpected,
+            received,
+            duplicates,
+            dropped,
+            dropped_full,
+            dropped_unclaimed,
+            acks_sent,
+            bytes_received,
+            bytes_written,
+        } = *self;
+        Stats {
+            connections,
+            pings,
+            accepted,
+            sent,
+            resent,
+            republished,
+            acknowledged,
+            unexpected,
+            received,
+            duplicates,
+            dropped,
+            dropped_full,
+            dropped_unclaimed,
+            acks_sent,
+            bytes_received,
+            bytes_written,
+            ..Stats::default()
+        }
+    }
+}

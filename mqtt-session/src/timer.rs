@@ -24,14 +24,25 @@ pub enum Timer {
     Hangup,
     /// The next attempt is due.
     Reconnect,
+    /// A received message that is not acknowledged has kept the server from sending others for long.
+    Blocked,
 }
 
 /// One deadline for each reason. The session has one deadline to the outside: the earliest.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct TimerTable([Option<Instant>; Timer::ALL.len()]);
+#[derive(Clone, Debug)]
+pub(crate) struct TimerTable([Instant; Timer::ALL.len()]);
+
+/// No deadline: half the size of an `Option`.
+const NEVER: Instant = Instant::from_nanos(u64::MAX);
+
+impl Default for TimerTable {
+    fn default() -> Self {
+        Self([NEVER; Timer::ALL.len()])
+    }
+}
 
 impl Timer {
-    const ALL: [Self; 10] = [
+    const ALL: &[Self] = &[
         Self::Resolve,
         Self::Dial,
         Self::ConnAck,
@@ -42,27 +53,29 @@ impl Timer {
         Self::Drain,
         Self::Hangup,
         Self::Reconnect,
+        Self::Blocked,
     ];
 }
 
 impl TimerTable {
     pub(crate) const fn set(&mut self, timer: Timer, at: Instant) {
-        self.0[timer as usize] = Some(at);
+        self.0[timer as usize] = at;
     }
 
     pub(crate) const fn stop(&mut self, timer: Timer) {
-        self.0[timer as usize] = None;
+        self.0[timer as usize] = NEVER;
     }
 
-    pub(crate) const fn get(&self, timer: Timer) -> Option<Instant> {
-        self.0[timer as usize]
+    pub(crate) fn get(&self, timer: Timer) -> Option<Instant> {
+        Some(self.0[timer as usize]).filter(|at| *at != NEVER)
     }
 
     pub(crate) fn next(&self) -> Option<(Timer, Instant)> {
         let set = Timer::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .zip(self.0)
-            .filter_map(|(timer, at)| Some((timer, at?)));
+            .filter(|(_, at)| *at != NEVER);
         set.min_by_key(|(_, at)| *at)
     }
 

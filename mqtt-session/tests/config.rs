@@ -78,6 +78,10 @@ fn a_limit_timeout_or_delay_of_zero_is_refused_by_name() {
             "timeouts.liveness",
         ),
         (
+            with_timeouts(|timeouts| timeouts.blocked = Duration::ZERO),
+            "timeouts.blocked",
+        ),
+        (
             with_timeouts(|timeouts| timeouts.hangup = Duration::ZERO),
             "timeouts.hangup",
         ),

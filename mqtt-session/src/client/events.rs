@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use mqtt_proto::{ConnAck, ReasonCode, TopicFilter};
 
-use crate::{ConnectionError, Token};
+use crate::{ConnectionError, QueueId, Token};
 
 use super::shared::Shared;
 use super::wake::{Place, Waiters, Wakes};
@@ -57,6 +57,14 @@ pub enum ClientEvent {
     },
     /// QoS 0 messages were dropped because the inbox is full. Told once, until there was room again.
     Dropping,
+    /// A received message that is not acknowledged keeps the server from sending any other of QoS 1 and 2, and has for long. Told once,
+    /// until the server may send again. See [`Event::Blocked`](crate::Event::Blocked).
+    Blocked {
+        /// The queue of the subscription: see [`Subscription::queue`](super::Subscription::queue).
+        queue: QueueId,
+        /// How long the server could not send.
+        since: Duration,
+    },
     /// The session is closed. The last event.
     Closed,
     /// This stream was not read for so long that events were overwritten.

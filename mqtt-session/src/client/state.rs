@@ -138,6 +138,9 @@ impl State {
                 self.ring
                     .push(ClientEvent::Poisonous { token, connections }, wakes);
             }
+            Event::Blocked { queue, since } => {
+                self.ring.push(ClientEvent::Blocked { queue, since }, wakes);
+            }
             Event::Dropping => self.ring.push(ClientEvent::Dropping, wakes),
             Event::Closed => self.close(wakes),
         }

@@ -84,6 +84,11 @@ impl Subscription {
         &self.filters
     }
 
+    /// The queue of the session that its messages wait in, as events name it.
+    pub fn queue(&self) -> QueueId {
+        self.reader.queue
+    }
+
     /// The next message; `None` when the session is closed. Under [`AckMode::Taken`] this acknowledges the message before.
     ///
     /// Cancel-safe: a message is taken only when this resolves.

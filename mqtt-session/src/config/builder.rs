@@ -5,6 +5,7 @@ use alloc::string::String;
 use bytes::Bytes;
 use mqtt_proto::{Connect, EncodeError, Properties, QoS, Text, Topic, TopicError, Version, Will};
 
+use super::Usual;
 use super::{
     Config, ConfigError, Durability, InboxFull, Offline, Poisonous, SessionLost, Timeouts,
 };
@@ -274,8 +275,8 @@ impl ConfigBuilder {
             inbox_full: self.inbox_full,
             durability: self.durability,
             limits: self.limits,
-            backoff: self.backoff,
-            timeouts: self.timeouts,
+            backoff: Usual::new(self.backoff),
+            timeouts: Usual::new(self.timeouts),
         })
     }
 
@@ -299,6 +300,7 @@ impl ConfigBuilder {
             auth,
             pingresp,
             liveness,
+            blocked,
             hangup,
         } = self.timeouts;
         let zeros = [
@@ -317,6 +319,7 @@ impl ConfigBuilder {
             (auth.is_zero(), "timeouts.auth"),
             (pingresp.is_zero(), "timeouts.pingresp"),
             (liveness.is_zero(), "timeouts.liveness"),
+            (blocked.is_zero(), "timeouts.blocked"),
             (hangup.is_zero(), "timeouts.hangup"),
             (self.backoff.first.is_zero(), "backoff.first"),
             (self.backoff.longest.is_zero(), "backoff.longest"),

@@ -1,5 +1,7 @@
 use core::time::Duration;
 
+use super::HasUsual;
+
 /// How long the session waits for what. None may be zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -17,20 +19,28 @@ pub struct Timeouts {
     pub pingresp: Duration,
     /// Without a keep-alive: after this time without a byte from the server a PINGREQ asks whether it is there (5 min).
     pub liveness: Duration,
+    /// For the application to acknowledge the received message that the server's window waits for, before
+    /// [`Event::Blocked`](crate::Event::Blocked) tells (30 s).
+    pub blocked: Duration,
     /// For the driver to write a last DISCONNECT and close (1 s).
     pub hangup: Duration,
 }
 
+impl HasUsual for Timeouts {
+    const USUAL: &'static Self = &Self {
+        resolve: Duration::from_secs(10),
+        dial: Duration::from_secs(10),
+        connack: Duration::from_secs(10),
+        auth: Duration::from_secs(30),
+        pingresp: Duration::from_secs(10),
+        liveness: Duration::from_secs(300),
+        blocked: Duration::from_secs(30),
+        hangup: Duration::from_secs(1),
+    };
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
-        Self {
-            resolve: Duration::from_secs(10),
-            dial: Duration::from_secs(10),
-            connack: Duration::from_secs(10),
-            auth: Duration::from_secs(30),
-            pingresp: Duration::from_secs(10),
-            liveness: Duration::from_secs(300),
-            hangup: Duration::from_secs(1),
-        }
+        *Self::USUAL
     }
 }

@@ -23,6 +23,12 @@ impl Events {
         self.0.push_back(Entry::Other(Box::new(event)));
     }
 
+    pub(super) fn give_memory_back(&mut self) {
+        if self.0.len() <= self.0.capacity() / 4 {
+            self.0.shrink_to(self.0.len() * 2);
+        }
+    }
+
     #[inline]
     pub(super) fn pop_front(&mut self) -> Option<Event> {
         self.0.pop_front().map(|entry| match entry {

@@ -54,7 +54,9 @@ impl Session {
         self.connected_before || self.records.as_ref().is_some_and(|records| records.begun)
     }
 
-    pub(super) fn connack(&mut self, connack: ConnAck) {
+    pub(super) fn connack(&mut self, mut connack: ConnAck) {
+        // It may be kept for as long as the connection lasts.
+        connack.properties.detach();
         let Stage::Open { addr, .. } = self.stage else {
             return;
         };

@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use mqtt_proto::{PacketId, PublishView, QoS};
 
 use super::slab::Slab;
-use crate::{QueueId, Received, Stale, Ticket};
+use crate::{Instant, QueueId, Received, Stale, Ticket};
 use ids::IdSet;
 use queues::Queues;
 pub(super) use queues::cost;
@@ -25,6 +25,8 @@ pub(super) struct Inbox {
     /// How many sessions were before.
     lost: u32,
     arrivals: Slab<Arrival>,
+    /// How many there were.
+    seen: u32,
     /// Arrivals of this connection whose PUBACK is due, in their order [MQTT-4.6.0-2].
     pubacks: VecDeque<u32>,
     /// The same for PUBREC [MQTT-4.6.0-3].
@@ -41,6 +43,8 @@ pub(super) struct Inbox {
     recorded_here: u16,
     /// QoS 0 messages were dropped since there was room.
     pub(super) dropping: bool,
+    /// Since when our Receive Maximum is reached.
+    pub(super) window_full: Option<Instant>,
     /// QoS 0 messages that no subscription claims go to the default queue.
     pub(super) keep_unclaimed: bool,
 }
@@ -51,6 +55,10 @@ struct Arrival {
     qos: QoS,
     /// Tickets that are not given back yet.
     tickets: u32,
+    /// The order of arrival.
+    number: u32,
+    /// Where it was put; the last of several.
+    queue: QueueId,
     /// Its identifier came again for another message: there is nobody to acknowledge it to.
     orphan: bool,
 }
@@ -73,6 +81,7 @@ impl Inbox {
             epoch,
             lost: 0,
             arrivals: Slab::new(),
+            seen: 0,
             pubacks: VecDeque::new(),
             pubrecs: VecDeque::new(),
             held: BTreeMap::new(),
@@ -81,6 +90,7 @@ impl Inbox {
             doubtful: IdSet::default(),
             recorded_here: 0,
             dropping: false,
+            window_full: None,
             keep_unclaimed: true,
         }
     }
@@ -109,6 +119,11 @@ impl Inbox {
     }
 
     pub(super) fn close_queue(&mut self, id: QueueId) -> Vec<Received> {
+        for arrival in self.arrivals.iter_mut() {
+            if arrival.queue == id {
+                arrival.queue = QueueId::DEFAULT;
+            }
+        }
         self.queues.close(id)
     }
 
@@ -150,6 +165,7 @@ impl Inbox {
     ) {
         if let Some(arrival) = arrival.and_then(|index| self.arrivals.get_mut(index)) {
             arrival.tickets = queues.len() as u32;
+            arrival.queue = queues.last().copied().unwrap_or_default();
         }
         self.queues
             .push(publish, self.epoch, arrival, queues, woken);
@@ -160,7 +176,14 @@ impl Inbox {
     }
 
     pub(super) fn claim(&mut self, to: QueueId, claims: impl Fn(&PublishView) -> bool) {
-        self.queues.claim(to, claims);
+        let Self {
+            queues, arrivals, ..
+        } = self;
+        queues.claim(to, claims, |moved| {
+            if let Some(arrival) = moved.and_then(|index| arrivals.get_mut(index)) {
+                arrival.queue = to;
+            }
+        });
     }
 
     /// Packets are about to be taken from this buffer: see [`Queues::read_from`].
@@ -223,10 +246,13 @@ impl Inbox {
 
     fn arrive(&mut self, id: PacketId, qos: QoS, tickets: u32) -> u32 {
         self.unacknowledged.insert(id);
+        self.seen = self.seen.wrapping_add(1);
         let index = self.arrivals.insert(Arrival {
             id,
             qos,
             tickets,
+            number: self.seen,
+            queue: QueueId::DEFAULT,
             orphan: false,
         });
         self.due(qos).push_back(index);
@@ -306,6 +332,16 @@ impl Inbox {
         None
     }
 
+    /// The queue of the oldest message that is not acknowledged: the one whose acknowledgement holds back the others.
+    pub(super) fn oldest_unacknowledged(&self) -> Option<QueueId> {
+        [self.pubacks.front(), self.pubrecs.front()]
+            .into_iter()
+            .filter_map(|front| self.arrivals.get(*front?))
+            .filter(|arrival| arrival.tickets > 0)
+            .max_by_key(|arrival| self.seen.wrapping_sub(arrival.number))
+            .map(|arrival| arrival.queue)
+    }
+
     /// PUBREL came. Whether there was something to release.
     pub(super) fn release(&mut self, id: PacketId) -> bool {
         let known = self.recorded.remove(id);
@@ -345,6 +381,7 @@ impl Inbox {
     /// The connection is gone: what is unacknowledged waits for the server to send it again.
     pub(super) fn disconnected(&mut self) {
         self.recorded_here = 0;
+        self.window_full = None;
         for index in self.pubacks.drain(..).chain(self.pubrecs.drain(..)) {
             if let Some(arrival) = self.arrivals.get(index) {
                 self.held.insert(arrival.id, index);

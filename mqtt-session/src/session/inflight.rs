@@ -107,6 +107,11 @@ impl InFlight {
         self.publishes.len() - self.given_up
     }
 
+    pub(super) fn give_memory_back(&mut self) {
+        self.publishes.give_memory_back();
+        self.requests.give_memory_back();
+    }
+
     /// SUBSCRIBE and UNSUBSCRIBE in flight.
     pub(super) const fn requests(&self) -> usize {
         self.requests.len()

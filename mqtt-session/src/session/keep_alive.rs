@@ -35,7 +35,7 @@ impl Session {
 
     pub(super) fn keep_alive_due(&mut self) {
         // It fires now and then whatever goes on: often enough to look after what a burst has left behind.
-        self.inbox.give_memory_back();
+        self.give_memory_back();
         self.arm_keep_alive();
         if self
             .timers

@@ -156,6 +156,18 @@ impl Link {
         }
     }
 
+    pub(super) fn give_memory_back(&mut self) {
+        if self.outbox.is_empty() {
+            self.outbox.shrink_to(0);
+        }
+        if self.unwritten.is_empty() {
+            self.unwritten.shrink_to_fit();
+        }
+        if self.resend.is_empty() {
+            self.resend.shrink_to_fit();
+        }
+    }
+
     pub(super) fn new(version: Version, config: &Config) -> Self {
         Self {
             connected: false,

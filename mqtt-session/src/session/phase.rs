@@ -230,6 +230,7 @@ impl Session {
                 self.settle(next);
             }
             (Timer::Reconnect, Stage::Waiting) => self.retry(),
+            (Timer::Blocked, Stage::Open { .. }) => self.window_blocked(),
             _ => {}
         }
     }
@@ -317,6 +318,7 @@ impl Session {
         let requests = self.outgoing.inflight.drain_requests();
         self.subscriptions.requeue(requests);
         self.inbox.disconnected();
+        self.give_memory_back();
         self.link = Link::new(self.config.version(), &self.config);
         match next {
             Next::Retry { at } if self.wants_connection() => {
@@ -335,6 +337,7 @@ impl Session {
             Timer::Auth,
             Timer::KeepAlive,
             Timer::PingResp,
+            Timer::Blocked,
         ] {
             self.timers.stop(timer);
         }
@@ -356,7 +359,7 @@ impl Session {
             Stage::Closed => return,
             // A connection that is closing leads to the end instead of to a retry.
             _ if self.leaving.is_some() => {}
-            _ => self.leaving = Some(disconnect),
+            _ => self.leaving = Some(disconnect.into()),
         }
         let at = self.now + drain;
         if self
@@ -388,7 +391,7 @@ impl Session {
     /// Sends DISCONNECT and closes, or gives up what has not come that far.
     fn say_goodbye(&mut self) {
         self.timers.stop(Timer::Drain);
-        let Some(disconnect) = self.leaving.clone() else {
+        let Some(disconnect) = self.leaving.as_deref().cloned() else {
             return;
         };
         match self.stage {

@@ -139,9 +139,12 @@ impl Session {
             Seen::New => {
                 // [MQTT-3.3.4-9]
                 let max = self.config.limits.receive_maximum.get();
-                if self.config.version().is_v5() && self.inbox.in_flight() > usize::from(max) {
-                    self.inbox.unsee(arrival);
-                    return self.violated(Violation::ReceiveMaximum { max });
+                if self.config.version().is_v5() && self.inbox.in_flight() >= usize::from(max) {
+                    if self.inbox.in_flight() > usize::from(max) {
+                        self.inbox.unsee(arrival);
+                        return self.violated(Violation::ReceiveMaximum { max });
+                    }
+                    self.window_is_full();
                 }
                 if full && self.inbox.bytes() >= self.config.limits.inbox_bytes {
                     self.inbox.unsee(arrival);
@@ -281,6 +284,7 @@ impl Session {
             return;
         }
         while let Some((id, qos)) = self.inbox.next_ack() {
+            self.window_moves();
             let packet = if qos == QoS::ExactlyOnce {
                 self.record(|| Record::Recorded { id });
                 PacketType::PubRec

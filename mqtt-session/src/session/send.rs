@@ -1,5 +1,6 @@
 //! What the application publishes, until its outcome.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::num::NonZeroU64;
 
@@ -32,7 +33,7 @@ pub(super) struct Outgoing {
     /// A message of this size, or larger ones, were refused because the queue is full: tell when there is room.
     pub(super) wants_room: Option<usize>,
     /// Messages that have their outcome, where somebody wants to drop them elsewhere.
-    pub(super) released: Option<Released>,
+    pub(super) released: Option<Box<Released>>,
     /// What everything in here is known to fit, unless something was accepted without a server's limits.
     pub(super) fits: Option<Fits>,
     /// What connections may have ended at.
@@ -49,6 +50,13 @@ pub(super) struct Queued {
 }
 
 impl Outgoing {
+    pub(super) fn give_memory_back(&mut self) {
+        if self.queue.len() <= self.queue.capacity() / 4 {
+            self.queue.shrink_to(self.queue.len() * 2);
+        }
+        self.inflight.give_memory_back();
+    }
+
     pub(super) const fn new(base: u16) -> Self {
         Self {
             queue: VecDeque::new(),

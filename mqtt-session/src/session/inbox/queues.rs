@@ -293,7 +293,12 @@ impl Queues {
     }
 
     /// Moves what `claims` from the default queue to another.
-    pub(super) fn claim(&mut self, to: QueueId, claims: impl Fn(&PublishView) -> bool) {
+    pub(super) fn claim(
+        &mut self,
+        to: QueueId,
+        claims: impl Fn(&PublishView) -> bool,
+        mut moves: impl FnMut(Option<u32>),
+    ) {
         let [default, others @ ..] = self.queues.as_mut_slice() else {
             return;
         };
@@ -308,6 +313,9 @@ impl Queues {
                 .into_iter()
                 .partition(|message| claims(&message.publish));
             *fifo = left;
+            claimed
+                .iter()
+                .for_each(|received| moves(received.ticket.arrival));
             to.merge(claimed);
         }
     }
