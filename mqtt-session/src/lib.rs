@@ -138,6 +138,7 @@ mod endpoint;
 mod error;
 mod event;
 mod limits;
+mod observation;
 mod options;
 mod record;
 mod router;
@@ -160,6 +161,7 @@ pub use error::{
 };
 pub use event::{Capacity, Event, Outcome, Phase, QueueId, Received, Ticket, Token};
 pub use limits::Limits;
+pub use observation::{Direction, Observation, PacketSummary};
 pub use options::PublishOptions;
 pub use record::{
     Accepted, Ending, Identity, Lifetime, Record, RecordError, RestoreError, Seq, Snapshot,

@@ -35,6 +35,8 @@ pub struct Limits {
     pub outgoing_bytes: usize,
     /// Encoded packets that wait for the socket, in bytes (256 KiB). Messages beyond stay unencoded in the queue.
     pub outbox_bytes: usize,
+    /// Observations that wait for who watches, where anybody does (1,024). More are counted, and missed.
+    pub observations: usize,
     /// SUBSCRIBE and UNSUBSCRIBE that wait to be sent or to be acknowledged (1,024).
     pub max_requests: usize,
     /// AUTH packets with Continue Authentication in one authentication (16). SCRAM has one.
@@ -59,6 +61,7 @@ impl Default for Limits {
             max_queued: 10_000,
             outgoing_bytes: 64 << 20,
             outbox_bytes: 256 << 10,
+            observations: 1024,
             max_requests: 1024,
             max_auth_challenges: 16,
             unstored_records: 10_000,

@@ -41,8 +41,8 @@ use crate::backoff::Dice;
 use crate::stats::Counters;
 use crate::timer::TimerTable;
 use crate::{
-    Action, Attempt, Capacity, Cause, Config, Endpoint, Event, Instant, Phase, PublishError,
-    PublishOptions, QueueId, ReauthenticateError, Received, Record, Seq, Stale, Stats,
+    Action, Attempt, Capacity, Cause, Config, Endpoint, Event, Instant, Observation, Phase,
+    PublishError, PublishOptions, QueueId, ReauthenticateError, Received, Record, Seq, Stale, Stats,
     SubscribeError, Ticket, Timer, Token, WallClock,
 };
 use events::Events;
@@ -504,6 +504,17 @@ impl Session {
     #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    /// From now on summaries of packets and changes of the connection are kept for [`poll_observation`](Self::poll_observation), at most
+    /// [`Limits::observations`](crate::Limits::observations). Without this call nothing is kept.
+    pub fn keep_observations(&mut self) {
+        self.events.observe(self.config.limits.observations);
+    }
+
+    /// The next thing for who only watches: see [`keep_observations`](Self::keep_observations).
+    pub fn poll_observation(&mut self) -> Option<Observation> {
+        self.events.pop_observation()
     }
 
     /// From now on messages that have their outcome are kept for [`poll_released`](Self::poll_released), which must then be called.

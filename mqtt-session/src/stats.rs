@@ -37,6 +37,11 @@ pub struct Stats {
     /// PUBACK and PUBREC that were sent for received messages.
     pub acks_sent: u64,
 
+    /// Messages that an interceptor of the client did not let out: a session alone has none.
+    pub refused_out: u64,
+    /// Received messages that an interceptor of the client kept from the application; acknowledged all the same.
+    pub refused_in: u64,
+
     /// Bytes that were received.
     pub bytes_received: u64,
     /// Bytes that the operating system took.

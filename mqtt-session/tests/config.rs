@@ -54,6 +54,10 @@ fn a_limit_timeout_or_delay_of_zero_is_refused_by_name() {
             "limits.outbox_bytes",
         ),
         (
+            with_limits(|limits| limits.observations = 0),
+            "limits.observations",
+        ),
+        (
             with_limits(|limits| limits.max_requests = 0),
             "limits.max_requests",
         ),

@@ -258,6 +258,15 @@ impl PublishView {
         self.frame = Bytes::copy_from_slice(&self.frame);
     }
 
+    /// Replaces the payload: what follows it in a chain of receivers sees this one. Copies topic and properties.
+    pub fn set_payload(&mut self, payload: &[u8]) {
+        let before = &self.frame[..self.payload_at as usize];
+        let mut frame = Vec::with_capacity(before.len() + payload.len());
+        frame.extend_from_slice(before);
+        frame.extend_from_slice(payload);
+        self.frame = frame.into();
+    }
+
     /// The message alone, sharing the read buffer, to be published again: without topic alias and subscription identifiers,
     /// which belong to the connection that it came on. `None` where a topic alias stands for a topic that nobody
     /// [named](Self::name).

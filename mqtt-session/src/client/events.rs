@@ -65,6 +65,8 @@ pub enum ClientEvent {
         /// How long the server could not send.
         since: Duration,
     },
+    /// The [`Observer`](super::Observer) panicked, and is not called again.
+    ObserverPanicked,
     /// The session is closed. The last event.
     Closed,
     /// This stream was not read for so long that events were overwritten.

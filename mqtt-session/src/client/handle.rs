@@ -15,6 +15,7 @@ use crate::{Capacity, Phase, PublishOptions, QueueId, ReauthenticateError, Stats
 use super::closed::Closed;
 use super::delivery::Delivery;
 use super::events::Events;
+use super::hooks::Hooks;
 use super::publish::{self, Publishing, SendError};
 use super::reauthenticate;
 use super::shared::Shared;
@@ -361,9 +362,32 @@ impl Client {
         self.shared().lock().connection.session().phase()
     }
 
-    /// Counters since the session began.
+    /// What has happened since the session began, and what there is now.
     pub fn stats(&self) -> Stats {
-        self.shared().lock().connection.session().stats()
+        let (refused_out, refused_in) = self.shared().hooked.counts();
+        Stats {
+            refused_out,
+            refused_in,
+            ..self.shared().lock().connection.session().stats()
+        }
+    }
+
+    /// Has code of the application run at each message, or at what happens. Best called before [`connect`](Self::connect) or
+    /// [`start`](Self::start): it applies to what comes after. Without it nothing is spent on it.
+    ///
+    /// # Errors
+    ///
+    /// The hooks back, where some are set already.
+    pub fn set_hooks(&self, hooks: Hooks) -> Result<(), Hooks> {
+        let observes = hooks.observes();
+        self.shared().hooked.set(hooks)?;
+        if observes {
+            self.shared().run(|state| {
+                state.observed = true;
+                state.connection.session_mut().keep_observations();
+            });
+        }
+        Ok(())
     }
 
     /// How much may be published before the queue is full.

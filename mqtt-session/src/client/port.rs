@@ -8,7 +8,7 @@ use std::vec::Vec;
 use bytes::BytesMut;
 use mqtt_proto::Outbox;
 
-use crate::{Action, Attempt, Cause, Connection, Instant, Record, Seq};
+use crate::{Action, Attempt, Cause, Connection, Instant, Observation, Record, Seq};
 
 use super::shared::Shared;
 use super::state::State;
@@ -23,6 +23,8 @@ pub struct Port {
     shared: Arc<Shared>,
     /// Kept for its memory.
     wakes: Wakes,
+    /// For the observer: filled under the lock, told after it.
+    observations: Vec<Observation>,
     /// A clone of the driver's waker, made before the lock is taken.
     waker: Option<Waker>,
 }
@@ -93,6 +95,7 @@ impl Port {
         Self {
             shared,
             wakes: Wakes::default(),
+            observations: Vec::new(),
             waker: None,
         }
     }
@@ -114,10 +117,19 @@ impl Port {
         {
             self.waker = Some(waker.clone());
         }
+        let now = turn.now;
         let mut wakes = std::mem::take(&mut self.wakes);
         let mut state = self.shared.lock_between_others();
         let next = state.turn(turn, &mut self.waker, &mut wakes);
+        if state.observed {
+            let session = state.connection.session_mut();
+            self.observations
+                .extend(std::iter::from_fn(|| session.poll_observation()));
+        }
         self.shared.unlock(state);
+        if !self.observations.is_empty() {
+            self.observe(now);
+        }
         self.shared.driver_has_its_turn();
         self.wakes = wakes.wake();
         next
@@ -138,6 +150,23 @@ impl Port {
         self.shared.run(|state| {
             state.connection.session_mut().handle_stored(now, seq);
         });
+    }
+}
+
+impl Port {
+    #[cold]
+    fn observe(&mut self, now: Instant) {
+        let told = self.shared.hooked.observe(now, &mut self.observations);
+        if told.is_err() {
+            self.observations.clear();
+            let mut wakes = Wakes::default();
+            let mut state = self.shared.lock();
+            state
+                .ring
+                .push(super::ClientEvent::ObserverPanicked, &mut wakes);
+            drop(state);
+            wakes.wake();
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use mqtt_proto::{Publish, QoS, TopicError};
 use crate::{PublishError, PublishOptions, PublishRefused, Token};
 
 use super::delivery::Delivery;
+use super::hooks::Intercepted;
 use super::shared::Shared;
 use super::state::State;
 use super::wake::Place;
@@ -25,13 +26,16 @@ pub enum SendError {
     /// The session refused. The message is given back.
     #[error(transparent)]
     Refused(Box<PublishError>),
+    /// An [`Interceptor`](super::Interceptor) refused. The message is given back.
+    #[error(transparent)]
+    Intercepted(Box<Intercepted>),
 }
 
 impl SendError {
     /// Why the session refused.
     pub fn refused(&self) -> Option<&PublishRefused> {
         match self {
-            Self::Topic(_) => None,
+            Self::Topic(_) | Self::Intercepted(_) => None,
             Self::Refused(error) => Some(&error.reason),
         }
     }
@@ -41,6 +45,7 @@ impl SendError {
         match self {
             Self::Topic(_) => None,
             Self::Refused(error) => Some(error.publish),
+            Self::Intercepted(error) => Some(error.publish),
         }
     }
 }
@@ -74,18 +79,19 @@ pub struct Publishing<'a> {
 
 impl<'a> Publishing<'a> {
     #[inline]
-    pub(super) const fn new(
+    pub(super) fn new(
         shared: &'a Arc<Shared>,
-        qos: QoS,
+        mut qos: QoS,
         publish: Publish,
         options: PublishOptions,
     ) -> Self {
+        let message = shared.hooked.outgoing(&mut qos, publish);
         Self {
             shared,
             place: None,
             qos,
             options,
-            message: Some(Ok(publish)),
+            message: Some(message),
         }
     }
 
@@ -180,10 +186,11 @@ impl Drop for Publishing<'_> {
 /// Publishes if there is room.
 pub(super) fn try_publish(
     shared: &Arc<Shared>,
-    qos: QoS,
+    mut qos: QoS,
     publish: Publish,
     options: &PublishOptions,
 ) -> Result<Delivery, SendError> {
+    let publish = shared.hooked.outgoing(&mut qos, publish)?;
     let token = publish_now(shared, qos, publish, options)?;
     Ok(Delivery::new(shared, token))
 }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use crate::{Instant, Session};
 
+use super::hooks::Hooked;
 use super::state::State;
 use super::wake::{Park, Wakes};
 
@@ -16,6 +17,8 @@ pub(super) struct Shared {
     clock: Box<dyn Fn() -> Instant + Send + Sync>,
     /// A copy of what the state says, as it was when last unlocked.
     driver_sleeps: AtomicBool,
+    /// What the application wants to run at messages.
+    pub(super) hooked: Hooked,
     /// Messages since the driver had its turn, roughly.
     published: AtomicU32,
 }
@@ -35,6 +38,7 @@ impl Shared {
             state: Mutex::new(State::new(session)),
             clock: Box::new(clock),
             driver_sleeps: AtomicBool::new(true),
+            hooked: Hooked::default(),
             published: AtomicU32::new(0),
         }
     }

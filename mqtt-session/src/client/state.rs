@@ -38,6 +38,8 @@ pub(super) struct State {
     /// Streams that have taken more messages over than the one they are at.
     pub(super) batches: usize,
     pub(super) ring: Ring,
+    /// There is an observer.
+    pub(super) observed: bool,
     pub(super) connections: u64,
     pub(super) connack: ConnAck,
     pub(super) closed: Option<Closed>,
@@ -76,6 +78,7 @@ impl State {
             next_reader: 0,
             batches: 0,
             ring: Ring::default(),
+            observed: false,
             connections: 0,
             connack: ConnAck::default(),
             closed: None,

@@ -123,10 +123,41 @@ impl Subscription {
     }
 
     fn poll(&mut self, context: Option<&Context<'_>>) -> Poll<Option<Message>> {
+        loop {
+            let polled = self.poll_held(context);
+            let Poll::Ready(Some(held)) = polled else {
+                return polled.map(|_| None);
+            };
+            if !self.shared.hooked.intercepts() {
+                return Poll::Ready(Some(self.hand_out(held)));
+            }
+            if let Some(message) = self.intercept(held) {
+                return Poll::Ready(Some(message));
+            }
+        }
+    }
+
+    /// What the interceptors leave of it.
+    #[cold]
+    fn intercept(&mut self, held: Held) -> Option<Message> {
+        let mut publish = held.publish.clone();
+        // If one of them panics, this is what the application was at.
+        self.current = Some(held);
+        let keep = self.shared.hooked.incoming(&mut publish);
+        if !keep {
+            // Acknowledged when the next one is asked for, which is now.
+            return None;
+        }
+        let ticket = self.current.take().and_then(|held| held.ticket);
+        Some(self.hand_out(Held { publish, ticket }))
+    }
+
+    /// The next message, and acknowledges the one before.
+    fn poll_held(&mut self, context: Option<&Context<'_>>) -> Poll<Option<Held>> {
         if self.current.is_none()
             && let Some(held) = self.batch.pop_front()
         {
-            return Poll::Ready(Some(self.hand_out(held)));
+            return Poll::Ready(Some(held));
         }
         let now = self.shared.now_for_many();
         // Dropped, with its payload, after unlocking.
@@ -171,7 +202,7 @@ impl Subscription {
                 Poll::Pending
             }),
         };
-        polled.map(|()| self.batch.pop_front().map(|held| self.hand_out(held)))
+        polled.map(|()| self.batch.pop_front())
     }
 
     fn hand_out(&mut self, held: Held) -> Message {

@@ -1,11 +1,16 @@
+//! What is to be told to the application, and to who only watches.
+
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
-use crate::{Event, Outcome, Token};
+use crate::{Event, Observation, Outcome, PacketSummary, Token};
 
 /// Events until they are polled. Outcomes, of which there may be millions a second, are kept small; the others are rare.
 #[derive(Debug, Default)]
-pub(super) struct Events(VecDeque<Entry>);
+pub(super) struct Events {
+    entries: VecDeque<Entry>,
+    observed: Option<Box<Observed>>,
+}
 
 #[derive(Debug)]
 enum Entry {
@@ -13,27 +18,92 @@ enum Entry {
     Other(Box<Event>),
 }
 
+/// Observations until they are polled, so many at most. What comes when it is full is counted.
+#[derive(Debug)]
+struct Observed {
+    observations: VecDeque<Observation>,
+    most: usize,
+    missed: u64,
+}
+
 impl Events {
     #[inline]
     pub(super) fn published(&mut self, token: Token, outcome: Outcome) {
-        self.0.push_back(Entry::Published { token, outcome });
+        self.entries.push_back(Entry::Published { token, outcome });
     }
 
     pub(super) fn push_back(&mut self, event: Event) {
-        self.0.push_back(Entry::Other(Box::new(event)));
+        if let Some(observed) = &mut self.observed {
+            observed.see(&event);
+        }
+        self.entries.push_back(Entry::Other(Box::new(event)));
     }
 
     pub(super) fn give_memory_back(&mut self) {
-        if self.0.len() <= self.0.capacity() / 4 {
-            self.0.shrink_to(self.0.len() * 2);
+        if self.entries.len() <= self.entries.capacity() / 4 {
+            self.entries.shrink_to(self.entries.len() * 2);
         }
     }
 
     #[inline]
     pub(super) fn pop_front(&mut self) -> Option<Event> {
-        self.0.pop_front().map(|entry| match entry {
+        self.entries.pop_front().map(|entry| match entry {
             Entry::Published { token, outcome } => Event::Published { token, outcome },
             Entry::Other(event) => *event,
         })
+    }
+
+    pub(super) fn observe(&mut self, most: usize) {
+        self.observed.get_or_insert_with(|| {
+            Box::new(Observed {
+                observations: VecDeque::new(),
+                most,
+                missed: 0,
+            })
+        });
+    }
+
+    /// Nobody watches: then this is one comparison.
+    #[inline]
+    pub(super) fn packet(&mut self, summary: impl FnOnce() -> PacketSummary) {
+        if let Some(observed) = &mut self.observed {
+            observed.push(Observation::Packet(summary()));
+        }
+    }
+
+    pub(super) fn pop_observation(&mut self) -> Option<Observation> {
+        let observed = self.observed.as_mut()?;
+        observed.observations.pop_front().or_else(|| {
+            let count = core::mem::take(&mut observed.missed);
+            (count > 0).then_some(Observation::Missed { count })
+        })
+    }
+}
+
+impl Observed {
+    #[cold]
+    fn push(&mut self, observation: Observation) {
+        // One place is for what tells how many were missed.
+        if self.observations.len() >= self.most.saturating_sub(usize::from(self.missed > 0)) {
+            self.missed += 1;
+            return;
+        }
+        if self.missed > 0 {
+            let count = core::mem::take(&mut self.missed);
+            self.observations.push_back(Observation::Missed { count });
+        }
+        self.observations.push_back(observation);
+    }
+
+    fn see(&mut self, event: &Event) {
+        self.push(match event {
+            Event::Connected { addr, .. } => Observation::Connected { addr: *addr },
+            Event::Lost { error, retry_in } => Observation::Lost {
+                error: error.clone(),
+                retry_in: *retry_in,
+            },
+            Event::Closed => Observation::Closed,
+            _ => return,
+        });
     }
 }

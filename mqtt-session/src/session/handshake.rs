@@ -4,15 +4,15 @@ use core::time::Duration;
 
 use alloc::string::ToString;
 use mqtt_proto::{
-    ConnAck, Connect, EncodeError, Packet, Properties, PropertiesRef, QoS, ReasonCode, Text,
-    Version,
+    ConnAck, Connect, EncodeError, Packet, PacketType, Properties, PropertiesRef, QoS, ReasonCode,
+    Text, Version,
 };
 
 use super::Session;
 use super::alias::Aliases;
 use super::link::{Link, Server};
 use super::phase::{Farewell, Stage};
-use crate::{ConnectionError, Event, Timer, Violation};
+use crate::{ConnectionError, Direction, Event, PacketSummary, Timer, Violation};
 
 impl Session {
     /// The stream is open: a new connection group.
@@ -35,6 +35,8 @@ impl Session {
         self.link.quiet = self.wants_no_problem_information();
         let connect = Packet::Connect(connect.into());
         let len = self.link.encoder.encode(&connect, &mut self.link.outbox)?;
+        self.events
+            .packet(|| PacketSummary::new(Direction::Sent, PacketType::Connect, len));
         self.link.encoded += len as u64;
         Ok(())
     }
@@ -192,6 +194,8 @@ impl Session {
     pub(super) fn put(&mut self, packet: &Packet) -> bool {
         match self.link.encoder.encode(packet, &mut self.link.outbox) {
             Ok(len) => {
+                self.events
+                    .packet(|| PacketSummary::of(Direction::Sent, packet, len));
                 self.link.encoded += len as u64;
                 true
             }

@@ -9,7 +9,10 @@ use super::Session;
 use super::asked::has_problem_information;
 use super::inbox::{Seen, cost};
 use super::phase::{Farewell, Stage};
-use crate::{ConnectionError, Event, InboxFull, QueueId, Record, Stale, Ticket, Violation};
+use crate::{
+    ConnectionError, Direction, Event, InboxFull, PacketSummary, QueueId, Record, Stale, Ticket,
+    Violation,
+};
 
 impl Session {
     pub(super) fn input(&mut self, input: &mut BytesMut) {
@@ -22,8 +25,14 @@ impl Session {
             if !self.wants_read() {
                 break;
             }
+            let before = input.len();
             match self.link.decoder.decode(input) {
-                Ok(Some(packet)) => self.packet(packet),
+                Ok(Some(packet)) => {
+                    let size = before - input.len();
+                    self.events
+                        .packet(|| PacketSummary::of(Direction::Received, &packet, size));
+                    self.packet(packet);
+                }
                 Ok(None) => break,
                 Err(error) => {
                     let reason = error.reason();
@@ -260,6 +269,11 @@ impl Session {
         };
         let ack = Ack::new(id).with_reason(reason);
         if let Ok(len) = self.link.encoder.ack(packet, &ack, &mut self.link.outbox) {
+            self.events.packet(|| PacketSummary {
+                id: Some(id),
+                reason: Some(reason),
+                ..PacketSummary::new(Direction::Sent, packet, len)
+            });
             self.link.encoded += len as u64;
             self.link.answers += len;
         }

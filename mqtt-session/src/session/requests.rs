@@ -10,7 +10,7 @@ use mqtt_proto::{
 use super::Session;
 use super::phase::Stage;
 use super::request::{Request, RequestKind};
-use crate::{Event, QueueId, SubscribeError, Token, Violation};
+use crate::{Direction, Event, PacketSummary, QueueId, SubscribeError, Token, Violation};
 
 /// How to subscribe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,6 +209,14 @@ impl Session {
         };
         match encoded {
             Ok(len) => {
+                let packet_type = match &request.kind {
+                    RequestKind::Subscribe { .. } => PacketType::Subscribe,
+                    RequestKind::Unsubscribe { .. } => PacketType::Unsubscribe,
+                };
+                self.events.packet(|| PacketSummary {
+                    id: Some(id),
+                    ..PacketSummary::new(Direction::Sent, packet_type, len)
+                });
                 self.link.encoded += len as u64;
                 self.outgoing.inflight.insert_request(request);
             }

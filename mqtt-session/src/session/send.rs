@@ -16,7 +16,8 @@ use super::outcomes::Released;
 use super::phase::Stage;
 use super::poison::Suspect;
 use crate::{
-    Event, Offline, Outcome, PublishError, PublishOptions, PublishRefused, Record, Timer, Token,
+    Direction, Event, Offline, Outcome, PacketSummary, PublishError, PublishOptions,
+    PublishRefused, Record, Timer, Token,
 };
 
 /// The session's outgoing half.
@@ -273,6 +274,8 @@ impl Session {
             None => self.link.publish(publish, flow),
             Some(expiry) => self.link.publish_expiring(publish, expiry, self.now, flow),
         }?;
+        self.events
+            .packet(|| PacketSummary::publish(Direction::Sent, flow, len));
         self.link.encoded += len as u64;
         self.stats.sent += 1;
         Ok(len)
@@ -331,9 +334,10 @@ impl Session {
         };
         // [MQTT-3.3.1-1]
         let dup = sent.unsent.is_none();
+        let flow = flow(*qos, id, dup);
         let shortened = expiry.and_then(|expiry| expiry.shortened(publish, self.now));
         let publish = shortened.as_ref().unwrap_or(publish);
-        let (link, flow) = (&mut self.link, flow(*qos, id, dup));
+        let link = &mut self.link;
         // Without an alias, unless it is counted already as one that was withheld: what is sent again always says its topic.
         let encoded = if sent.counted {
             link.publish(publish, flow)
@@ -345,6 +349,8 @@ impl Session {
                 if !dup {
                     sent.unsent = NonZeroU64::new(self.link.encoded);
                 }
+                self.events
+                    .packet(|| PacketSummary::publish(Direction::Sent, flow, len));
                 self.link.encoded += len as u64;
                 self.stats.sent += 1;
                 if !sent.counted {

@@ -1,0 +1,240 @@
+//! Code of the application that alters or refuses messages on their way.
+
+#![cfg(feature = "client")]
+#![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+
+mod pair;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use mqtt_session::client::{AckMode, Client, Hooks, Interceptor, Refusal, SendError};
+use mqtt_session::proto::{Packet, Publish, PublishView, QoS, Version};
+use pair::hand::{Hand, ready};
+use pair::raw::at_least_once;
+use pair::{VERSIONS, config, message};
+
+fn hooked(version: Version, interceptor: impl Interceptor + 'static) -> Hand {
+    let mut hand = Hand::new(config(version));
+    let hooks = Hooks::new().interceptor(interceptor);
+    hand.client.set_hooks(hooks).unwrap();
+    hand.connect();
+    hand
+}
+
+/// Says a word more in the payload of each message.
+struct Says(&'static str);
+
+impl Interceptor for Says {
+    fn outgoing(&self, _: &mut QoS, publish: &mut Publish) -> Result<(), Refusal> {
+        let payload = [publish.payload(), self.0.as_bytes()].concat();
+        *publish = message(publish.topic().as_str(), &payload);
+        Ok(())
+    }
+
+    fn incoming(&self, message: &mut PublishView) -> Result<(), Refusal> {
+        let payload = [message.payload(), self.0.as_bytes()].concat();
+        message.set_payload(&payload);
+        Ok(())
+    }
+}
+
+/// Lets nothing pass whose payload says `no`.
+struct Refuses;
+
+impl Interceptor for Refuses {
+    fn outgoing(&self, _: &mut QoS, publish: &mut Publish) -> Result<(), Refusal> {
+        if publish.payload() == b"no" {
+            return Err("not this one".into());
+        }
+        Ok(())
+    }
+
+    fn incoming(&self, message: &mut PublishView) -> Result<(), Refusal> {
+        if message.payload() == b"no" {
+            return Err(format!("no {}", message.topic()).into());
+        }
+        Ok(())
+    }
+}
+
+fn payloads(hand: &mut Hand) -> Vec<Vec<u8>> {
+    let packets = hand.packets();
+    let published = packets.iter().filter_map(|packet| match packet {
+        Packet::Publish(publish) => Some(publish.payload().to_vec()),
+        _ => None,
+    });
+    published.collect()
+}
+
+fn acked(hand: &mut Hand) -> Vec<u16> {
+    let packets = hand.packets();
+    let acks = packets.iter().filter_map(|packet| match packet {
+        Packet::PubAck(ack) => Some(ack.id.get()),
+        _ => None,
+    });
+    acks.collect()
+}
+
+#[test]
+fn several_alter_outgoing_messages_in_their_order_and_incoming_ones_in_the_reverse() {
+    for version in VERSIONS {
+        let mut hand = Hand::new(config(version));
+        let hooks = Hooks::new().interceptor(Says("1")).interceptor(Says("2"));
+        hand.client.set_hooks(hooks).unwrap();
+        hand.connect();
+        ready(hand.client.publish("a", QoS::AtMostOnce, "x")).unwrap();
+        hand.client.try_publish("a", QoS::AtMostOnce, "y").unwrap();
+        assert_eq!(payloads(&mut hand), [b"x12", b"y12"]);
+        let mut stream = hand.subscribe("b", QoS::AtLeastOnce);
+        hand.feed_publish("b", at_least_once(1), b"z");
+        let received = stream.try_next().unwrap();
+        assert_eq!(received.payload(), b"z21");
+        assert_eq!(received.topic().as_str(), "b");
+        assert_eq!(received.qos(), QoS::AtLeastOnce);
+    }
+}
+
+#[test]
+fn an_interceptor_may_change_the_qos() {
+    struct Sure;
+
+    impl Interceptor for Sure {
+        fn outgoing(&self, qos: &mut QoS, _: &mut Publish) -> Result<(), Refusal> {
+            *qos = QoS::AtLeastOnce;
+            Ok(())
+        }
+    }
+
+    let mut hand = hooked(Version::V5, Sure);
+    ready(hand.client.publish("a", QoS::AtMostOnce, "x")).unwrap();
+    let packets = hand.packets();
+    assert!(
+        matches!(packets.as_slice(), [Packet::Publish(publish)] if publish.qos() == QoS::AtLeastOnce)
+    );
+}
+
+#[test]
+fn a_refused_outgoing_message_is_given_back_with_the_reason_and_nothing_is_sent() {
+    let mut hand = hooked(Version::V5, Refuses);
+    for _ in 0..2 {
+        let error = ready(hand.client.publish("a", QoS::AtLeastOnce, "no")).unwrap_err();
+        let SendError::Intercepted(intercepted) = &error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(intercepted.refusal.reason, "not this one");
+        assert_eq!(
+            error.to_string(),
+            "an interceptor refused the message: not this one"
+        );
+        assert_eq!(error.into_publish().unwrap().payload(), b"no");
+    }
+    assert!(hand.client.try_publish("a", QoS::AtMostOnce, "no").is_err());
+    assert_eq!(payloads(&mut hand), Vec::<Vec<u8>>::new());
+    let stats = hand.client.stats();
+    assert_eq!((stats.refused_out, stats.accepted), (3, 0));
+}
+
+#[test]
+fn a_refused_incoming_message_is_acknowledged_in_its_turn_and_counted() {
+    for mode in [AckMode::Taken, AckMode::Queued, AckMode::Manual] {
+        let mut hand = hooked(Version::V5, Refuses);
+        let mut stream = hand.subscribe("a", QoS::AtLeastOnce).with_ack_mode(mode);
+        for (number, payload) in [(1, b"no"), (2, b"ok"), (3, b"no")] {
+            hand.feed_publish("a", at_least_once(number), payload);
+        }
+        let mut received = stream.try_next().unwrap();
+        assert_eq!(received.payload(), b"ok");
+        let first = acked(&mut hand);
+        // Under `Queued` as many as were taken over.
+        assert!(
+            first == [1] || mode == AckMode::Queued,
+            "{mode:?}: {first:?}"
+        );
+        if let Some(acker) = received.take_acker() {
+            acker.ack().unwrap();
+        }
+        assert!(stream.try_next().is_none());
+        let rest = acked(&mut hand);
+        assert_eq!([first, rest].concat(), [1, 2, 3], "{mode:?}");
+        let stats = hand.client.stats();
+        assert_eq!((stats.refused_in, stats.inbox_bytes), (2, 0), "{mode:?}");
+    }
+}
+
+#[test]
+fn an_interceptor_runs_without_the_lock_and_may_publish() {
+    /// Answers in the same task, which takes the lock; not to its own answers.
+    struct Answers(Client);
+
+    impl Interceptor for Answers {
+        fn incoming(&self, message: &mut PublishView) -> Result<(), Refusal> {
+            let payload = message.payload_bytes();
+            ready(self.0.publish("answer", QoS::AtMostOnce, payload)).unwrap();
+            Ok(())
+        }
+    }
+
+    let mut hand = Hand::new(config(Version::V5));
+    let answers = Answers(hand.client.clone());
+    hand.client
+        .set_hooks(Hooks::new().interceptor(answers))
+        .unwrap();
+    hand.connect();
+    let mut stream = hand.subscribe("a", QoS::AtLeastOnce);
+    hand.feed_publish("a", at_least_once(1), b"x");
+    assert!(stream.try_next().is_some());
+    assert_eq!(payloads(&mut hand), [b"x"]);
+}
+
+struct Panics;
+
+impl Interceptor for Panics {
+    fn outgoing(&self, _: &mut QoS, publish: &mut Publish) -> Result<(), Refusal> {
+        if publish.payload() == b"panic" {
+            resume_unwind(Box::new("of the test"));
+        }
+        Ok(())
+    }
+
+    fn incoming(&self, message: &mut PublishView) -> Result<(), Refusal> {
+        if message.payload() == b"panic" {
+            resume_unwind(Box::new("of the test"));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_panic_at_an_outgoing_message_reaches_the_publisher_and_harms_nothing_else() {
+    let mut hand = hooked(Version::V5, Panics);
+    let publishing = || drop(hand.client.publish("a", QoS::AtLeastOnce, "panic"));
+    assert!(catch_unwind(AssertUnwindSafe(publishing)).is_err());
+    ready(hand.client.publish("a", QoS::AtLeastOnce, "x")).unwrap();
+    assert_eq!(payloads(&mut hand), [b"x"]);
+    assert_eq!(hand.client.stats().accepted, 1);
+}
+
+#[test]
+fn a_message_at_which_an_interceptor_panics_is_not_lost_with_its_stream() {
+    let mut hand = hooked(Version::V5, Panics);
+    let mut rest = hand.client.messages();
+    let stream = hand.subscribe("a", QoS::AtLeastOnce);
+    hand.feed_publish("a", at_least_once(1), b"panic");
+    let dies = AssertUnwindSafe(|| {
+        let mut stream = stream;
+        stream.try_next()
+    });
+    assert!(catch_unwind(dies).is_err());
+    assert_eq!(acked(&mut hand), [], "it is not dealt with");
+    assert!(catch_unwind(AssertUnwindSafe(|| rest.try_next())).is_err());
+    assert_eq!(hand.client.stats().inbox_messages, 0, "it was there");
+}
+
+#[test]
+fn hooks_are_set_once() {
+    let mut hand = hooked(Version::V5, Refuses);
+    let again = hand.client.set_hooks(Hooks::new().interceptor(Says("x")));
+    assert!(again.is_err());
+    ready(hand.client.publish("a", QoS::AtMostOnce, "y")).unwrap();
+    assert_eq!(payloads(&mut hand), [b"y"]);
+}
