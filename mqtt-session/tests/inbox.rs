@@ -284,3 +284,40 @@ fn messages_that_nothing_claims_wait_unacknowledged_until_a_later_subscription_c
     give_back(&mut raw, claimed).expect("fresh");
     assert_eq!(raw.lines(), ["PUBACK 2"]);
 }
+
+#[test]
+fn a_ticket_of_another_client_is_stale_and_changes_nothing() {
+    for flow in [Flow::AtMostOnce, at_least_once(1)] {
+        let mut raw = Raw::connected(config(Version::V5));
+        let mut other = Raw::new(config(Version::V5));
+        let endpoint = mqtt_session::Endpoint::new("192.0.2.1", 1883);
+        let other_config = config(Version::V5).build().expect("a good configuration");
+        other.session = mqtt_session::Session::new(other_config, endpoint, 8);
+        other.session.connect(other.now);
+        other.open();
+        other.accept(false, NONE);
+        raw.feed_publish("a", flow, b"x");
+        other.feed_publish("a", flow, b"x");
+        let foreign = other.take(QueueId::DEFAULT);
+        let own = raw.take(QueueId::DEFAULT);
+        let before = raw.session.stats();
+        assert_eq!(raw.session.ack(raw.now, foreign.ticket), Err(Stale));
+        assert_eq!(raw.session.stats(), before);
+        assert_eq!(raw.lines(), Vec::<String>::new());
+        give_back(&mut raw, own).expect("fresh");
+        assert_eq!(raw.session.stats().inbox_bytes, 0);
+    }
+}
+
+#[test]
+fn what_a_lost_session_left_in_the_inbox_still_frees_its_room() {
+    for flow in [Flow::AtMostOnce, at_least_once(1)] {
+        let mut raw = Raw::connected(lasting(Version::V5));
+        raw.feed_publish("a", flow, b"x");
+        raw.reconnect(false, NONE);
+        assert!(raw.session.stats().inbox_bytes > 0);
+        let received = raw.take(QueueId::DEFAULT);
+        let _ = give_back(&mut raw, received);
+        assert_eq!(raw.session.stats().inbox_bytes, 0);
+    }
+}

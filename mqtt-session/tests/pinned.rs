@@ -123,6 +123,69 @@ fn small_messages_each_the_last_of_a_large_read_hold_no_more_than_the_bound() {
     }
 }
 
+/// The server sends without an end, and the application takes nothing.
+#[test]
+fn a_flood_that_nobody_reads_is_bounded() {
+    let _alone = alone();
+    const BOUND: usize = 400_000;
+    for version in VERSIONS {
+        for qos in pair::QOS {
+            for full in [InboxFull::Pause, InboxFull::DropOldest] {
+                for size in [0, 100, 20_000] {
+                    let mut raw = Raw::connected(bounded(version, BOUND).inbox_full(full));
+                    let mut socket = Socket::new(BytesMut::new());
+                    let region = Region::new(ALLOCATOR);
+                    let mut most = 0;
+                    let mut number = 0;
+                    while number < 10_000 {
+                        let mut bytes = Vec::new();
+                        while bytes.len() < READ && number < 10_000 {
+                            number += 1;
+                            let flow = flow(qos, number);
+                            bytes.extend(raw.encode_publish("a", flow, &vec![1; size]));
+                        }
+                        if raw.session.phase() != Phase::Connected || !raw.session.wants_read() {
+                            break;
+                        }
+                        socket.read(&mut raw, &bytes);
+                        drop(bytes);
+                        most = most.max(held(&region));
+                    }
+                    assert!(
+                        most <= BOUND + BOUND / 8 + 5 * READ,
+                        "{version} {qos} {full:?} {size}: {most} bytes are held"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_flood_beyond_receive_maximum_is_ended_with_its_reason_before_it_holds_more() {
+    let _alone = alone();
+    let mut limits = Limits::default();
+    limits.receive_maximum = 10.try_into().unwrap();
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let mut raw = Raw::connected(config(VERSIONS[2]).limits(limits));
+        let region = Region::new(ALLOCATOR);
+        let mut bytes = Vec::new();
+        for number in 1..=10_000 {
+            bytes.extend(raw.encode_publish("a", flow(qos, number), &[1; 10]));
+        }
+        raw.bytes_in(&bytes);
+        drop(bytes);
+        assert_eq!(raw.lines(), ["DISCONNECT 0x93"]);
+        assert!(raw.input.is_empty());
+        raw.hang_up();
+        raw.input = BytesMut::new();
+        raw.session.handle_timeout(raw.now);
+        let held = held(&region);
+        assert!(held < 20 * 1024, "{qos}: {held} bytes are held");
+        assert_eq!(raw.session.stats().inbox_messages, 10);
+    }
+}
+
 #[test]
 fn a_backlog_that_fills_its_buffers_is_not_copied() {
     let _alone = alone();
