@@ -30,7 +30,7 @@ pub struct Config {
     pub(crate) offline: Offline,
     pub(crate) inbox_full: InboxFull,
     pub(crate) durability: Durability,
-    pub(crate) limits: Limits,
+    pub(crate) limits: Usual<Limits>,
     pub(crate) backoff: Usual<Backoff>,
     pub(crate) timeouts: Usual<Timeouts>,
 }

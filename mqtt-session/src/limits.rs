@@ -1,5 +1,7 @@
 use core::num::NonZeroU16;
 
+use crate::config::HasUsual;
+
 /// Bounds of everything that waits, in messages and bytes. None may be zero, but for those of the topic aliases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -48,24 +50,28 @@ pub struct Limits {
     pub unstored_bytes: usize,
 }
 
+impl HasUsual for Limits {
+    const USUAL: &'static Self = &Self {
+        receive_maximum: NonZeroU16::MIN.saturating_add(255),
+        max_packet_size: 1 << 20,
+        topic_alias_maximum: 16,
+        topic_aliases: 16,
+        inbox_bytes: 16 << 20,
+        max_in_flight: NonZeroU16::MAX,
+        max_in_flight_v3: NonZeroU16::MIN.saturating_add(19),
+        max_queued: 10_000,
+        outgoing_bytes: 64 << 20,
+        outbox_bytes: 256 << 10,
+        observations: 1024,
+        max_requests: 1024,
+        max_auth_challenges: 16,
+        unstored_records: 10_000,
+        unstored_bytes: 64 << 20,
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            receive_maximum: NonZeroU16::MIN.saturating_add(255),
-            max_packet_size: 1 << 20,
-            topic_alias_maximum: 16,
-            topic_aliases: 16,
-            inbox_bytes: 16 << 20,
-            max_in_flight: NonZeroU16::MAX,
-            max_in_flight_v3: NonZeroU16::MIN.saturating_add(19),
-            max_queued: 10_000,
-            outgoing_bytes: 64 << 20,
-            outbox_bytes: 256 << 10,
-            observations: 1024,
-            max_requests: 1024,
-            max_auth_challenges: 16,
-            unstored_records: 10_000,
-            unstored_bytes: 64 << 20,
-        }
+        *Self::USUAL
     }
 }

@@ -274,7 +274,7 @@ impl ConfigBuilder {
             offline: self.offline,
             inbox_full: self.inbox_full,
             durability: self.durability,
-            limits: self.limits,
+            limits: Usual::new(self.limits),
             backoff: Usual::new(self.backoff),
             timeouts: Usual::new(self.timeouts),
         })
