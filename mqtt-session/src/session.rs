@@ -42,8 +42,8 @@ use crate::stats::Counters;
 use crate::timer::TimerTable;
 use crate::{
     Action, Attempt, Capacity, Cause, Config, Endpoint, Event, Instant, Observation, Phase,
-    PublishError, PublishOptions, QueueId, ReauthenticateError, Received, Record, Seq, Stale, Stats,
-    SubscribeError, Ticket, Timer, Token, WallClock,
+    PublishError, PublishOptions, QueueId, ReauthenticateError, Received, Record, Seq, Stale,
+    Stats, SubscribeError, Ticket, Timer, Token, WallClock,
 };
 use events::Events;
 use inbox::Inbox;
