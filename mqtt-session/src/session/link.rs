@@ -33,7 +33,7 @@ pub(super) struct Link {
     pub(super) first_resent: Option<FirstResent>,
     /// Records are awaited that everything depends on.
     pub(super) gated: bool,
-    pub(super) withheld: Withheld,
+    pub(super) withheld: Option<Box<Withheld>>,
     /// How many more PUBLISH of QoS 1 and 2 the server takes now [MQTT-4.9.0-2], and at the beginning [MQTT-4.9.0-1].
     pub(super) quota: u16,
     pub(super) quota_max: u16,
@@ -182,7 +182,7 @@ impl Link {
             resend: VecDeque::new(),
             first_resent: None,
             gated: false,
-            withheld: Withheld::default(),
+            withheld: None,
             quota: 0,
             quota_max: 0,
             server: Server::default(),

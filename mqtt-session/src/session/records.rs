@@ -260,7 +260,9 @@ impl Session {
     pub(super) fn records_are_full(&self) -> bool {
         let limits = &self.config.limits;
         self.records.as_ref().is_some_and(|records| {
-            matches!(records.room(limits), (0, _) | (_, 0)) || self.link.withheld.is_full(limits)
+            let withheld = self.link.withheld.as_ref();
+            matches!(records.room(limits), (0, _) | (_, 0))
+                || withheld.is_some_and(|withheld| withheld.is_full(limits))
         })
     }
 

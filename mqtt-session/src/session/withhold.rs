@@ -61,7 +61,7 @@ impl Session {
         if let Some(records) = self.write_ahead() {
             let last = records.last();
             self.link.gated = !records.covers(last);
-            self.link.withheld.gate = last;
+            self.link.withheld.get_or_insert_default().gate = last;
         }
     }
 
@@ -92,14 +92,16 @@ impl Session {
         });
         self.record(|| Record::Sent { token, id });
         if let Some(seq) = self.write_ahead().map(Records::last) {
-            self.link.withheld.publishes.push_back((seq, id, token));
+            let withheld = self.link.withheld.get_or_insert_default();
+            withheld.publishes.push_back((seq, id, token));
         }
     }
 
     /// Whether a message waits for nothing any more but to be encoded.
     #[inline]
     pub(super) fn has_stored(&self) -> bool {
-        let first = self.link.withheld.publishes.front();
+        let withheld = self.link.withheld.as_ref();
+        let first = withheld.and_then(|withheld| withheld.publishes.front());
         first.is_some_and(|(seq, ..)| {
             self.write_ahead()
                 .is_some_and(|records| records.covers(*seq))
@@ -112,7 +114,7 @@ impl Session {
         if !self.has_stored() {
             return None;
         }
-        let (_, id, token) = self.link.withheld.publishes.pop_front()?;
+        let (_, id, token) = self.link.withheld.as_mut()?.publishes.pop_front()?;
         Some((id, token))
     }
 
@@ -152,7 +154,7 @@ impl Session {
     /// Sends a PUBREL again, ahead of anything new: the PUBREC was stored before this connection, or the PUBREL waits for it already.
     pub(super) fn release_again(&mut self, id: PacketId) {
         let packet = PacketType::PubRel;
-        let mut acks = self.link.withheld.acks.iter();
+        let mut acks = self.link.withheld.iter().flat_map(|all| &all.acks);
         if !acks.any(|(_, waiting, of, _)| (*waiting, *of) == (packet, id)) {
             self.put_ack(packet, id, ReasonCode::SUCCESS);
         }
@@ -171,12 +173,16 @@ impl Session {
         };
         let last = records.last();
         let waits = packet != PacketType::PubAck
-            && !(records.covers(last) && self.link.withheld.acks.is_empty());
+            && !(records.covers(last) && self.next_ack_withheld().is_none());
         if waits {
-            let acks = &mut self.link.withheld.acks;
-            acks.push_back((last, packet, id, reason));
+            let withheld = self.link.withheld.get_or_insert_default();
+            withheld.acks.push_back((last, packet, id, reason));
         }
         waits
+    }
+
+    fn next_ack_withheld(&self) -> Option<(Seq, PacketType, PacketId, ReasonCode)> {
+        self.link.withheld.as_ref()?.acks.front().copied()
     }
 
     /// More is stored: lets go what waited for it.
@@ -184,14 +190,18 @@ impl Session {
         let Some(records) = self.write_ahead() else {
             return;
         };
-        let gated = !records.covers(self.link.withheld.gate);
-        self.link.gated = gated;
-        while let Some((seq, packet, id, reason)) = self.link.withheld.acks.front().copied()
+        let Some(withheld) = &self.link.withheld else {
+            return;
+        };
+        self.link.gated = !records.covers(withheld.gate);
+        while let Some((seq, packet, id, reason)) = self.next_ack_withheld()
             && self
                 .write_ahead()
                 .is_some_and(|records| records.covers(seq))
         {
-            self.link.withheld.acks.pop_front();
+            if let Some(withheld) = &mut self.link.withheld {
+                withheld.acks.pop_front();
+            }
             if self.link.connected {
                 self.put_ack(packet, id, reason);
             }
