@@ -2,6 +2,7 @@ use core::net::SocketAddr;
 
 use alloc::string::String;
 
+use crate::Endpoint;
 use crate::auth::AuthStep;
 
 /// One attempt to open a byte stream. Numbers are never used again, so what comes late for an old attempt is told apart.
@@ -14,6 +15,15 @@ pub struct Attempt(pub(crate) u64);
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
+    /// Get user name and password for an attempt at this server, then call
+    /// [`Session::handle_credentials`](crate::Session::handle_credentials). Only asked of who said so in the configuration
+    /// ([`ConfigBuilder::ask_for_credentials`](crate::ConfigBuilder::ask_for_credentials)).
+    Credentials {
+        /// Which attempt this is for.
+        attempt: Attempt,
+        /// Whom they will be sent to.
+        server: Endpoint,
+    },
     /// Look up the addresses of a host, then call [`Session::handle_resolved`](crate::Session::handle_resolved).
     Resolve {
         /// Which attempt this is for.
@@ -25,13 +35,17 @@ pub enum Action {
     },
     /// Open a byte stream to this address, then call [`Session::handle_opened`](crate::Session::handle_opened) or
     /// [`Session::handle_closed`](crate::Session::handle_closed).
+    ///
+    /// Others may be under way: a name has several addresses, and the next is dialled while the first is silent. The first that opens
+    /// wins, and the others get [`Action::Cancel`]. A driver that dials one after the other loses nothing but time.
     Dial {
         /// Which attempt this is.
         attempt: Attempt,
         /// Where to.
         addr: SocketAddr,
     },
-    /// Give up a lookup, a dial or a step of authentication that has not ended yet. Nothing needs to be reported.
+    /// Give up a request for credentials, a lookup, a dial or a step of authentication that has not ended yet. Nothing needs to be
+    /// reported; where the byte stream has been opened meanwhile, close it.
     Cancel {
         /// Which one.
         attempt: Attempt,
@@ -51,6 +65,19 @@ pub enum Action {
         /// Whether to write what [`Session::poll_transmit`](crate::Session::poll_transmit) still has first: last acknowledgements, DISCONNECT.
         flush: bool,
     },
+}
+
+impl Action {
+    /// Whether this begins the attempt.
+    pub(crate) fn begins(&self, number: Attempt) -> bool {
+        match self {
+            Self::Credentials { attempt, .. }
+            | Self::Authenticate { attempt, .. }
+            | Self::Resolve { attempt, .. }
+            | Self::Dial { attempt, .. } => *attempt == number,
+            Self::Cancel { .. } | Self::Hangup { .. } => false,
+        }
+    }
 }
 
 /// How the network ended a lookup, a dial or a connection, as the driver saw it.

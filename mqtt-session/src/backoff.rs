@@ -1,9 +1,10 @@
+use core::num::NonZeroU32;
 use core::time::Duration;
 
 use crate::config::HasUsual;
 
-/// How long to wait between attempts to connect: a delay that doubles from the first to the longest, with jitter so that many
-/// clients do not come back in step.
+/// How long to wait between rounds of attempts to connect, in each of which every server is tried once: a delay that doubles from the
+/// first to the longest, with jitter so that many clients do not come back in step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     /// The delay after the first failure (1 s).
@@ -15,6 +16,9 @@ pub struct Backoff {
     /// How long a connection must last for the delay to begin anew (5 s): else a server that accepts and closes at once would be
     /// asked in a tight loop.
     pub stable_after: Duration,
+    /// How many rounds or connections may fail in a row before the session gives up (no bound). A connection that was stable begins
+    /// the count anew.
+    pub attempts: Option<NonZeroU32>,
 }
 
 impl HasUsual for Backoff {
@@ -23,6 +27,7 @@ impl HasUsual for Backoff {
         longest: Duration::from_secs(120),
         jitter_percent: 25,
         stable_after: Duration::from_secs(5),
+        attempts: None,
     };
 }
 

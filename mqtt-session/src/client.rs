@@ -7,6 +7,7 @@
 //! Who only uses a client finds everything in the crate for their runtime, such as `mqtt-tokio`. A driver is made of
 //! [`build`] and a loop around [`Port::turn`].
 
+mod answers;
 mod closed;
 mod delivery;
 mod events;
@@ -26,8 +27,9 @@ mod watch;
 
 use std::sync::Arc;
 
-use crate::{Config, Endpoint, Instant, Session};
+use crate::{Config, Instant, Servers, Session};
 
+pub use answers::Answers;
 pub use closed::Closed;
 pub use delivery::{Delivery, DeliveryError};
 pub use events::{ClientEvent, Events};
@@ -44,14 +46,25 @@ use shared::Shared;
 
 /// A client and the port for its driver. Nothing happens before [`Client::connect`] or [`Client::start`], and the driver's first turn.
 ///
-/// `seed` decides the session's jitter. `clock` tells the time by the epoch that the driver has picked, from any thread.
+/// `seed` decides the session's dice. `clock` tells the time by the epoch that the driver has picked, from any thread.
 pub fn build(
     config: Config,
-    endpoint: Endpoint,
+    servers: impl Into<Servers>,
     seed: u64,
     clock: impl Fn() -> Instant + Send + Sync + 'static,
 ) -> (Client, Port) {
-    build_over(Session::new(config, endpoint, seed), clock)
+    build_with(config, servers, Answers::new(), seed, clock)
+}
+
+/// The same, with functions that answer what the session asks the application for.
+pub fn build_with(
+    config: Config,
+    servers: impl Into<Servers>,
+    answers: Answers,
+    seed: u64,
+    clock: impl Fn() -> Instant + Send + Sync + 'static,
+) -> (Client, Port) {
+    build_over_with(Session::new(config, servers, seed), answers, clock)
 }
 
 /// The same over a session that there is, such as one that [`Session::restore`] made of records.
@@ -61,7 +74,19 @@ pub fn build_over(
     session: Session,
     clock: impl Fn() -> Instant + Send + Sync + 'static,
 ) -> (Client, Port) {
+    build_over_with(session, Answers::new(), clock)
+}
+
+/// The same, with functions that answer what the session asks the application for.
+pub fn build_over_with(
+    mut session: Session,
+    answers: Answers,
+    clock: impl Fn() -> Instant + Send + Sync + 'static,
+) -> (Client, Port) {
+    if answers.gives_credentials() {
+        session.ask_for_credentials();
+    }
     let shared = Arc::new(Shared::new(session, clock));
-    let port = Port::new(Arc::clone(&shared));
+    let port = Port::new(Arc::clone(&shared), answers);
     (Client::new(shared), port)
 }

@@ -1,19 +1,23 @@
 mod builder;
 mod error;
 mod policy;
+mod redirects;
 mod timeouts;
 mod usual;
 
 use core::time::Duration;
 
+use alloc::boxed::Box;
 use alloc::string::String;
-use mqtt_proto::{Connect, Version};
+use alloc::vec::Vec;
+use mqtt_proto::{Connect, ReasonCode, Version};
 
-use crate::{Backoff, Limits};
+use crate::{Backoff, ConnectionError, Limits, Verdict};
 
 pub use builder::ConfigBuilder;
 pub use error::ConfigError;
 pub use policy::{Durability, InboxFull, Offline, Poisonous, SessionLost};
+pub use redirects::Redirects;
 pub use timeouts::Timeouts;
 pub(crate) use usual::HasUsual;
 use usual::Usual;
@@ -23,7 +27,6 @@ use usual::Usual;
 pub struct Config {
     /// CONNECT as it is sent first; a later one may differ in Clean Start.
     pub(crate) connect: Connect,
-    pub(crate) session_expiry: Duration,
     pub(crate) time_to_live: Option<Duration>,
     pub(crate) session_lost: SessionLost,
     pub(crate) poisonous: Poisonous,
@@ -33,6 +36,18 @@ pub struct Config {
     pub(crate) limits: Usual<Limits>,
     pub(crate) backoff: Usual<Backoff>,
     pub(crate) timeouts: Usual<Timeouts>,
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+/// What few configurations have.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rare {
+    pub(crate) ask_for_credentials: bool,
+    pub(crate) require_local_state: bool,
+    pub(crate) redirects: Redirects,
+    pub(crate) verdicts: Vec<(ReasonCode, Verdict)>,
+    /// CONNECT in 3.1.1, for servers that do not know 5.0.
+    pub(crate) fallback: Option<Connect>,
 }
 
 impl Config {
@@ -54,6 +69,41 @@ impl Config {
     pub(crate) fn expiry_seconds(&self) -> u32 {
         let expiry = self.connect.properties.view().session_expiry_interval();
         expiry.unwrap_or(0)
+    }
+
+    /// CONNECT for a server that speaks this version.
+    pub(crate) fn connect_in(&self, version: Version) -> &Connect {
+        self.fallback()
+            .filter(|fallback| fallback.version == version)
+            .unwrap_or(&self.connect)
+    }
+
+    pub(crate) fn fallback(&self) -> Option<&Connect> {
+        self.rare.as_ref()?.fallback.as_ref()
+    }
+
+    pub(crate) fn asks_for_credentials(&self) -> bool {
+        self.rare
+            .as_ref()
+            .is_some_and(|rare| rare.ask_for_credentials)
+    }
+
+    pub(crate) fn requires_local_state(&self) -> bool {
+        self.rare
+            .as_ref()
+            .is_some_and(|rare| rare.require_local_state)
+    }
+
+    /// Where servers may send us: nowhere, without any.
+    pub(crate) fn redirects(&self) -> Option<&Redirects> {
+        Some(&self.rare.as_ref()?.redirects)
+    }
+
+    /// What follows on an error: as configured for its reason code, or as by default.
+    pub(crate) fn verdict(&self, error: &ConnectionError) -> Verdict {
+        let own = self.rare.as_ref().zip(error.reason());
+        own.and_then(|(rare, reason)| rare.verdicts.iter().find(|(of, _)| *of == reason))
+            .map_or_else(|| error.verdict(), |(_, verdict)| *verdict)
     }
 
     /// The configured limits.

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use mqtt_proto::Outbox;
 
 use crate::auth::{AuthAnswer, AuthError};
-use crate::{Action, Attempt, Cause, Event, Instant, QueueId, Received, Session};
+use crate::{Action, Attempt, Cause, Credentials, Event, Instant, QueueId, Received, Session};
 
 /// A [`Session`] and the layers between it and the socket: socket bytes in and out, one deadline, one set of actions.
 ///
@@ -49,6 +49,16 @@ impl Connection {
     /// Whether [`poll_action`](Self::poll_action) would give an action.
     pub fn has_action(&self) -> bool {
         self.session.has_action()
+    }
+
+    /// The application has answered [`Action::Credentials`].
+    pub fn handle_credentials(
+        &mut self,
+        now: Instant,
+        attempt: Attempt,
+        given: Result<Credentials, Cause>,
+    ) {
+        self.session.handle_credentials(now, attempt, given);
     }
 
     /// The lookup that [`Action::Resolve`] asked for has ended.

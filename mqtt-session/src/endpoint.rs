@@ -1,11 +1,12 @@
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
 /// A server to connect to: a host name or address, and a port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
-    host: String,
+    host: Box<str>,
     port: u16,
 }
 
@@ -54,7 +55,7 @@ impl Endpoint {
     /// A server by host name or address, and port.
     pub fn new(host: impl Into<String>, port: u16) -> Self {
         Self {
-            host: host.into(),
+            host: host.into().into(),
             port,
         }
     }

@@ -11,8 +11,8 @@ use mqtt_proto::{
 
 use alloc::boxed::Box;
 
-use crate::Cause;
 use crate::auth::AuthError;
+use crate::{Cause, Endpoint, EndpointError};
 
 /// Whose fault an error is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +152,20 @@ pub enum ReauthenticateError {
     Closed,
 }
 
+/// Why the session can't end with this DISCONNECT.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DisconnectError {
+    /// CONNECT had a Session Expiry Interval of 0, and then DISCONNECT may have no other (section 3.14.2.2.2).
+    #[error(
+        "the session ends with its connection as configured (session_expiry), and can't be made to last by DISCONNECT"
+    )]
+    SessionExpiry,
+    /// The reason code or a property is not for a client, or the version has none.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
 /// A ticket of a session that is gone: the message was not acknowledged, and can't be any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the session that this message belonged to is gone")]
@@ -161,6 +175,16 @@ pub struct Stale;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionError {
+    /// The application gave no credentials for the attempt.
+    #[error("there are no credentials for {server} after {after:?}: {cause}")]
+    Credentials {
+        /// The server that they were for.
+        server: Endpoint,
+        /// How long was waited.
+        after: Duration,
+        /// Why there are none.
+        cause: Cause,
+    },
     /// The host's addresses could not be looked up.
     #[error("the name {host:?} could not be looked up after {after:?}: {cause}")]
     Resolve {
@@ -283,6 +307,14 @@ pub enum ConnectionError {
         /// How long since our AUTH.
         after: Duration,
     },
+    /// The server has a session of ours, and there is no state of it here, which the configuration asks for.
+    #[error(
+        "{addr} has a session of this client identifier, of which nothing is known here (require_local_state)"
+    )]
+    NoLocalState {
+        /// The address.
+        addr: SocketAddr,
+    },
     /// CONNECT could not be encoded for this server.
     #[error("CONNECT can't be sent: {error}")]
     Connect {
@@ -302,12 +334,40 @@ impl ConnectionError {
             | Self::NoConnAck { .. }
             | Self::NoAuth { .. } => Fault::Peer,
             Self::Authentication { error, .. } => error.fault(),
-            Self::AuthenticatorTimedOut { .. } | Self::InboxFull { .. } | Self::Connect { .. } => {
-                Fault::Caller
-            }
+            Self::AuthenticatorTimedOut { .. }
+            | Self::InboxFull { .. }
+            | Self::Connect { .. }
+            | Self::Credentials { .. }
+            | Self::NoLocalState { .. } => Fault::Caller,
             _ => Fault::Network,
         }
     }
+}
+
+/// Why a server's wish that we use another one was not followed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RedirectRefused {
+    /// It named no other.
+    #[error("the server named no other (no Server Reference)")]
+    NoReference,
+    /// What it named is no server that can be reached.
+    #[error("the server reference is none: {0}")]
+    Reference(#[from] EndpointError),
+    /// The configuration does not list it.
+    #[error(
+        "{target} is not among the hosts to which the configuration lets us be sent (redirects)"
+    )]
+    NotAllowed {
+        /// What the server named last.
+        target: Endpoint,
+    },
+    /// Servers send us on and on.
+    #[error("servers have sent us on {max} times in a row")]
+    TooMany {
+        /// How often that is followed.
+        max: u8,
+    },
 }
 
 /// `": words"`, or nothing.

@@ -5,7 +5,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use mqtt_proto::{ConnAck, PublishView, ReasonCode, TopicFilter};
 
-use crate::{ConnectionError, PublishRefused, ReauthenticateError, SubscribeError};
+use crate::{
+    ConnectionError, Endpoint, PublishRefused, ReauthenticateError, RedirectRefused, SubscribeError,
+};
 
 /// Names one accepted publish, subscribe, unsubscribe or re-authentication. Never used again, unlike a packet identifier; later ones are greater,
 /// and that is the order of resending.
@@ -39,12 +41,23 @@ pub enum Event {
         /// CONNACK, with everything that the server said of itself.
         connack: ConnAck,
     },
-    /// A connection, or a round of attempts at one, ended.
+    /// A connection, or an attempt at one, ended.
     Lost {
         /// Why.
         error: ConnectionError,
-        /// When the next attempt will begin; `None` where there will be none: then [`Event::Closed`] follows.
+        /// When the next attempt will begin, which is at once while a round has more servers; `None` where there will be none: then [`Event::Closed`] follows.
         retry_in: Option<Duration>,
+    },
+    /// The server wants us to use another one.
+    Redirected {
+        /// Which server that is.
+        from: Endpoint,
+        /// Its Server Reference, if it gave one.
+        reference: Option<String>,
+        /// Whether that holds for good (Server moved) or for now (Use another server).
+        permanent: bool,
+        /// The server that is tried next, or why the wish is not followed.
+        followed: Result<Endpoint, RedirectRefused>,
     },
     /// The session has ended: after `disconnect`, after a first `connect` that failed, or after a refusal that asking again would not
     /// change.

@@ -134,6 +134,7 @@ mod backoff;
 pub mod client;
 mod config;
 mod connection;
+mod credentials;
 mod endpoint;
 mod error;
 mod event;
@@ -142,22 +143,25 @@ mod observation;
 mod options;
 mod record;
 mod router;
+mod servers;
 mod session;
 mod stats;
 mod time;
 mod timer;
+mod verdict;
 
 pub use action::{Action, Attempt, Cause};
 pub use backoff::Backoff;
 pub use config::{
-    Config, ConfigBuilder, ConfigError, Durability, InboxFull, Offline, Poisonous, SessionLost,
-    Timeouts,
+    Config, ConfigBuilder, ConfigError, Durability, InboxFull, Offline, Poisonous, Redirects,
+    SessionLost, Timeouts,
 };
 pub use connection::Connection;
+pub use credentials::Credentials;
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{
-    ConnectionError, Fault, PublishError, PublishRefused, ReauthenticateError, Stale,
-    SubscribeError, Violation,
+    ConnectionError, DisconnectError, Fault, PublishError, PublishRefused, ReauthenticateError,
+    RedirectRefused, Stale, SubscribeError, Violation,
 };
 pub use event::{Capacity, Event, Outcome, Phase, QueueId, Received, Ticket, Token};
 pub use limits::Limits;
@@ -168,7 +172,9 @@ pub use record::{
     UnixTime, WallClock,
 };
 pub use router::Router;
+pub use servers::Servers;
 pub use session::{Released, Session};
 pub use stats::Stats;
 pub use time::Instant;
 pub use timer::Timer;
+pub use verdict::Verdict;

@@ -48,6 +48,8 @@ pub struct Limits {
     pub unstored_records: usize,
     /// The messages in those records, in bytes (64 MiB).
     pub unstored_bytes: usize,
+    /// Addresses of one name that are dialled at the same time (4).
+    pub max_dials: usize,
 }
 
 impl HasUsual for Limits {
@@ -64,6 +66,7 @@ impl HasUsual for Limits {
         outbox_bytes: 256 << 10,
         observations: 1024,
         max_requests: 1024,
+        max_dials: 4,
         max_auth_challenges: 16,
         unstored_records: 10_000,
         unstored_bytes: 64 << 20,

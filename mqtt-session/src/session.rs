@@ -7,20 +7,25 @@ mod blocked;
 mod events;
 mod expiry;
 mod handshake;
+mod home;
 mod inbox;
 mod inflight;
 mod keep_alive;
+mod leaving;
 mod link;
 mod memory;
 mod outcomes;
 mod phase;
 mod poison;
+mod race;
 mod receive;
 mod records;
+mod redirect;
 mod replay;
 mod request;
 mod requests;
 mod restore;
+mod round;
 mod send;
 mod slab;
 mod subscriptions;
@@ -34,24 +39,28 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use mqtt_proto::{Disconnect, Outbox, Properties, Publish, QoS, SubscribeOptions, TopicFilter};
+use mqtt_proto::{
+    Disconnect, Outbox, Properties, Publish, QoS, SubscribeOptions, TopicFilter, Version,
+};
 
 use crate::auth::{AuthAnswer, AuthError};
 use crate::backoff::Dice;
 use crate::stats::Counters;
 use crate::timer::TimerTable;
 use crate::{
-    Action, Attempt, Capacity, Cause, Config, Endpoint, Event, Instant, Observation, Phase,
-    PublishError, PublishOptions, QueueId, ReauthenticateError, Received, Record, Seq, Stale,
-    Stats, SubscribeError, Ticket, Timer, Token, WallClock,
+    Action, Attempt, Capacity, Cause, Config, Credentials, DisconnectError, Endpoint, Event,
+    Instant, Observation, Phase, PublishError, PublishOptions, QueueId, ReauthenticateError,
+    Received, Record, Seq, Servers, Stale, Stats, SubscribeError, Ticket, Timer, Token, WallClock,
 };
 use events::Events;
+use home::Home;
 use inbox::Inbox;
 use link::Link;
 pub use outcomes::Released;
 use phase::Stage;
 use records::Records;
 use requests::How;
+use round::Round;
 use send::Outgoing;
 use subscriptions::Subscriptions;
 
@@ -64,13 +73,17 @@ static AS_CONFIGURED: PublishOptions = PublishOptions::new();
 #[derive(Debug)]
 pub struct Session {
     config: Config,
-    endpoint: Endpoint,
+    round: Round,
 
     // The session: lasts until the server loses it.
     outgoing: Outgoing,
     inbox: Inbox,
     subscriptions: Subscriptions,
     records: Option<Box<Records>>,
+    /// Where the session is, once a server has accepted us.
+    home: Option<Home>,
+    /// The version of the latest connection that was accepted, or the configured one.
+    version: Version,
 
     // The attempt to connect, and the connection.
     stage: Stage,
@@ -101,9 +114,9 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session that is not connected yet. The seed decides the jitter of reconnecting, and where packet identifiers begin when an
-    /// earlier session is resumed: the same seed and inputs give the same bytes.
-    pub fn new(config: Config, endpoint: Endpoint, seed: u64) -> Self {
+    /// A session that is not connected yet, and the servers that it may connect to. The seed decides the jitter of reconnecting, the order of
+    /// shuffled servers, and where packet identifiers begin when an earlier session is resumed: the same seed and inputs give the same bytes.
+    pub fn new(config: Config, servers: impl Into<Servers>, seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         // A process that resumes a session without records must not meet an identifier of before: a QoS 2 message would be
         // swallowed as a duplicate [MQTT-4.3.3-10].
@@ -112,15 +125,19 @@ impl Session {
         } else {
             dice.roll() as u16
         };
+        let round = Round::new(servers.into().into_list(&mut dice));
         Self {
             outgoing: Outgoing::new(base),
             inbox: Inbox::new(Dice::new(!seed).roll() as u32),
             subscriptions: Subscriptions::default(),
-            records: Records::new(&config, &endpoint, base),
+            records: Records::new(&config, round.group_name(), base),
+            home: None,
+            version: config.version(),
             stage: Stage::Idle,
             link: Link::new(config.version(), &config),
             timers: TimerTable::default(),
             now: Instant::ZERO,
+            round,
             dice,
             attempts: 0,
             failures: 0,
@@ -133,7 +150,6 @@ impl Session {
             actions: VecDeque::new(),
             events: Events::default(),
             config,
-            endpoint,
         }
     }
 
@@ -141,7 +157,9 @@ impl Session {
     pub fn phase(&self) -> Phase {
         match self.stage {
             Stage::Idle => Phase::Idle,
-            Stage::Resolving { .. } | Stage::Dialing { .. } => Phase::Connecting,
+            Stage::Authorizing { .. } | Stage::Resolving { .. } | Stage::Dialing(_) => {
+                Phase::Connecting
+            }
             Stage::Open { .. } if self.link.connected => Phase::Connected,
             Stage::Open { .. } => Phase::Handshaking,
             Stage::Closing { .. } => Phase::Closing,
@@ -191,6 +209,50 @@ impl Session {
     /// The next deadline, and what it is for.
     pub fn next_timer(&self) -> Option<(Timer, Instant)> {
         self.timers.next()
+    }
+
+    /// The protocol version in use: that of the connection, or of the latest one. It is the configured one, unless the server made us
+    /// [fall back](crate::ConfigBuilder::fall_back).
+    pub fn version(&self) -> Version {
+        self.link.version
+    }
+
+    /// The client identifier in use: the configured one, or that which the server has assigned.
+    pub fn client_identifier(&self) -> &str {
+        self.client_id().as_str()
+    }
+
+    /// The group of servers to which [`server`](Self::server) belongs, named by that of them which comes first by its text: session state is
+    /// kept for a group.
+    pub fn server_group(&self) -> &Endpoint {
+        self.round.group_name()
+    }
+
+    /// Response Information of the server's CONNACK, which it gives where CONNECT asks for it (Request Response Information): what the topics of
+    /// responses are to begin with.
+    pub fn response_information(&self) -> Option<&str> {
+        self.round.response_information()
+    }
+
+    /// The server of the connection, or that of the latest attempt at one.
+    pub fn server(&self) -> &Endpoint {
+        self.round.endpoint()
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn ask_for_credentials(&mut self) {
+        self.config.rare.get_or_insert_default().ask_for_credentials = true;
+    }
+
+    /// Gives the credentials that an [`Action::Credentials`] asked for, or tells why there are none: then the attempt has failed.
+    pub fn handle_credentials(
+        &mut self,
+        now: Instant,
+        attempt: Attempt,
+        given: Result<Credentials, Cause>,
+    ) {
+        self.tick(now);
+        self.authorized(attempt, given);
     }
 
     /// Tells the addresses that were found for an [`Action::Resolve`].
@@ -437,11 +499,23 @@ impl Session {
     /// Ends the session: nothing more is accepted; what was is sent and acknowledged for at most `drain`, then DISCONNECT is sent and
     /// the stream closed. What is left then ends as [`Outcome::Closed`](crate::Outcome::Closed).
     ///
-    /// 3.x has neither reason code nor properties here. There, [`ReasonCode::DISCONNECT_WITH_WILL`](mqtt_proto::ReasonCode) closes
-    /// the stream without DISCONNECT, so that the server publishes the will.
-    pub fn disconnect(&mut self, now: Instant, disconnect: Disconnect, drain: Duration) {
+    /// A Session Expiry Interval in it replaces that of CONNECT. 3.x has neither reason codes nor properties here; there,
+    /// [`ReasonCode::DISCONNECT_WITH_WILL`](mqtt_proto::ReasonCode) closes the stream without DISCONNECT, so that the server publishes the
+    /// will. What turns out too large for the server when it is sent is left out, down to a plain DISCONNECT.
+    ///
+    /// # Errors
+    ///
+    /// The version in use has no such DISCONNECT; then nothing changes. [`Disconnect::default`] always does.
+    pub fn disconnect(
+        &mut self,
+        now: Instant,
+        disconnect: Disconnect,
+        drain: Duration,
+    ) -> Result<(), DisconnectError> {
         self.tick(now);
+        self.may_leave_with(&disconnect)?;
         self.leave(disconnect, drain);
+        Ok(())
     }
 
     /// The next thing that the driver shall do outside of reading and writing.

@@ -6,11 +6,11 @@ use crate::Instant;
 pub enum Timer {
     /// The name lookup has taken too long.
     Resolve,
-    /// The dial has taken too long.
+    /// A dial has taken too long, or it is time to dial the next address, too.
     Dial,
     /// CONNACK has not come.
     ConnAck,
-    /// A step of authentication has taken too long, here or at the server.
+    /// The application has not given credentials, or a step of authentication has taken too long, here or at the server.
     Auth,
     /// It may be time for a PINGREQ.
     KeepAlive,

@@ -65,7 +65,8 @@ fn a_last_disconnect_does_not_cut_off_what_is_written() {
         raw.session.poll_transmit(raw.now, &mut out);
         raw.session.handle_written(raw.now, 3);
         raw.session
-            .disconnect(raw.now, Default::default(), std::time::Duration::ZERO);
+            .disconnect(raw.now, Default::default(), std::time::Duration::ZERO)
+            .expect("a good DISCONNECT");
         raw.session.handle_written(raw.now, out.len() - 3);
         assert_eq!(raw.outcome(token), Some(Outcome::Written));
         raw.hang_up();

@@ -118,7 +118,8 @@ fn timeouts_that_never_end_do_not_overflow() {
         raw.feed(&Packet::PingResp);
         raw.publish(QoS::AtLeastOnce, b"x");
         raw.session
-            .disconnect(raw.now, Disconnect::default(), never);
+            .disconnect(raw.now, Disconnect::default(), never)
+            .expect("a good DISCONNECT");
         raw.poll();
         assert!(!raw.session.is_closed());
         raw.feed_ack(PacketType::PubAck, 1);
@@ -297,7 +298,8 @@ impl Storm {
     fn end(self, seed: u64) {
         let Self { mut raw, .. } = self;
         raw.session
-            .disconnect(raw.now, Disconnect::default(), Duration::ZERO);
+            .disconnect(raw.now, Disconnect::default(), Duration::ZERO)
+            .expect("a good DISCONNECT");
         raw.advance(Duration::from_secs(100));
         assert!(raw.session.is_closed(), "seed {seed}");
         for ticket in self.tickets {

@@ -89,7 +89,8 @@ fn life(seed: u64, pestered: bool) -> (Vec<u8>, String) {
         raw.closed(Cause::ConnectionReset);
     }
     raw.session
-        .disconnect(raw.now, Disconnect::default(), Duration::ZERO);
+        .disconnect(raw.now, Disconnect::default(), Duration::ZERO)
+        .expect("a good DISCONNECT");
     raw.poll();
     (raw.wire, format!("{:?}", raw.events))
 }
@@ -301,7 +302,9 @@ impl Chaos {
             },
             20 if self.rng.chance(50) => {
                 let drain = Duration::from_secs(self.rng.below(3));
-                self.session.disconnect(now, Disconnect::default(), drain);
+                self.session
+                    .disconnect(now, Disconnect::default(), drain)
+                    .expect("a good DISCONNECT");
             }
             _ => self.poll(),
         }
@@ -333,7 +336,8 @@ fn no_order_of_calls_with_any_bytes_panics_or_loses_an_outcome() {
         }
         chaos
             .session
-            .disconnect(chaos.now, Disconnect::default(), Duration::ZERO);
+            .disconnect(chaos.now, Disconnect::default(), Duration::ZERO)
+            .expect("a good DISCONNECT");
         chaos
             .session
             .handle_timeout(chaos.now + Duration::from_secs(10));

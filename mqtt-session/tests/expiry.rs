@@ -335,7 +335,8 @@ fn draining_ends_when_the_last_message_has_expired() {
     let mut raw = offline(Version::V5);
     living(&mut raw, QoS::AtLeastOnce, SECOND);
     raw.session
-        .disconnect(raw.now, Default::default(), 100 * SECOND);
+        .disconnect(raw.now, Default::default(), 100 * SECOND)
+        .expect("a good DISCONNECT");
     assert_ne!(raw.session.phase(), Phase::Closed);
     raw.advance(SECOND);
     assert_eq!(raw.session.phase(), Phase::Closed);

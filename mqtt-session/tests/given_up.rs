@@ -62,7 +62,8 @@ fn the_identifier_of_a_qos_2_message_that_was_given_up_is_not_used_again_in_the_
 fn a_message_that_was_given_up_does_not_hold_up_disconnecting() {
     let (mut pair, _) = refused(QoS::ExactlyOnce);
     pair.session
-        .disconnect(pair.now(), Default::default(), Duration::from_secs(60));
+        .disconnect(pair.now(), Default::default(), Duration::from_secs(60))
+        .expect("a good DISCONNECT");
     pair.run();
     assert!(pair.session.is_closed());
     pair.check();

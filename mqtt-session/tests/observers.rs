@@ -117,7 +117,8 @@ fn changes_of_the_connection_are_told_with_their_reasons() {
     raw.open();
     raw.accept(true, Properties::new());
     raw.session
-        .disconnect(raw.now, Default::default(), std::time::Duration::ZERO);
+        .disconnect(raw.now, Default::default(), std::time::Duration::ZERO)
+        .expect("a good DISCONNECT");
     raw.hang_up();
     let told = observed(&mut raw);
     let changes: Vec<_> = told

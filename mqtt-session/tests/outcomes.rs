@@ -42,7 +42,8 @@ fn disconnecting_without_drain_ends_what_is_not_done_as_closed() {
     for version in VERSIONS {
         let (mut raw, tokens) = busy(version);
         raw.session
-            .disconnect(raw.now, Disconnect::default(), Duration::ZERO);
+            .disconnect(raw.now, Disconnect::default(), Duration::ZERO)
+            .expect("a good DISCONNECT");
         raw.hang_up();
         assert_eq!(
             outcomes(&mut raw, &tokens),
@@ -58,7 +59,8 @@ fn disconnecting_with_drain_waits_for_the_outcomes_and_no_longer() {
     for version in VERSIONS {
         let (mut raw, tokens) = busy(version);
         raw.session
-            .disconnect(raw.now, Disconnect::default(), Duration::from_secs(5));
+            .disconnect(raw.now, Disconnect::default(), Duration::from_secs(5))
+            .expect("a good DISCONNECT");
         raw.feed_ack(PacketType::PubAck, 1);
         raw.feed_ack(PacketType::PubRec, 2);
         raw.advance(Duration::from_secs(5));
@@ -117,7 +119,8 @@ fn a_session_that_never_connected_closes_at_once() {
     let mut raw = Raw::new(config(Version::V5));
     let tokens = QOS.map(|qos| raw.publish(qos, b""));
     raw.session
-        .disconnect(raw.now, Disconnect::default(), Duration::from_secs(60));
+        .disconnect(raw.now, Disconnect::default(), Duration::from_secs(60))
+        .expect("a good DISCONNECT");
     assert_eq!(outcomes(&mut raw, &tokens), [Outcome::Closed; 3]);
 }
 
@@ -126,7 +129,8 @@ fn a_closed_or_closing_session_gives_messages_and_requests_back() {
     let mut raw = Raw::connected(config(Version::V5));
     raw.publish(QoS::AtLeastOnce, b"");
     raw.session
-        .disconnect(raw.now, Disconnect::default(), Duration::from_secs(5));
+        .disconnect(raw.now, Disconnect::default(), Duration::from_secs(5))
+        .expect("a good DISCONNECT");
     for _ in 0..2 {
         let publish = message("a", b"x");
         let error = raw
@@ -159,7 +163,8 @@ fn who_waits_for_room_is_told_nothing_behind_the_end() {
     raw.offer(QoS::AtLeastOnce, message("a", b""))
         .expect_err("full");
     raw.session
-        .disconnect(raw.now, Disconnect::default(), Duration::ZERO);
+        .disconnect(raw.now, Disconnect::default(), Duration::ZERO)
+        .expect("a good DISCONNECT");
     raw.poll();
     // A driver that asks once more.
     raw.session.poll_transmit(raw.now, &mut Outbox::new());
@@ -298,7 +303,8 @@ fn requests_that_were_not_answered_are_told_the_end() {
     let sent = raw.subscribe("a", QueueId::DEFAULT);
     raw.packets();
     raw.session
-        .disconnect(raw.now, Disconnect::default(), Duration::ZERO);
+        .disconnect(raw.now, Disconnect::default(), Duration::ZERO)
+        .expect("a good DISCONNECT");
     raw.hang_up();
     let told = raw.events.iter().any(
         |event| matches!(event, Event::Subscribed { token, result: Err(_) } if *token == sent),

@@ -57,7 +57,8 @@ fn a_re_authentication_needs_a_method_and_a_connection_and_is_alone() {
     let (mut raw, _) = again();
     assert_eq!(error(&mut raw), ReauthenticateError::InProgress);
     raw.session
-        .disconnect(raw.now, Default::default(), Duration::ZERO);
+        .disconnect(raw.now, Default::default(), Duration::ZERO)
+        .expect("a good DISCONNECT");
     assert_eq!(error(&mut raw), ReauthenticateError::Closed);
 }
 
@@ -101,7 +102,8 @@ fn a_connection_that_is_lost_or_closed_during_a_re_authentication_ends_it() {
 
     let (mut raw, token) = again();
     raw.session
-        .disconnect(raw.now, Default::default(), Duration::ZERO);
+        .disconnect(raw.now, Default::default(), Duration::ZERO)
+        .expect("a good DISCONNECT");
     raw.hang_up();
     let closed = ReauthenticateError::Closed;
     assert_eq!(outcome(&raw, token), Some(Err(closed)));

@@ -558,7 +558,8 @@ fn what_a_closed_session_leaves_goes_on_in_the_next_process() {
     let token = raw.publish(QoS::ExactlyOnce, b"1");
     log.extend(store(&mut raw));
     raw.session
-        .disconnect(raw.now, Disconnect::default(), Duration::ZERO);
+        .disconnect(raw.now, Disconnect::default(), Duration::ZERO)
+        .expect("a good DISCONNECT");
     raw.hang_up();
     assert_eq!(raw.outcome(token), Some(Outcome::Closed));
     assert_eq!(raw.session.snapshot(), None);

@@ -31,6 +31,15 @@ impl Opening {
         }
     }
 
+    /// A lookup that has ended.
+    #[cfg(test)]
+    pub(crate) fn found(attempt: Attempt, addrs: Vec<SocketAddr>) -> Self {
+        Self {
+            attempt,
+            step: Box::pin(async { Opened::Found(Ok(addrs)) }),
+        }
+    }
+
     pub(crate) fn dial(attempt: Attempt, addr: SocketAddr) -> Self {
         let step = async move {
             let stream = TcpStream::connect(addr).await;

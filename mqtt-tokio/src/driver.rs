@@ -30,7 +30,8 @@ const CLOSING: Duration = Duration::from_millis(500);
 pub struct Driver {
     port: Port,
     epoch: tokio::time::Instant,
-    opening: Option<Opening>,
+    /// Lookups and dials under way.
+    openings: Vec<Opening>,
     stream: Option<Stream>,
     wants_read: bool,
     /// Read and not taken by the session yet.
@@ -51,7 +52,7 @@ impl Driver {
         Self {
             port,
             epoch,
-            opening: None,
+            openings: Vec::new(),
             stream: None,
             wants_read: false,
             input: BytesMut::new(),
@@ -71,6 +72,7 @@ impl Future for Driver {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         for _ in 0..TURNS {
+            this.port.poll_answers(context, &mut this.reports);
             let opened = this.open(context);
             let wrote = this.write(context);
             let read = this.read(context);
@@ -107,25 +109,24 @@ impl Future for Driver {
 impl Driver {
     /// Whether a lookup or dial has ended.
     fn open(&mut self, context: &mut Context<'_>) -> bool {
-        let Some(opening) = &mut self.opening else {
-            return false;
-        };
-        let attempt = opening.attempt;
-        let Poll::Ready(opened) = opening.poll(context) else {
-            return false;
-        };
-        self.opening = None;
-        self.reports.push(match opened {
-            Opened::Found(found) => {
-                Report::Resolved(attempt, found.map_err(|error| Cause::from(&error)))
+        for at in 0..self.openings.len() {
+            if let Poll::Ready(opened) = self.openings[at].poll(context) {
+                let attempt = self.openings.swap_remove(at).attempt;
+                self.reports.push(match opened {
+                    Opened::Found(found) => {
+                        Report::Resolved(attempt, found.map_err(|error| Cause::from(&error)))
+                    }
+                    Opened::Stream(Ok(tcp)) => {
+                        self.stream = Some(Stream::new(attempt, tcp));
+                        Report::Opened(attempt)
+                    }
+                    Opened::Stream(Err(error)) => Report::Closed(attempt, Cause::from(&error)),
+                });
+                // The session decides before the next one is looked at: the first stream that opens cancels the other dials.
+                return true;
             }
-            Opened::Stream(Ok(tcp)) => {
-                self.stream = Some(Stream::new(attempt, tcp));
-                Report::Opened(attempt)
-            }
-            Opened::Stream(Err(error)) => Report::Closed(attempt, Cause::from(&error)),
-        });
-        true
+        }
+        false
     }
 
     /// Whether something was written.
@@ -199,17 +200,19 @@ impl Driver {
                     host,
                     port,
                 } => {
-                    self.opening = Some(Opening::resolve(attempt, host, port));
+                    self.openings.push(Opening::resolve(attempt, host, port));
                 }
                 Action::Dial { attempt, addr } => {
-                    // The session waits for no other any more.
+                    // The session waits for no other stream any more.
                     self.stream = None;
                     self.input.clear();
                     self.output.clear();
-                    self.opening = Some(Opening::dial(attempt, addr));
+                    self.openings.push(Opening::dial(attempt, addr));
                 }
                 Action::Cancel { attempt } => {
-                    self.opening.take_if(|opening| opening.attempt == attempt);
+                    self.openings.retain(|opening| opening.attempt != attempt);
+                    // It may have opened meanwhile.
+                    self.stream.take_if(|stream| stream.attempt == attempt);
                 }
                 Action::Hangup { attempt, flush } => {
                     if let Some(stream) = self
@@ -280,3 +283,6 @@ impl fmt::Debug for Driver {
         f.debug_struct("Driver").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

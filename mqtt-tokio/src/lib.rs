@@ -63,17 +63,18 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 pub use driver::Driver;
 pub use mqtt_session::client::{
-    AckMode, Acker, Client, ClientEvent, Closed, Delivery, DeliveryError, Events, HandlerPanicked,
-    Message, Publishing, SendError, SubscribeFailed, Subscription,
+    AckMode, Acker, Answers, Client, ClientEvent, Closed, Delivery, DeliveryError, Events,
+    HandlerPanicked, Message, Publishing, SendError, SubscribeFailed, Subscription,
 };
 pub use mqtt_session::proto::{
     ConnAck, Disconnect, Properties, PropertiesRef, Publish, PublishView, QoS, ReasonCode,
     RetainHandling, SubscribeOptions, Topic, TopicError, TopicFilter, TopicRef, Version, Will,
 };
 pub use mqtt_session::{
-    Backoff, Capacity, Cause, Config, ConfigBuilder, ConfigError, ConnectionError, Endpoint,
-    EndpointError, Fault, InboxFull, Limits, Offline, Outcome, Phase, Poisonous, PublishError,
-    PublishOptions, PublishRefused, SessionLost, Stale, Stats, SubscribeError, Timeouts, Token,
+    Backoff, Capacity, Cause, Config, ConfigBuilder, ConfigError, ConnectionError, Credentials,
+    DisconnectError, Endpoint, EndpointError, Fault, InboxFull, Limits, Offline, Outcome, Phase,
+    Poisonous, PublishError, PublishOptions, PublishRefused, RedirectRefused, Redirects, Servers,
+    SessionLost, Stale, Stats, SubscribeError, Timeouts, Token, Verdict,
 };
 
 use mqtt_session::Instant;
@@ -82,7 +83,7 @@ use mqtt_session::Instant;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The URL names no server.
+    /// A URL names no server.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     /// No server accepted: the last error, with the address and the time it took.
@@ -93,20 +94,52 @@ pub enum ConnectError {
     Closed,
 }
 
-/// Connects to `mqtt://host` or `mqtt://host:port`: looks the name up, tries each address, and waits for CONNACK. The driver is spawned on the
-/// current runtime.
+/// Connects to a server, or to the first of several that accepts: looks the name up, tries its addresses, and waits for CONNACK. The
+/// driver is spawned on the current runtime.
+///
+/// The servers are a URL (`mqtt://host` or `mqtt://host:port`), several with commas between them, or [`Servers`].
 ///
 /// Dropping the future gives the attempt up.
 ///
 /// # Errors
 ///
-/// The URL is none, or no address accepts; then the last error.
+/// A URL is none, or no server accepts; then the last error.
 ///
 /// # Panics
 ///
 /// Outside of a tokio runtime with I/O and time enabled.
-pub async fn connect(url: &str, config: Config) -> Result<Client, ConnectError> {
-    let (client, driver) = build(url, config)?;
+pub async fn connect(
+    servers: impl TryInto<Servers, Error: Into<EndpointError>>,
+    config: Config,
+) -> Result<Client, ConnectError> {
+    connect_with(servers, config, Answers::new()).await
+}
+
+/// The same, with functions that answer what the session asks the application for: fresh credentials before each attempt, say.
+///
+/// ```no_run
+/// use mqtt_tokio::{Answers, Config, Credentials};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let answers = Answers::new().credentials(|_server| async {
+///     let token = std::fs::read("/run/secrets/token")?;
+///     Ok::<_, Box<dyn std::error::Error + Send + Sync>>(Credentials::new("sensor-7", token)?)
+/// });
+/// let servers = "mqtt://a.example, mqtt://b.example";
+/// let client = mqtt_tokio::connect_with(servers, Config::builder("sensor-7").build()?, answers).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// As for [`connect`].
+pub async fn connect_with(
+    servers: impl TryInto<Servers, Error: Into<EndpointError>>,
+    config: Config,
+    answers: Answers,
+) -> Result<Client, ConnectError> {
+    let (client, driver) = build_with(servers, config, answers)?;
     tokio::spawn(driver);
     match client.connect().await {
         Ok(_) => Ok(client),
@@ -121,13 +154,16 @@ pub async fn connect(url: &str, config: Config) -> Result<Client, ConnectError> 
 ///
 /// # Errors
 ///
-/// The URL names no server.
+/// A URL names no server.
 ///
 /// # Panics
 ///
 /// Outside of a tokio runtime with I/O and time enabled.
-pub fn start(url: &str, config: Config) -> Result<Client, EndpointError> {
-    let (client, driver) = build(url, config)?;
+pub fn start(
+    servers: impl TryInto<Servers, Error: Into<EndpointError>>,
+    config: Config,
+) -> Result<Client, EndpointError> {
+    let (client, driver) = build(servers, config)?;
     client.start();
     tokio::spawn(driver);
     Ok(client)
@@ -137,14 +173,30 @@ pub fn start(url: &str, config: Config) -> Result<Client, EndpointError> {
 ///
 /// # Errors
 ///
-/// The URL names no server.
-pub fn build(url: &str, config: Config) -> Result<(Client, Driver), EndpointError> {
-    let endpoint = Endpoint::parse(url)?;
+/// A URL names no server.
+pub fn build(
+    servers: impl TryInto<Servers, Error: Into<EndpointError>>,
+    config: Config,
+) -> Result<(Client, Driver), EndpointError> {
+    build_with(servers, config, Answers::new())
+}
+
+/// The same, with functions that answer what the session asks the application for: see [`connect_with`].
+///
+/// # Errors
+///
+/// A URL names no server.
+pub fn build_with(
+    servers: impl TryInto<Servers, Error: Into<EndpointError>>,
+    config: Config,
+    answers: Answers,
+) -> Result<(Client, Driver), EndpointError> {
+    let servers = servers.try_into().map_err(Into::into)?;
     let epoch = tokio::time::Instant::now();
     let clock =
         move || Instant::ZERO + tokio::time::Instant::now().saturating_duration_since(epoch);
     // Dice: no two clients come back in step.
     let seed = RandomState::new().build_hasher().finish();
-    let (client, port) = mqtt_session::client::build(config, endpoint, seed, clock);
+    let (client, port) = mqtt_session::client::build_with(config, servers, answers, seed, clock);
     Ok((client, Driver::new(port, epoch)))
 }

@@ -93,7 +93,7 @@ async fn disconnect_may_carry_a_reason() -> Result {
     let server = Server::start().await?;
     let client = server.connect().await?;
     let disconnect = Disconnect::new(ReasonCode::DISCONNECT_WITH_WILL);
-    soon(client.disconnect_with(disconnect, Duration::ZERO)).await;
+    soon(client.disconnect_with(disconnect, Duration::ZERO)).await?;
     server
         .until("the server knows", |broker| {
             broker.connections().next().is_none()
@@ -242,7 +242,7 @@ async fn disconnect_while_it_waits_to_reconnect_closes_at_once() -> Result {
         ..mqtt_tokio::Backoff::default()
     };
     let client = mqtt_tokio::start(
-        &format!("mqtt://{addr}"),
+        format!("mqtt://{addr}"),
         config("client").backoff(backoff).build()?,
     )?;
     let mut events = client.events();
@@ -286,7 +286,7 @@ async fn a_session_that_the_server_ends_for_good_says_why() -> Result {
     drop(usurper);
 
     let addr = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
-    let error = mqtt_tokio::connect(&format!("mqtt://{addr}"), config("client").build()?)
+    let error = mqtt_tokio::connect(format!("mqtt://{addr}"), config("client").build()?)
         .await
         .unwrap_err();
     assert!(matches!(error, ConnectError::Connection(_)), "{error:?}");

@@ -164,7 +164,7 @@ async fn start_keeps_trying_until_there_is_a_server() -> Result {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let addr = listener.local_addr()?;
     drop(listener);
-    let client = start(&format!("mqtt://{addr}"), config("client").build()?)?;
+    let client = start(format!("mqtt://{addr}"), config("client").build()?)?;
     let mut events = client.events();
     let delivery = client.publish("early", QoS::AtLeastOnce, "bird").await?;
     let Some(ClientEvent::Lost { error, retry_in }) = soon(events.next()).await else {
@@ -218,7 +218,7 @@ async fn a_stream_of_events_that_lags_is_told_how_many_it_missed() -> Result {
         ..Default::default()
     };
     let client = start(
-        &format!("mqtt://{addr}"),
+        format!("mqtt://{addr}"),
         config("client").backoff(backoff).build()?,
     )?;
     let (mut lagging, mut reading) = (client.events(), client.events());

@@ -298,9 +298,10 @@ impl Wire {
 
 const fn report_of(report: &Report) -> Attempt {
     match report {
-        Report::Resolved(attempt, _) | Report::Opened(attempt) | Report::Closed(attempt, _) => {
-            *attempt
-        }
+        Report::Credentials(attempt, _)
+        | Report::Resolved(attempt, _)
+        | Report::Opened(attempt)
+        | Report::Closed(attempt, _) => *attempt,
     }
 }
 

@@ -140,7 +140,8 @@ impl World {
                 let drain = Duration::from_secs(u64::from(byte(u) % 4));
                 self.leaving = true;
                 self.session
-                    .disconnect(self.now, Disconnect::default(), drain);
+                    .disconnect(self.now, Disconnect::default(), drain)
+                    .expect("a good DISCONNECT");
             }
             _ => {
                 let mut bytes = Vec::new();
@@ -505,7 +506,8 @@ impl World {
     /// The application leaves: everything must come to its end.
     pub(super) fn end(&mut self, disconnect: Disconnect) {
         self.session
-            .disconnect(self.now, disconnect, Duration::ZERO);
+            .disconnect(self.now, disconnect, Duration::ZERO)
+            .expect("a good DISCONNECT");
         self.settle();
         assert!(self.session.is_closed());
         assert_eq!(self.session.poll_timeout(), None, "nothing to wake up for");

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use mqtt_proto::{ConnAck, ReasonCode, TopicFilter};
 
-use crate::{ConnectionError, QueueId, Token};
+use crate::{ConnectionError, Endpoint, QueueId, RedirectRefused, Token};
 
 use super::shared::Shared;
 use super::wake::{Place, Waiters, Wakes};
@@ -27,7 +27,7 @@ pub enum ClientEvent {
         /// CONNACK, with everything that the server said of itself.
         connack: ConnAck,
     },
-    /// A connection, or a round of attempts at one, ended.
+    /// A connection, or an attempt at one, ended.
     Lost {
         /// Why.
         error: ConnectionError,
@@ -40,6 +40,17 @@ pub enum ClientEvent {
         token: Token,
         /// How many connections in a row.
         connections: u32,
+    },
+    /// The server wants us to use another one.
+    Redirected {
+        /// Which server that is.
+        from: Endpoint,
+        /// Its Server Reference, if it gave one.
+        reference: Option<String>,
+        /// Whether that holds for good (Server moved) or for now (Use another server).
+        permanent: bool,
+        /// The server that is tried next, or why the wish is not followed.
+        followed: Result<Endpoint, RedirectRefused>,
     },
     /// After a reconnect the server had no session, and refuses a subscription that it granted before.
     SubscriptionLost {

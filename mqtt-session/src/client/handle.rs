@@ -1,5 +1,6 @@
 use std::fmt;
 use std::future::poll_fn;
+use std::string::String;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -7,10 +8,12 @@ use std::vec::Vec;
 
 use bytes::Bytes;
 use mqtt_proto::{
-    ConnAck, Disconnect, Properties, Publish, QoS, SubscribeOptions, Topic, TopicFilter,
+    ConnAck, Disconnect, Properties, Publish, QoS, SubscribeOptions, Topic, TopicFilter, Version,
 };
 
-use crate::{Capacity, Phase, PublishOptions, QueueId, ReauthenticateError, Stats};
+use crate::{
+    Capacity, DisconnectError, Endpoint, Phase, PublishOptions, QueueId, ReauthenticateError, Stats,
+};
 
 use super::closed::Closed;
 use super::delivery::Delivery;
@@ -338,13 +341,23 @@ impl Client {
     ///
     /// Dropping the future changes nothing once it was polled: the session is closed all the same.
     pub async fn disconnect(&self, drain: Duration) {
-        self.disconnect_with(Disconnect::default(), drain).await;
+        // The default is never refused.
+        let _ = self.disconnect_with(Disconnect::default(), drain).await;
     }
 
-    /// The same with a reason code, for example 0x04 for the will to be published, and properties.
-    pub async fn disconnect_with(&self, disconnect: Disconnect, drain: Duration) {
-        self.close(disconnect, drain);
+    /// The same with a reason code, for example 0x04 for the will to be published, and properties: a Session Expiry Interval, say.
+    ///
+    /// # Errors
+    ///
+    /// The version in use has no such DISCONNECT; then the session goes on. See [`Session::disconnect`](crate::Session::disconnect).
+    pub async fn disconnect_with(
+        &self,
+        disconnect: Disconnect,
+        drain: Duration,
+    ) -> Result<(), DisconnectError> {
+        self.handle.close(disconnect, drain)?;
         self.closed().await;
+        Ok(())
     }
 
     /// The messages of an earlier process that a session [made of its records](crate::Session::restore) goes on with, in the order of
@@ -360,6 +373,33 @@ impl Client {
     /// Where the session stands.
     pub fn phase(&self) -> Phase {
         self.shared().lock().connection.session().phase()
+    }
+
+    /// The server of the connection, or that of the latest attempt at one.
+    pub fn server(&self) -> Endpoint {
+        self.shared().lock().connection.session().server().clone()
+    }
+
+    /// The protocol version in use: see [`Session::version`](crate::Session::version).
+    pub fn version(&self) -> Version {
+        self.shared().lock().connection.session().version()
+    }
+
+    /// The client identifier in use: the configured one, or that which the server has assigned.
+    pub fn client_identifier(&self) -> String {
+        let state = self.shared().lock();
+        state.connection.session().client_identifier().into()
+    }
+
+    /// What the topics of responses are to begin with, where the server was asked and has answered: see
+    /// [`Session::response_information`](crate::Session::response_information).
+    pub fn response_information(&self) -> Option<String> {
+        let state = self.shared().lock();
+        state
+            .connection
+            .session()
+            .response_information()
+            .map(Into::into)
     }
 
     /// What has happened since the session began, and what there is now.
@@ -395,10 +435,6 @@ impl Client {
         self.shared().lock().connection.session().publish_capacity()
     }
 
-    fn close(&self, disconnect: Disconnect, drain: Duration) {
-        self.handle.close(disconnect, drain);
-    }
-
     /// Until `ready`; asked again whenever the session was connected or closed.
     async fn wait<R>(&self, mut ready: impl FnMut(&State) -> Poll<R>) -> R {
         let mut waiting = Waiting {
@@ -420,22 +456,22 @@ impl Client {
 }
 
 impl Handle {
-    fn close(&self, disconnect: Disconnect, drain: Duration) {
+    fn close(&self, disconnect: Disconnect, drain: Duration) -> Result<(), DisconnectError> {
         let now = self.shared.now();
-        self.shared.run(|state| {
-            if state.closed.is_none() {
-                state
-                    .connection
-                    .session_mut()
-                    .disconnect(now, disconnect, drain);
+        self.shared.run(|state| match state.closed {
+            None => {
+                let session = state.connection.session_mut();
+                session.disconnect(now, disconnect, drain)
             }
-        });
+            Some(_) => Ok(()),
+        })
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.close(Disconnect::default(), GRACE);
+        // The default is never refused.
+        let _ = self.close(Disconnect::default(), GRACE);
     }
 }
 

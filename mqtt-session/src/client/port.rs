@@ -2,14 +2,15 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Context, Waker};
 use std::vec::Vec;
 
 use bytes::BytesMut;
 use mqtt_proto::Outbox;
 
-use crate::{Action, Attempt, Cause, Connection, Instant, Observation, Record, Seq};
+use crate::{Action, Attempt, Cause, Connection, Credentials, Instant, Observation, Record, Seq};
 
+use super::answers::Answers;
 use super::shared::Shared;
 use super::state::State;
 use super::wake::Wakes;
@@ -21,6 +22,7 @@ use super::wake::Wakes;
 #[derive(Debug)]
 pub struct Port {
     shared: Arc<Shared>,
+    answers: Answers,
     /// Kept for its memory.
     wakes: Wakes,
     /// For the observer: filled under the lock, told after it.
@@ -51,6 +53,8 @@ pub struct Turn<'a> {
 /// How an action ended, or a connection.
 #[derive(Debug)]
 pub enum Report {
+    /// What the application answered to [`Action::Credentials`].
+    Credentials(Attempt, Result<Credentials, Cause>),
     /// The lookup of [`Action::Resolve`] ended.
     Resolved(Attempt, Result<Vec<SocketAddr>, Cause>),
     /// The dial of [`Action::Dial`] succeeded.
@@ -91,9 +95,10 @@ pub(super) struct Sleeper {
 }
 
 impl Port {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, answers: Answers) -> Self {
         Self {
             shared,
+            answers,
             wakes: Wakes::default(),
             observations: Vec::new(),
             waker: None,
@@ -105,9 +110,15 @@ impl Port {
         self.shared.now()
     }
 
+    /// Polls what the application is asked for by [`Answers`], and adds to `reports` what it has answered. To be called before each
+    /// [`turn`](Self::turn), with the waker that wakes the driver.
+    pub fn poll_answers(&mut self, context: &mut Context<'_>, reports: &mut Vec<Report>) {
+        self.answers.poll(context, reports);
+    }
+
     /// Carries everything in and everything out under one lock, then wakes those whom it concerns.
     ///
-    /// A turn that changes nothing is allowed at any time.
+    /// A turn that changes nothing is allowed at any time. It may leave reports, for the next turn.
     pub fn turn(&mut self, turn: Turn<'_>) -> Next {
         if let Some(waker) = turn.idle
             && !self
@@ -120,6 +131,12 @@ impl Port {
         let now = turn.now;
         let mut wakes = std::mem::take(&mut self.wakes);
         let mut state = self.shared.lock_between_others();
+        let (actions, reports) = (turn.actions, turn.reports);
+        let turn = Turn {
+            actions: &mut *actions,
+            reports: &mut *reports,
+            ..turn
+        };
         let next = state.turn(turn, &mut self.waker, &mut wakes);
         if state.observed {
             let session = state.connection.session_mut();
@@ -130,6 +147,8 @@ impl Port {
         if !self.observations.is_empty() {
             self.observe(now);
         }
+        // Their code is the application's: not under the lock.
+        self.answers.ask(actions, reports);
         self.shared.driver_has_its_turn();
         self.wakes = wakes.wake();
         next
@@ -202,6 +221,9 @@ impl State {
         }
         for report in reports.drain(..) {
             match report {
+                Report::Credentials(attempt, given) => {
+                    connection.handle_credentials(now, attempt, given)
+                }
                 Report::Resolved(attempt, result) => {
                     connection.handle_resolved(now, attempt, result)
                 }

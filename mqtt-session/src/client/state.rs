@@ -133,6 +133,20 @@ impl State {
                 self.last_error = retry_in.is_none().then(|| error.clone());
                 self.ring.push(ClientEvent::Lost { error, retry_in }, wakes);
             }
+            Event::Redirected {
+                from,
+                reference,
+                permanent,
+                followed,
+            } => {
+                let redirected = ClientEvent::Redirected {
+                    from,
+                    reference,
+                    permanent,
+                    followed,
+                };
+                self.ring.push(redirected, wakes);
+            }
             Event::SubscriptionLost { filter, reason } => {
                 self.ring
                     .push(ClientEvent::SubscriptionLost { filter, reason }, wakes);
@@ -175,7 +189,8 @@ impl State {
     pub(super) fn abandon(&mut self, now: Instant, wakes: &mut Wakes) {
         if self.closed.is_none() {
             let session = self.connection.session_mut();
-            session.disconnect(
+            // The default is never refused.
+            let _ = session.disconnect(
                 now,
                 mqtt_proto::Disconnect::default(),
                 core::time::Duration::ZERO,

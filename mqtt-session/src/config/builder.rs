@@ -3,13 +3,16 @@ use core::time::Duration;
 
 use alloc::string::String;
 use bytes::Bytes;
-use mqtt_proto::{Connect, EncodeError, Properties, QoS, Text, Topic, TopicError, Version, Will};
+use mqtt_proto::{
+    Connect, EncodeError, Properties, QoS, ReasonCode, Text, Topic, TopicError, Version, Will,
+};
 
 use super::Usual;
 use super::{
-    Config, ConfigError, Durability, InboxFull, Offline, Poisonous, SessionLost, Timeouts,
+    Config, ConfigError, Durability, InboxFull, Offline, Poisonous, Rare, Redirects, SessionLost,
+    Timeouts,
 };
-use crate::{Backoff, Limits};
+use crate::{Backoff, Limits, Verdict};
 
 /// Builds a [`Config`]. Setters state unit and default.
 #[derive(Clone, Debug)]
@@ -33,6 +36,8 @@ pub struct ConfigBuilder {
     limits: Limits,
     backoff: Backoff,
     timeouts: Timeouts,
+    rare: Rare,
+    fall_back: bool,
 }
 
 /// Not shown by `Debug`.
@@ -67,6 +72,8 @@ impl ConfigBuilder {
             limits: Limits::default(),
             backoff: Backoff::default(),
             timeouts: Timeouts::default(),
+            rare: Rare::default(),
+            fall_back: false,
         }
     }
 
@@ -120,6 +127,49 @@ impl ConfigBuilder {
             password: Some(Secret(password.into())),
             ..self
         }
+    }
+
+    /// Whether the application is asked for user name and password before each attempt at a server (no), for those that expire:
+    /// [`Action::Credentials`](crate::Action::Credentials). They replace those of this configuration. Who uses the handles of an adapter gives
+    /// a callback there instead, which sets this.
+    ///
+    /// A server that refuses them ends the session all the same, unless the configuration says otherwise.
+    pub fn ask_for_credentials(mut self, ask_for_credentials: bool) -> Self {
+        self.rare.ask_for_credentials = ask_for_credentials;
+        self
+    }
+
+    /// To which servers a server may send us (none). 5.0 only.
+    pub fn redirects(mut self, redirects: Redirects) -> Self {
+        self.rare.redirects = redirects;
+        self
+    }
+
+    /// What follows on this reason code of CONNACK or DISCONNECT, instead of what [`Verdict::of`] has. For 3.x, the reason code that means
+    /// the same as the return code.
+    pub fn verdict(mut self, reason: ReasonCode, verdict: Verdict) -> Self {
+        self.rare.verdicts.retain(|(of, _)| *of != reason);
+        self.rare.verdicts.push((reason, verdict));
+        self
+    }
+
+    /// Whether a session that the server has is refused where there is no state of it here (no): [MQTT-3.2.2-4] to the letter. The
+    /// session then ends with [`ConnectionError::NoLocalState`](crate::ConnectionError::NoLocalState).
+    ///
+    /// By default a session that is to be resumed counts as known, perhaps with nothing in it: a subscriber that begins anew as a process goes
+    /// on with what the server has kept for it.
+    pub fn require_local_state(mut self, require_local_state: bool) -> Self {
+        self.rare.require_local_state = require_local_state;
+        self
+    }
+
+    /// Whether 3.1.1 is tried where a server refuses 5.0, or closes before CONNACK (no). Only with a server (or group) that has never accepted
+    /// 5.0 from this session; one that accepts 3.1.1 is spoken to in 3.1.1 from then on.
+    ///
+    /// What 3.1.1 can't carry, a message with properties say, then ends as refused. The configuration must do for both versions: a will
+    /// without properties, and no other properties of CONNECT. In 3.1.1 `clean_start` means Clean Session, and there is no session expiry.
+    pub fn fall_back(self, fall_back: bool) -> Self {
+        Self { fall_back, ..self }
     }
 
     /// What the server publishes for us when the connection is lost (nothing).
@@ -265,9 +315,21 @@ impl ConfigBuilder {
             },
             error => ConfigError::Connect(error),
         })?;
+        let mut rare = self.rare;
+        if self.fall_back && self.authentication_method.is_some() {
+            let version = Version::V3_1_1;
+            return Err(ConfigError::AuthenticationMethod { version });
+        }
+        if self.fall_back {
+            rare.fallback = Some(older(&connect, &self.properties)?);
+        }
+        let is_rare = rare.ask_for_credentials
+            || rare.require_local_state
+            || rare.fallback.is_some()
+            || !rare.verdicts.is_empty()
+            || rare.redirects != Redirects::refuse();
         Ok(Config {
             connect,
-            session_expiry,
             time_to_live: self.time_to_live,
             session_lost: self.session_lost,
             poisonous: self.poisonous,
@@ -277,6 +339,7 @@ impl ConfigBuilder {
             limits: Usual::new(self.limits),
             backoff: Usual::new(self.backoff),
             timeouts: Usual::new(self.timeouts),
+            rare: is_rare.then(|| rare.into()),
         })
     }
 
@@ -290,13 +353,16 @@ impl ConfigBuilder {
             observations,
             max_requests,
             max_auth_challenges,
-            unstored_records,
+            max_dials,
             unstored_bytes,
+            unstored_records,
             ..
         } = self.limits;
         let Timeouts {
+            credentials,
             resolve,
             dial,
+            dial_stagger,
             connack,
             auth,
             pingresp,
@@ -315,6 +381,8 @@ impl ConfigBuilder {
             (max_auth_challenges == 0, "limits.max_auth_challenges"),
             (unstored_records == 0, "limits.unstored_records"),
             (unstored_bytes == 0, "limits.unstored_bytes"),
+            (max_dials == 0, "limits.max_dials"),
+            (credentials.is_zero(), "timeouts.credentials"),
             (resolve.is_zero(), "timeouts.resolve"),
             (dial.is_zero(), "timeouts.dial"),
             (connack.is_zero(), "timeouts.connack"),
@@ -332,10 +400,32 @@ impl ConfigBuilder {
                 field: "backoff.jitter_percent",
                 max: 100,
             }),
+            // Section 5 of RFC 8305.
+            None if dial_stagger < SHORTEST_STAGGER => Err(ConfigError::TooShort {
+                field: "timeouts.dial_stagger",
+                least: SHORTEST_STAGGER,
+            }),
             None => Ok(()),
         }
     }
 }
+
+/// The same CONNECT in 3.1.1. It has no properties: those that the application gave are refused, and the session's own are left out.
+fn older(connect: &Connect, given: &Properties) -> Result<Connect, ConfigError> {
+    if !connect.version.is_v5() {
+        let version = connect.version;
+        return Err(ConfigError::FallBack { version });
+    }
+    let older = Connect {
+        version: Version::V3_1_1,
+        properties: given.clone(),
+        ..connect.clone()
+    };
+    older.check().map_err(ConfigError::Connect)?;
+    Ok(older)
+}
+
+const SHORTEST_STAGGER: Duration = Duration::from_millis(10);
 
 /// Whole seconds, rounded up: a keep-alive of half a second is not turned off.
 fn whole_seconds(duration: Duration) -> u64 {

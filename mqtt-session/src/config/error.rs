@@ -52,6 +52,20 @@ pub enum ConfigError {
         /// The field.
         field: &'static str,
     },
+    /// A time that is too short.
+    #[error("{field} may not be below {least:?}")]
+    TooShort {
+        /// The field.
+        field: &'static str,
+        /// The shortest time.
+        least: core::time::Duration,
+    },
+    /// There is nothing to fall back to but from 5.0 to 3.1.1.
+    #[error("fall_back: goes from 5.0 to 3.1.1, but the version is {version}")]
+    FallBack {
+        /// The configured version.
+        version: Version,
+    },
     /// A value is above what the protocol can carry.
     #[error("{field} may be at most {max}")]
     TooLarge {

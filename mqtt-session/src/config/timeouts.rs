@@ -6,10 +6,15 @@ use super::HasUsual;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timeouts {
+    /// For the application to give credentials, where it is asked (30 s).
+    pub credentials: Duration,
     /// For the addresses of a name (10 s).
     pub resolve: Duration,
     /// For a dial to one address (10 s).
     pub dial: Duration,
+    /// Before the next address of the same name is dialled beside those that do not answer, at least 10 ms (250 ms): the Connection
+    /// Attempt Delay of RFC 8305. One that fails makes room for the next at once.
+    pub dial_stagger: Duration,
     /// For CONNACK after the stream is open (10 s).
     pub connack: Duration,
     /// For each step of the authenticator (30 s), and for the server's answer to each AUTH of a re-authentication. Before CONNACK
@@ -28,8 +33,10 @@ pub struct Timeouts {
 
 impl HasUsual for Timeouts {
     const USUAL: &'static Self = &Self {
+        credentials: Duration::from_secs(30),
         resolve: Duration::from_secs(10),
         dial: Duration::from_secs(10),
+        dial_stagger: Duration::from_millis(250),
         connack: Duration::from_secs(10),
         auth: Duration::from_secs(30),
         pingresp: Duration::from_secs(10),

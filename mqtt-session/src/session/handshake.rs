@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use mqtt_proto::{
     ConnAck, Connect, EncodeError, Packet, PacketType, Properties, PropertiesRef, QoS, ReasonCode,
     Text, Version,
@@ -10,6 +10,7 @@ use mqtt_proto::{
 
 use super::Session;
 use super::alias::Aliases;
+use super::home::Home;
 use super::link::{Link, Server};
 use super::phase::{Farewell, Stage};
 use crate::{ConnectionError, Direction, Event, PacketSummary, Timer, Violation};
@@ -17,21 +18,28 @@ use crate::{ConnectionError, Direction, Event, PacketSummary, Timer, Violation};
 impl Session {
     /// The stream is open: a new connection group.
     pub(super) fn open_link(&mut self) {
-        self.link = Link::new(self.config.version(), &self.config);
+        let version = self.round.version(self.config.version());
+        self.link = Link::new(version, &self.config);
         self.link.is_unsure = core::mem::replace(&mut self.is_unsure, true);
         self.link.opened_at = self.now;
         self.link.last_written = self.now;
         self.link.last_received = self.now;
+        self.link.clean_start = self.clean_start(version);
+        self.link.only_clears = self.only_clears(version);
     }
 
     /// CONNECT as the first packet [MQTT-3.1.0-1].
     pub(super) fn send_connect(&mut self, properties: Properties) -> Result<(), EncodeError> {
-        let connect = Connect {
-            clean_start: self.clean_start(),
+        let mut connect = Connect {
+            clean_start: self.link.clean_start,
+            client_id: self.client_id().clone(),
             properties,
-            ..self.config.connect.clone()
+            ..self.config.connect_in(self.link.version).clone()
         };
-        self.link.clean_start = connect.clean_start;
+        if let Some(credentials) = self.round.take_credentials() {
+            connect.user_name = credentials.user_name;
+            connect.password = credentials.password;
+        }
         self.link.quiet = self.wants_no_problem_information();
         let connect = Packet::Connect(connect.into());
         let len = self.link.encoder.encode(&connect, &mut self.link.outbox)?;
@@ -41,51 +49,21 @@ impl Session {
         Ok(())
     }
 
-    /// Clean Start asks for an end to what was before the session. In 5.0 the session then lasts over connections; in 3.x
-    /// Clean Session also ends it with each of them.
-    fn clean_start(&self) -> bool {
-        let begins = self.config.connect.clean_start;
-        match self.config.version() {
-            Version::V5 => begins && (!self.continues() || self.config.session_expiry.is_zero()),
-            Version::V3_1 | Version::V3_1_1 => begins,
-        }
-    }
-
-    /// Whether the server had a session of this one, or of the process whose records it is made of.
-    fn continues(&self) -> bool {
-        self.connected_before || self.records.as_ref().is_some_and(|records| records.begun)
-    }
-
     pub(super) fn connack(&mut self, mut connack: ConnAck) {
         // It may be kept for as long as the connection lasts.
         connack.properties.detach();
-        let Stage::Open { addr, .. } = self.stage else {
-            return;
-        };
         let properties = connack.properties.view();
         if connack.reason != ReasonCode::SUCCESS {
-            // No session was begun.
-            self.is_unsure = self.link.is_unsure;
             let words = properties.reason_string().map(ToString::to_string);
-            let (reason, after) = (connack.reason, self.now - self.link.opened_at);
-            // [MQTT-3.2.2-7]: the server closes, too.
-            self.lose(
-                ConnectionError::Refused {
-                    addr,
-                    after,
-                    reason,
-                    words,
-                },
-                Farewell::Silent,
-            );
-            return;
+            self.redirected(connack.reason, properties);
+            return self.refused(connack.reason, words);
         }
         self.connack_authenticates(connack);
     }
 
     /// The server accepts us, and the authenticator, if there is one, accepts the server.
     pub(super) fn accepted(&mut self, connack: ConnAck) {
-        let Stage::Open { addr, .. } = self.stage else {
+        let Stage::Open { attempt, addr } = self.stage else {
             return;
         };
         let properties = connack.properties.view();
@@ -96,13 +74,33 @@ impl Session {
         if self.is_response_information_unasked(&connack) {
             return self.violated(Violation::ResponseInformation);
         }
+        // [MQTT-3.2.2-4]
+        if connack.session_present && self.home.is_none() && self.config.requires_local_state() {
+            let error = ConnectionError::NoLocalState { addr };
+            return self.lose(error, Farewell::Reason(ReasonCode::SUCCESS));
+        }
         if let Some(id) = properties.assigned_client_identifier() {
             // It names the session from now on [MQTT-3.1.3-7].
-            self.config.connect.client_id = Text::try_from(id).unwrap_or_default();
-        } else if self.config.connect.client_id.is_empty() && self.config.version().is_v5() {
+            self.round.assign(Text::try_from(id).unwrap_or_default());
+        } else if self.client_id().is_empty() && self.link.version.is_v5() {
             return self.violated(Violation::NoAssignedClientId);
         }
+        self.home = Some(Home {
+            group: self.round.server().group,
+            lasts: properties
+                .session_expiry_interval()
+                .unwrap_or(self.config.expiry_seconds())
+                > 0,
+        });
+        self.version = self.link.version;
         self.is_unsure = false;
+        self.round.accepted();
+        if self.link.only_clears {
+            self.inbox.new_epoch();
+            self.lose_session();
+            self.record_session_began();
+            return self.come_again(attempt);
+        }
         self.timers.stop(Timer::ConnAck);
         self.adopt_limits(properties);
         self.link.connected = true;
@@ -120,6 +118,45 @@ impl Session {
         self.leave_if_drained();
     }
 
+    fn refused(&mut self, reason: ReasonCode, words: Option<String>) {
+        let Stage::Open { addr, .. } = self.stage else {
+            return;
+        };
+        // No session was begun.
+        self.is_unsure = self.link.is_unsure;
+        let after = self.now - self.link.opened_at;
+        let error = ConnectionError::Refused {
+            addr,
+            after,
+            reason,
+            words,
+        };
+        // [MQTT-3.2.2-7]: the server closes, too.
+        self.lose(error, Farewell::Silent);
+    }
+
+    /// A server that does not know 5.0 may answer in the words of 3.x, where CONNACK has no properties and 1 says that it is the
+    /// version.
+    pub(super) fn detect_old_server(&mut self, input: &[u8]) {
+        const UNACCEPTABLE: [u8; 4] = [0x20, 2, 0, 1];
+        if !self.link.connected && self.link.version.is_v5() && input.starts_with(&UNACCEPTABLE) {
+            self.refused(ReasonCode::UNSUPPORTED_PROTOCOL_VERSION, None);
+        }
+    }
+
+    /// Whether the error may come of the version, where the configuration has another to try, and the server was not known to speak
+    /// this one.
+    pub(super) fn falls_back(&mut self, error: &ConnectionError) -> bool {
+        let of_version = match error {
+            ConnectionError::Refused { reason, .. } => {
+                *reason == ReasonCode::UNSUPPORTED_PROTOCOL_VERSION
+            }
+            ConnectionError::Closed { .. } => !self.link.connected,
+            _ => false,
+        };
+        of_version && self.config.fallback().is_some() && self.round.fall_back()
+    }
+
     /// What the server said of itself.
     fn adopt_limits(&mut self, said: PropertiesRef<'_>) {
         self.link.server = Server {
@@ -133,8 +170,11 @@ impl Session {
             shared_available: said.shared_subscription_available() != Some(false),
             identifiers_available: said.subscription_identifier_available() != Some(false),
         };
+        let response_information = said.response_information();
+        self.round
+            .inform(response_information.and_then(|text| Text::try_from(text).ok()));
         // [MQTT-4.9.0-1]
-        let ours = match self.config.version() {
+        let ours = match self.link.version {
             Version::V5 => self.config.limits.max_in_flight,
             Version::V3_1 | Version::V3_1_1 => self.config.limits.max_in_flight_v3,
         };
@@ -162,7 +202,7 @@ impl Session {
         // 3.1 can't tell: a session that was to be kept counts as there, and what must not be missing is sent again. So it is where a
         // CONNACK never came, which may have told that the session was lost: the session that it began is there now.
         let untold = !self.link.clean_start
-            && (self.config.version() == Version::V3_1 || (session_present && self.link.is_unsure));
+            && (self.link.version == Version::V3_1 || (session_present && self.link.is_unsure));
         if untold {
             self.inbox.doubt();
         }

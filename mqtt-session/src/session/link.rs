@@ -16,6 +16,7 @@ use crate::{Config, Instant, PublishRefused, SubscribeError, Token};
 pub(super) struct Link {
     /// CONNACK has accepted us.
     pub(super) connected: bool,
+    pub(super) version: Version,
     pub(super) encoder: Encoder,
     pub(super) decoder: Decoder,
     /// Encoded packets that the driver has not taken yet: the only queue of bytes.
@@ -45,6 +46,8 @@ pub(super) struct Link {
     pub(super) is_unsure: bool,
     /// The sent CONNECT asked for a clean start.
     pub(super) clean_start: bool,
+    /// Nothing but that is wanted of this connection.
+    pub(super) only_clears: bool,
     /// The sent CONNECT asked for no reasons or user properties where they only explain.
     pub(super) quiet: bool,
     pub(super) keep_alive: Duration,
@@ -171,6 +174,7 @@ impl Link {
     pub(super) fn new(version: Version, config: &Config) -> Self {
         Self {
             connected: false,
+            version,
             encoder: Encoder::new(version, Sender::Client),
             decoder: Decoder::new(version, Sender::Server)
                 .with_max_packet_size(config.limits.max_packet_size),
@@ -190,6 +194,7 @@ impl Link {
             known: Known::default(),
             is_unsure: false,
             clean_start: false,
+            only_clears: false,
             quiet: false,
             keep_alive: Duration::ZERO,
             opened_at: Instant::ZERO,

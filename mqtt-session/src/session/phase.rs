@@ -1,7 +1,6 @@
 //! Every transition between the stages of connecting, being connected and being done.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
@@ -11,22 +10,26 @@ use mqtt_proto::{Disconnect, Packet, ReasonCode};
 
 use super::Session;
 use super::link::Link;
-use crate::{Action, Attempt, Cause, ConnectionError, Event, Instant, ReauthenticateError, Timer};
+use super::race::Race;
+use crate::{
+    Action, Attempt, Cause, ConnectionError, Credentials, Event, Instant, ReauthenticateError,
+    Timer, Verdict,
+};
 
 /// Where the session stands, with what is known only there.
 #[derive(Debug)]
 pub(super) enum Stage {
     Idle,
+    /// The application is asked for credentials.
+    Authorizing {
+        attempt: Attempt,
+        since: Instant,
+    },
     Resolving {
         attempt: Attempt,
         since: Instant,
     },
-    Dialing {
-        attempt: Attempt,
-        addr: SocketAddr,
-        since: Instant,
-        rest: VecDeque<SocketAddr>,
-    },
+    Dialing(Box<Race>),
     /// The stream is open; `link.connected` tells whether CONNACK has come.
     Open {
         attempt: Attempt,
@@ -44,7 +47,12 @@ pub(super) enum Stage {
 /// What follows when the stream is closed.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Next {
-    Retry { at: Instant },
+    /// The server whose turn it is now.
+    Now,
+    /// Another round.
+    Retry {
+        at: Instant,
+    },
     Close,
 }
 
@@ -69,19 +77,68 @@ impl Session {
         }
     }
 
-    /// Begins a round of attempts: all addresses of the server.
+    /// Begins a round of attempts: each server once.
     fn round(&mut self) {
-        let attempt = self.next_attempt();
-        let since = self.now;
-        if let Ok(ip) = self.endpoint.host().parse::<IpAddr>() {
-            let addr = SocketAddr::new(ip, self.endpoint.port());
-            self.dial(VecDeque::from([addr]));
+        self.round.begin();
+        self.attempt();
+    }
+
+    /// Begins with the server whose turn it is.
+    fn attempt(&mut self) {
+        if !self.config.asks_for_credentials() {
+            return self.look_up();
+        }
+        let (attempt, since) = (self.next_attempt(), self.now);
+        self.stage = Stage::Authorizing { attempt, since };
+        self.timers
+            .set(Timer::Auth, since + self.config.timeouts.credentials);
+        let server = self.round.endpoint().clone();
+        self.actions
+            .push_back(Action::Credentials { attempt, server });
+    }
+
+    pub(super) fn authorized(&mut self, attempt: Attempt, given: Result<Credentials, Cause>) {
+        let Stage::Authorizing {
+            attempt: current,
+            since,
+        } = self.stage
+        else {
+            return;
+        };
+        if attempt != current {
             return;
         }
+        self.timers.stop(Timer::Auth);
+        match given {
+            Ok(credentials) => {
+                self.round.give_credentials(credentials);
+                self.look_up();
+            }
+            Err(cause) => {
+                let (server, after) = (self.round.endpoint().clone(), self.now - since);
+                let error = ConnectionError::Credentials {
+                    server,
+                    after,
+                    cause,
+                };
+                self.lose(error, Farewell::Gone);
+            }
+        }
+    }
+
+    /// Asks for the addresses of the server, unless it is named by one.
+    fn look_up(&mut self) {
+        let (host, port) = (
+            self.round.endpoint().host().to_string(),
+            self.round.endpoint().port(),
+        );
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            return self.dial(alloc::vec![SocketAddr::new(ip, port)]);
+        }
+        let (attempt, since) = (self.next_attempt(), self.now);
         self.stage = Stage::Resolving { attempt, since };
         self.timers
             .set(Timer::Resolve, since + self.config.timeouts.resolve);
-        let (host, port) = (self.endpoint.host().to_string(), self.endpoint.port());
         self.actions.push_back(Action::Resolve {
             attempt,
             host,
@@ -101,12 +158,12 @@ impl Session {
             return;
         }
         self.timers.stop(Timer::Resolve);
-        let (host, after) = (self.endpoint.host().to_string(), self.now - since);
+        let (host, after) = (self.round.endpoint().host().to_string(), self.now - since);
         match found {
             Ok(addrs) if addrs.is_empty() => {
                 self.lose(ConnectionError::NoAddress { host, after }, Farewell::Gone)
             }
-            Ok(addrs) => self.dial(addrs.into()),
+            Ok(addrs) => self.dial(addrs),
             Err(cause) => self.lose(
                 ConnectionError::Resolve { host, after, cause },
                 Farewell::Gone,
@@ -114,73 +171,112 @@ impl Session {
         }
     }
 
-    /// Dials the first of these addresses, of which there is at least one.
-    fn dial(&mut self, mut rest: VecDeque<SocketAddr>) {
-        let Some(addr) = rest.pop_front() else { return };
+    /// Begins to dial these addresses, of which there is at least one.
+    fn dial(&mut self, addrs: Vec<SocketAddr>) {
+        self.stage = Stage::Dialing(Box::new(Race::new(addrs)));
+        self.dial_next();
+    }
+
+    /// Dials the next address beside those that are dialled already, as far as the bound allows. If none of them opens or fails
+    /// before, the one after it follows when the stagger time is over.
+    fn dial_next(&mut self) {
         let attempt = self.next_attempt();
-        self.stage = Stage::Dialing {
-            attempt,
-            addr,
-            since: self.now,
-            rest,
-        };
-        self.timers
-            .set(Timer::Dial, self.now + self.config.timeouts.dial);
-        self.actions.push_back(Action::Dial { attempt, addr });
-    }
-
-    /// The address did not answer: the next one, or the round has failed.
-    fn dial_failed(&mut self, cause: Cause) {
-        let Stage::Dialing {
-            addr, since, rest, ..
-        } = &mut self.stage
-        else {
+        let (timeouts, max) = (&self.config.timeouts, self.config.limits.max_dials);
+        let Stage::Dialing(race) = &mut self.stage else {
             return;
         };
-        let (addr, after, rest) = (*addr, self.now - *since, core::mem::take(rest));
-        self.timers.stop(Timer::Dial);
-        if rest.is_empty() {
-            self.lose(ConnectionError::Dial { addr, after, cause }, Farewell::Gone);
-        } else {
-            self.dial(rest);
+        if race.can_launch(max)
+            && let Some(addr) = race.launch(attempt, self.now)
+        {
+            self.actions.push_back(Action::Dial { attempt, addr });
+        }
+        let stagger = self.now + timeouts.dial_stagger;
+        let stagger = race.can_launch(max).then_some(stagger);
+        if let Some(at) = race
+            .deadline(timeouts.dial)
+            .into_iter()
+            .chain(stagger)
+            .min()
+        {
+            self.timers.set(Timer::Dial, at);
         }
     }
 
+    /// The address did not answer: the next one, or the server has failed.
+    fn dial_failed(&mut self, addr: SocketAddr, after: Duration, cause: Cause) {
+        match &self.stage {
+            Stage::Dialing(race) if race.is_over() => {
+                self.lose(ConnectionError::Dial { addr, after, cause }, Farewell::Gone);
+            }
+            _ => self.dial_next(),
+        }
+    }
+
+    /// The first byte stream that is open wins.
     pub(super) fn opened(&mut self, attempt: Attempt) {
-        let Stage::Dialing {
-            attempt: current,
-            addr,
-            ..
-        } = self.stage
-        else {
+        let Stage::Dialing(race) = &mut self.stage else {
             return;
         };
-        if attempt != current {
+        let Some(won) = race.land(attempt) else {
             return;
-        }
-        self.timers.stop(Timer::Dial);
-        self.stage = Stage::Open { attempt, addr };
+        };
+        self.cancel_all();
+        self.stage = Stage::Open {
+            attempt,
+            addr: won.addr,
+        };
         self.open_link();
         if self.authenticates_first() {
             return;
         }
         self.timers
             .set(Timer::ConnAck, self.now + self.config.timeouts.connack);
-        if let Err(error) = self.send_connect(self.config.connect.properties.clone()) {
+        if let Err(error) =
+            self.send_connect(self.config.connect_in(self.link.version).properties.clone())
+        {
             self.lose(ConnectionError::Connect { error }, Farewell::Silent);
         }
     }
 
+    /// Gives up whatever is asked, looked up or dialled.
+    fn cancel_all(&mut self) {
+        self.stop_link_timers();
+        let attempts: Vec<Attempt> = match &self.stage {
+            Stage::Authorizing { attempt, .. } | Stage::Resolving { attempt, .. } => {
+                alloc::vec![*attempt]
+            }
+            Stage::Dialing(race) => race.attempts().collect(),
+            _ => return,
+        };
+        attempts
+            .into_iter()
+            .for_each(|attempt| self.cancel(attempt));
+    }
+
+    /// Tells the driver to give it up, unless it has not been told of it yet.
+    fn cancel(&mut self, attempt: Attempt) {
+        let untold = self
+            .actions
+            .iter()
+            .position(|action| action.begins(attempt));
+        match untold {
+            Some(at) => drop(self.actions.remove(at)),
+            None => self.actions.push_back(Action::Cancel { attempt }),
+        }
+    }
+
     pub(super) fn closed(&mut self, attempt: Attempt, cause: Cause) {
-        match self.stage {
-            Stage::Dialing {
-                attempt: current, ..
-            } if current == attempt => self.dial_failed(cause),
+        match &mut self.stage {
+            Stage::Dialing(race) => {
+                if let Some(dial) = race.land(attempt) {
+                    self.dial_failed(dial.addr, self.now - dial.since, cause);
+                }
+            }
             Stage::Open {
                 attempt: current,
                 addr,
-            } if current == attempt => {
-                let after = self.now - self.link.opened_at;
+            } if *current == attempt => {
+                let (addr, after) = (*addr, self.now - self.link.opened_at);
                 self.lose(
                     ConnectionError::Closed { addr, after, cause },
                     Farewell::Gone,
@@ -189,29 +285,34 @@ impl Session {
             Stage::Closing {
                 attempt: current,
                 next,
-            } if current == attempt => self.settle(next),
+            } if *current == attempt => {
+                let next = *next;
+                self.settle(next);
+            }
             _ => {}
         }
     }
 
     pub(super) fn timeout(&mut self, timer: Timer) {
-        match (timer, &self.stage) {
-            (Timer::Resolve, Stage::Resolving { attempt, since }) => {
-                let (attempt, after) = (*attempt, self.now - *since);
-                self.actions.push_back(Action::Cancel { attempt });
-                let host = self.endpoint.host().to_string();
-                self.lose(
-                    ConnectionError::Resolve {
-                        host,
-                        after,
-                        cause: Cause::TimedOut,
-                    },
-                    Farewell::Gone,
-                );
+        match (timer, &mut self.stage) {
+            (Timer::Auth, Stage::Authorizing { attempt, .. }) => {
+                let attempt = *attempt;
+                self.cancel(attempt);
+                self.authorized(attempt, Err(Cause::TimedOut));
             }
-            (Timer::Dial, Stage::Dialing { attempt, .. }) => {
-                self.actions.push_back(Action::Cancel { attempt: *attempt });
-                self.dial_failed(Cause::TimedOut);
+            (Timer::Resolve, Stage::Resolving { attempt, .. }) => {
+                let attempt = *attempt;
+                self.cancel(attempt);
+                self.resolved(attempt, Err(Cause::TimedOut));
+            }
+            (Timer::Dial, Stage::Dialing(race)) => {
+                match race.overdue(self.now, self.config.timeouts.dial) {
+                    Some(dial) => {
+                        self.cancel(dial.attempt);
+                        self.dial_failed(dial.addr, self.now - dial.since, Cause::TimedOut);
+                    }
+                    None => self.dial_next(),
+                }
             }
             (Timer::ConnAck, Stage::Open { addr, .. }) => {
                 let (addr, after) = (*addr, self.now - self.link.opened_at);
@@ -247,33 +348,64 @@ impl Session {
         }
     }
 
-    /// The connection, or the round of attempts, has failed.
+    /// The connection, or the attempt at one, has failed.
     pub(super) fn lose(&mut self, error: ConnectionError, farewell: Farewell) {
-        let stable = self.link.connected
-            && self.now - self.link.opened_at >= self.config.backoff.stable_after;
-        self.failures = if stable {
+        self.inbox_was_full |= matches!(error, ConnectionError::InboxFull { .. });
+        let next = self.after(&error);
+        let retry_in = match next {
+            Next::Now => Some(Duration::ZERO),
+            Next::Retry { at } => Some(at - self.now),
+            Next::Close => None,
+        };
+        self.end_exchange(|| ReauthenticateError::Lost(Box::new(error.clone())));
+        self.events.push_back(Event::Lost { error, retry_in });
+        self.hang_up(next, farewell);
+    }
+
+    pub(super) fn was_stable(&self) -> bool {
+        let stable_after = self.config.backoff.stable_after;
+        self.link.connected && self.now - self.link.opened_at >= stable_after
+    }
+
+    /// What is to be tried after this: the next server of the round, another round, or nothing.
+    fn after(&mut self, error: &ConnectionError) -> Next {
+        if !self.wants_connection() {
+            return Next::Close;
+        }
+        if self.round.was_redirected() || self.falls_back(error) {
+            return Next::Now;
+        }
+        match self.config.verdict(error) {
+            Verdict::GiveUp => return Next::Close,
+            Verdict::NextServer => self.round.pass_over(),
+            Verdict::Retry => {}
+        }
+        // A connection that was there is no part of a round any more.
+        if !self.link.connected && self.round.next() {
+            return Next::Now;
+        }
+        self.failures = if self.was_stable() {
             1
         } else {
             self.failures.saturating_add(1)
         };
-        self.inbox_was_full |= matches!(error, ConnectionError::InboxFull { .. });
-        let retry = self.wants_connection()
-            && (self.persistent || self.connected_before)
-            && verdict(&error) == Verdict::Retry;
-        let delay = self.config.backoff.delay(self.failures, self.dice.roll());
-        let next = if retry {
-            Next::Retry {
-                at: self.now + delay,
-            }
-        } else {
-            Next::Close
-        };
-        self.end_exchange(|| ReauthenticateError::Lost(Box::new(error.clone())));
-        self.events.push_back(Event::Lost {
-            error,
-            retry_in: retry.then_some(delay),
-        });
-        self.hang_up(next, farewell);
+        let backoff = &self.config.backoff;
+        let enough = backoff
+            .attempts
+            .is_some_and(|max| self.failures >= max.get());
+        if enough || !(self.persistent || self.connected_before) {
+            return Next::Close;
+        }
+        Next::Retry {
+            at: self.now + backoff.delay(self.failures, self.dice.roll()),
+        }
+    }
+
+    /// The server is there for nothing but to forget what it had of ours: the next connection is the one to use.
+    pub(super) fn come_again(&mut self, attempt: Attempt) {
+        let flush = self.put(&Packet::Disconnect(Disconnect::default()));
+        self.stop_link_timers();
+        self.close_stream(attempt, flush, Next::Now);
     }
 
     fn hang_up(&mut self, next: Next, farewell: Farewell) {
@@ -290,7 +422,7 @@ impl Session {
         let mut flush = !self.link.outbox.is_empty();
         // Not ahead of a CONNECT that the driver has not taken [MQTT-3.1.0-1].
         if let Farewell::Reason(reason) | Farewell::AfterAll(reason) = farewell
-            && self.config.version().is_v5()
+            && self.link.version.is_v5()
             && self.link.encoded > 0
         {
             flush |= self.put(&Packet::Disconnect(Disconnect::new(reason)));
@@ -319,8 +451,9 @@ impl Session {
         self.subscriptions.requeue(requests);
         self.inbox.disconnected();
         self.give_memory_back();
-        self.link = Link::new(self.config.version(), &self.config);
+        self.link = Link::new(self.version, &self.config);
         match next {
+            Next::Now if self.wants_connection() => self.attempt(),
             Next::Retry { at } if self.wants_connection() => {
                 self.stage = Stage::Waiting;
                 self.timers.set(Timer::Reconnect, at);
@@ -377,7 +510,7 @@ impl Session {
     }
 
     /// Whether a lost connection is to be replaced: also while there is still something to drain.
-    fn wants_connection(&self) -> bool {
+    pub(super) fn wants_connection(&self) -> bool {
         self.leaving.is_none() || (self.timers.get(Timer::Drain).is_some() && !self.is_drained())
     }
 
@@ -397,7 +530,7 @@ impl Session {
         match self.stage {
             Stage::Open { attempt, .. } => {
                 // In 3.x the will is published unless DISCONNECT comes (section 3.14.4).
-                let v5 = self.config.version().is_v5();
+                let v5 = self.link.version.is_v5();
                 let silent = !v5 && disconnect.reason == ReasonCode::DISCONNECT_WITH_WILL;
                 let packet = if v5 {
                     disconnect
@@ -409,8 +542,8 @@ impl Session {
                 self.link.connected = false;
                 self.close_stream(attempt, flush, Next::Close);
             }
-            Stage::Resolving { attempt, .. } | Stage::Dialing { attempt, .. } => {
-                self.actions.push_back(Action::Cancel { attempt });
+            Stage::Authorizing { .. } | Stage::Resolving { .. } | Stage::Dialing(_) => {
+                self.cancel_all();
                 self.end();
             }
             Stage::Closing { .. } | Stage::Closed => {}
@@ -418,13 +551,11 @@ impl Session {
         }
     }
 
-    /// Writes DISCONNECT as the application wants it, with its reason alone where the server can't take the rest, or a plain one.
+    /// Writes DISCONNECT as the application wants it, or less of it where the server or the version can't take that
+    /// [MQTT-3.14.2-3], [MQTT-3.14.2-4].
     fn put_disconnect(&mut self, disconnect: Disconnect) -> bool {
         let reason = disconnect.reason;
-        // A session that was to end with its connection can't be kept after all (section 3.14.2.2.2).
-        let expiry = disconnect.properties.view().session_expiry_interval();
-        let kept = expiry.is_some_and(|expiry| expiry > 0) && self.config.session_expiry.is_zero();
-        (!kept && self.put(&Packet::Disconnect(disconnect)))
+        self.put(&Packet::Disconnect(disconnect))
             || self.put(&Packet::Disconnect(Disconnect::new(reason)))
             || self.put(&Packet::Disconnect(Disconnect::default()))
     }
@@ -432,36 +563,5 @@ impl Session {
     pub(super) fn next_attempt(&mut self) -> Attempt {
         self.attempts += 1;
         Attempt(self.attempts)
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Retry,
-    GiveUp,
-}
-
-/// Whether asking again could help. The one table for every reason of CONNACK and DISCONNECT.
-const fn verdict(error: &ConnectionError) -> Verdict {
-    let reason = match error {
-        ConnectionError::Refused { reason, .. } | ConnectionError::Disconnected { reason, .. } => {
-            *reason
-        }
-        ConnectionError::Connect { .. } => return Verdict::GiveUp,
-        ConnectionError::Authentication { error, .. } if !error.is_transient() => {
-            return Verdict::GiveUp;
-        }
-        _ => return Verdict::Retry,
-    };
-    match reason {
-        ReasonCode::UNSUPPORTED_PROTOCOL_VERSION
-        | ReasonCode::CLIENT_IDENTIFIER_NOT_VALID
-        | ReasonCode::BAD_USER_NAME_OR_PASSWORD
-        | ReasonCode::NOT_AUTHORIZED
-        | ReasonCode::BANNED
-        | ReasonCode::BAD_AUTHENTICATION_METHOD
-        // Fighting for the identifier would only throw the other one out [MQTT-3.1.4-3].
-        | ReasonCode::SESSION_TAKEN_OVER => Verdict::GiveUp,
-        _ => Verdict::Retry,
     }
 }

@@ -21,6 +21,7 @@ impl Session {
             self.link.last_received = self.now;
         }
         self.inbox.read_from(input, self.config.limits.inbox_bytes);
+        self.detect_old_server(input);
         while let Stage::Open { addr, .. } = self.stage {
             if !self.wants_read() {
                 break;
@@ -110,6 +111,7 @@ impl Session {
                     .view()
                     .reason_string()
                     .map(ToString::to_string);
+                self.redirected(disconnect.reason, disconnect.properties.view());
                 let error = ConnectionError::Disconnected {
                     addr,
                     reason: disconnect.reason,
@@ -148,7 +150,7 @@ impl Session {
             Seen::New => {
                 // [MQTT-3.3.4-9]
                 let max = self.config.limits.receive_maximum.get();
-                if self.config.version().is_v5() && self.inbox.in_flight() >= usize::from(max) {
+                if self.link.version.is_v5() && self.inbox.in_flight() >= usize::from(max) {
                     if self.inbox.in_flight() > usize::from(max) {
                         self.inbox.unsee(arrival);
                         return self.violated(Violation::ReceiveMaximum { max });
@@ -262,7 +264,7 @@ impl Session {
     }
 
     pub(super) fn put_ack(&mut self, packet: PacketType, id: PacketId, reason: ReasonCode) {
-        let reason = if self.config.version().is_v5() {
+        let reason = if self.link.version.is_v5() {
             reason
         } else {
             ReasonCode::SUCCESS

@@ -238,8 +238,9 @@ impl Session {
         let Some(records) = &mut self.records else {
             return;
         };
-        let client_id = self.config.connect.client_id.as_str();
-        let group = self.endpoint.to_string();
+        let client_id = self.round.assigned();
+        let client_id = client_id.unwrap_or(&self.config.connect.client_id).as_str();
+        let group = self.round.group_name().to_string();
         if records.identity.client_id != client_id || records.identity.group != group {
             records.identity.client_id = client_id.to_string();
             records.identity.group = group;

@@ -278,7 +278,7 @@ impl Session {
             _ => return self.violated(Violation::WrongAck { packet, id }),
         }
         // [MQTT-3.8.4-6], [MQTT-3.11.3-1]; UNSUBACK of 3.x has no codes.
-        let counted = packet == PacketType::SubAck || self.config.version().is_v5();
+        let counted = packet == PacketType::SubAck || self.link.version.is_v5();
         if counted && codes.len() != wanted {
             return self.violated(Violation::CodeCount {
                 packet,

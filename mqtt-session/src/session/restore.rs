@@ -9,12 +9,13 @@ use mqtt_proto::{Publish, QoS, Text};
 
 use super::Session;
 use super::expiry::Expiry;
+use super::home::Home;
 use super::inflight::{InFlight, Sent, SentState};
 use super::records::Records;
 use super::replay::{Message, Replay, State};
 use super::send::Queued;
 use crate::{
-    Accepted, Config, Endpoint, Identity, Lifetime, PublishOptions, Record, RestoreError, Snapshot,
+    Accepted, Config, Identity, Lifetime, PublishOptions, Record, RestoreError, Servers, Snapshot,
     Token, WallClock,
 };
 
@@ -33,12 +34,12 @@ impl Session {
     /// The records are of another session than the configuration describes, or are not the records of a session.
     pub fn restore(
         config: Config,
-        endpoint: Endpoint,
+        servers: impl Into<Servers>,
         seed: u64,
         clock: WallClock,
         records: impl IntoIterator<Item = Record>,
     ) -> Result<Self, RestoreError> {
-        let mut session = Self::new(config, endpoint, seed);
+        let mut session = Self::new(config, servers, seed);
         session.tick(clock.now);
         session.handle_wall_clock(clock);
         let mut replay = Replay::default();
@@ -47,10 +48,13 @@ impl Session {
                 .apply(record)
                 .map_err(|problem| RestoreError::Misfit { index, problem })?;
         }
-        let Some(configured) = session.records.as_ref().map(|new| new.identity.clone()) else {
+        let Some(mut configured) = session.records.as_ref().map(|new| new.identity.clone()) else {
             return Err(RestoreError::Off);
         };
         if let Some(identity) = replay.identity.take() {
+            if session.round.settle_in(&identity.group) {
+                configured.group.clone_from(&identity.group);
+            }
             check(&identity, &configured)?;
             session.adopt(replay, identity, clock);
         }
@@ -72,8 +76,14 @@ impl Session {
         } else {
             self.dice.roll() as u16
         };
-        let client_id = recorded.client_id.as_str();
-        self.config.connect.client_id = Text::try_from(client_id).unwrap_or_default();
+        if recorded.client_id != self.config.connect.client_id.as_str() {
+            let assigned = Text::try_from(recorded.client_id.as_str());
+            self.round.assign(assigned.unwrap_or_default());
+        }
+        self.home = replay.begun.then(|| Home {
+            group: self.round.server().group,
+            lasts: self.config.expiry_seconds() > 0,
+        });
 
         let mut records = Records::silent(Identity {
             base,

@@ -187,7 +187,8 @@ fn a_closed_session_takes_nothing_and_does_not_wake() {
     for version in VERSIONS {
         let mut raw = Raw::connected(config(version));
         raw.session
-            .disconnect(raw.now, Disconnect::default(), Duration::ZERO);
+            .disconnect(raw.now, Disconnect::default(), Duration::ZERO)
+            .expect("a good DISCONNECT");
         raw.packets();
         raw.hang_up();
         let error = raw
@@ -204,7 +205,8 @@ fn a_closed_session_takes_nothing_and_does_not_wake() {
         raw.session.connect(raw.now);
         raw.session.start(raw.now);
         raw.session
-            .disconnect(raw.now, Disconnect::default(), Duration::ZERO);
+            .disconnect(raw.now, Disconnect::default(), Duration::ZERO)
+            .expect("a good DISCONNECT");
         raw.bytes_in(&[0xD0, 0]);
         assert!(!raw.session.has_transmit() && !raw.session.has_action());
         assert_eq!(raw.session.poll_timeout(), None);

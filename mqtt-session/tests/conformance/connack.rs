@@ -216,7 +216,8 @@ pub(crate) fn add(cases: &mut Cases) {
             };
             raw.packets();
             raw.session
-                .disconnect(raw.now, disconnect, std::time::Duration::ZERO);
+                .disconnect(raw.now, disconnect, std::time::Duration::ZERO)
+                .expect("a good DISCONNECT");
             assert_eq!(raw.lines(), ["DISCONNECT 0x00"]);
         },
     );

@@ -232,7 +232,8 @@ pub(crate) fn add(cases: &mut Cases) {
             let mut pair = Pair::connected(config(Version::V5).will(will));
             let disconnect = Disconnect::new(ReasonCode::DISCONNECT_WITH_WILL);
             pair.session
-                .disconnect(pair.now(), disconnect, Duration::ZERO);
+                .disconnect(pair.now(), disconnect, Duration::ZERO)
+                .expect("a good DISCONNECT");
             pair.run();
             let published = pair.broker.retained().next().expect("the will");
             let order: Vec<_> = published
@@ -258,7 +259,8 @@ pub(crate) fn add(cases: &mut Cases) {
             pair.subscribe("a", QoS::AtLeastOnce);
             pair.run();
             pair.session
-                .disconnect(pair.now(), Disconnect::default(), Duration::ZERO);
+                .disconnect(pair.now(), Disconnect::default(), Duration::ZERO)
+                .expect("a good DISCONNECT");
             pair.run();
             let endpoint = mqtt_session::Endpoint::new("192.0.2.1", 1883);
             let mut anew = config(version);

@@ -21,7 +21,8 @@ pub(crate) fn add(cases: &mut Cases) {
             raw.feed_publish("a", flow(QoS::AtLeastOnce, 9, false), b"");
             raw.packets();
             raw.session
-                .disconnect(raw.now, Disconnect::default(), Duration::ZERO);
+                .disconnect(raw.now, Disconnect::default(), Duration::ZERO)
+                .expect("a good DISCONNECT");
             assert_eq!(raw.lines(), ["DISCONNECT 0x00"]);
             everything_happens(&mut raw);
             assert_eq!(raw.lines(), Vec::<String>::new());
@@ -155,5 +156,6 @@ fn everything_happens(raw: &mut Raw) {
     raw.feed_ack(PacketType::PubRel, 2);
     raw.feed_ack(PacketType::PubRec, 1);
     raw.session
-        .disconnect(raw.now, Disconnect::default(), Duration::ZERO);
+        .disconnect(raw.now, Disconnect::default(), Duration::ZERO)
+        .expect("a good DISCONNECT");
 }

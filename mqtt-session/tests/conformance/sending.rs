@@ -180,11 +180,13 @@ pub(crate) fn add(cases: &mut Cases) {
             }
             pair.run_for(std::time::Duration::from_secs(100));
             assert_eq!(pair.take_all().len(), 3);
-            pair.session.disconnect(
-                pair.now(),
-                mqtt_session::proto::Disconnect::default(),
-                std::time::Duration::ZERO,
-            );
+            pair.session
+                .disconnect(
+                    pair.now(),
+                    mqtt_session::proto::Disconnect::default(),
+                    std::time::Duration::ZERO,
+                )
+                .expect("a good DISCONNECT");
             pair.run();
             assert!(pair.session.is_closed());
             pair.check();

@@ -1,5 +1,6 @@
 //! A session whose server is the test itself: it sees each action and packet, and answers with any bytes.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -9,7 +10,7 @@ use mqtt_session::proto::{
 };
 use mqtt_session::{
     Action, Attempt, Cause, ConfigBuilder, ConnectionError, Endpoint, Event, Instant, Outcome,
-    QueueId, Received, Session, Token,
+    QueueId, Received, Servers, Session, Token,
 };
 
 pub struct Raw {
@@ -33,10 +34,15 @@ impl Raw {
     }
 
     pub fn at(config: ConfigBuilder, host: &str) -> Self {
+        Self::of(config, Endpoint::new(host, 1883))
+    }
+
+    /// With these servers.
+    pub fn of(config: ConfigBuilder, servers: impl Into<Servers>) -> Self {
         let config = config.build().expect("the test's configuration is good");
         Self {
             version: config.version(),
-            session: Session::new(config, Endpoint::new(host, 1883), 7),
+            session: Session::new(config, servers, 7),
             now: Instant::ZERO,
             attempt: None,
             actions: Vec::new(),
@@ -196,9 +202,9 @@ impl Raw {
             }
             while let Some(action) = self.session.poll_action() {
                 match &action {
-                    Action::Dial { attempt, .. } | Action::Resolve { attempt, .. } => {
-                        self.attempt = Some(*attempt)
-                    }
+                    Action::Credentials { attempt, .. }
+                    | Action::Dial { attempt, .. }
+                    | Action::Resolve { attempt, .. } => self.attempt = Some(*attempt),
                     _ => {}
                 }
                 self.actions.push(action);
@@ -212,6 +218,24 @@ impl Raw {
                 return;
             }
         }
+    }
+
+    /// Where to it dialled.
+    pub fn dials(&self) -> Vec<SocketAddr> {
+        let dials = self.actions.iter().filter_map(|action| match action {
+            Action::Dial { addr, .. } => Some(*addr),
+            _ => None,
+        });
+        dials.collect()
+    }
+
+    /// The attempt at this address.
+    pub fn dial_to(&self, addr: SocketAddr) -> Attempt {
+        let dial = self.actions.iter().rev().find_map(|action| match action {
+            Action::Dial { attempt, addr: to } if *to == addr => Some(*attempt),
+            _ => None,
+        });
+        dial.expect("a dial to this address")
     }
 
     /// The packets that the session wrote since the last call.

@@ -56,6 +56,9 @@ impl Direct {
         }
         for report in io.reports.drain(..) {
             match report {
+                Report::Credentials(attempt, given) => {
+                    connection.handle_credentials(now, attempt, given);
+                }
                 Report::Resolved(attempt, found) => connection.handle_resolved(now, attempt, found),
                 Report::Opened(attempt) => connection.handle_opened(now, attempt),
                 Report::Closed(attempt, cause) => connection.handle_closed(now, attempt, cause),
@@ -185,6 +188,7 @@ impl Direct {
     pub(crate) fn disconnect(&mut self, now: Instant, drain: Duration) {
         self.connection
             .session_mut()
-            .disconnect(now, Disconnect::default(), drain);
+            .disconnect(now, Disconnect::default(), drain)
+            .expect("a good DISCONNECT");
     }
 }

@@ -1,0 +1,154 @@
+//! What the application is asked while the session connects, and may take its time to answer.
+
+use std::any::Any;
+use std::boxed::Box;
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::string::ToString;
+use std::task::{Context, Poll};
+use std::vec::Vec;
+
+use crate::{Action, Attempt, Cause, Credentials, Endpoint};
+
+use super::port::Report;
+
+type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
+type AskCredentials = Box<dyn FnMut(Endpoint) -> Answering + Send>;
+
+/// Functions of the application that answer what the session asks for, now or later.
+///
+/// They are called by the driver, one at a time and never under a lock, and give futures that the driver polls beside its other
+/// work: so they must not block, but may wait for a file, a token server or another task. A future is dropped when its time is over
+/// ([`Timeouts`](crate::Timeouts)) or when nobody needs the answer any more. A panic in one counts as a failed answer.
+///
+/// ```
+/// # use mqtt_session::{client::Answers, Credentials, Endpoint};
+/// # async fn fetch_token(server: &Endpoint) -> Result<String, std::io::Error> { Ok(String::new()) }
+/// let answers = Answers::new().credentials(|server| async move {
+///     let token = fetch_token(&server).await?;
+///     Ok::<_, Box<dyn std::error::Error + Send + Sync>>(Credentials::new("sensor-7", token)?)
+/// });
+/// ```
+#[derive(Default)]
+#[must_use = "it is to be given to the adapter's `build_with`"]
+pub struct Answers {
+    credentials: Option<AskCredentials>,
+    /// Answers that are awaited. A second kind of question is another callback above, another variant of [`Answer`], and another
+    /// arm in [`Answers::ask`] and [`Answer::report`].
+    awaited: Vec<Awaited>,
+}
+
+struct Awaited {
+    attempt: Attempt,
+    answering: Answering,
+}
+
+/// What a callback has answered.
+enum Answer {
+    Credentials(Result<Credentials, Cause>),
+}
+
+impl Answers {
+    /// Nothing is asked.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives user name and password before each attempt at a server, which is named. An error fails the attempt, and the next one
+    /// follows as after any failure.
+    pub fn credentials<F, A, E>(mut self, mut ask: F) -> Self
+    where
+        F: FnMut(Endpoint) -> A + Send + 'static,
+        A: Future<Output = Result<Credentials, E>> + Send + 'static,
+        E: ToString,
+    {
+        self.credentials = Some(Box::new(move |server| {
+            let answer = ask(server);
+            Box::pin(async move {
+                let given = answer.await;
+                Answer::Credentials(given.map_err(|error| Cause::Other(error.to_string())))
+            })
+        }));
+        self
+    }
+
+    /// Whether the session shall ask for credentials.
+    pub(super) const fn gives_credentials(&self) -> bool {
+        self.credentials.is_some()
+    }
+
+    /// Takes out what is asked of the application. The rest is for the driver, and what is cancelled may be for both.
+    pub(super) fn ask(&mut self, actions: &mut Vec<Action>, reports: &mut Vec<Report>) {
+        actions.retain_mut(|action| {
+            match action {
+                Action::Credentials { attempt, server } => {
+                    let (attempt, server) = (*attempt, server.clone());
+                    match &mut self.credentials {
+                        Some(ask) => match catch_unwind(AssertUnwindSafe(|| ask(server))) {
+                            Ok(answering) => self.awaited.push(Awaited { attempt, answering }),
+                            Err(panic) => reports
+                                .push(Answer::Credentials(Err(panicked(&*panic))).report(attempt)),
+                        },
+                        None => {
+                            let cause = Cause::Other("the application gives none".to_string());
+                            reports.push(Answer::Credentials(Err(cause)).report(attempt));
+                        }
+                    }
+                    return false;
+                }
+                Action::Cancel { attempt } => {
+                    self.awaited.retain(|awaited| awaited.attempt != *attempt);
+                }
+                _ => {}
+            }
+            true
+        });
+    }
+
+    /// Polls what is awaited; what is there is reported.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>, reports: &mut Vec<Report>) {
+        self.awaited.retain_mut(|awaited| {
+            let polled = catch_unwind(AssertUnwindSafe(|| {
+                awaited.answering.as_mut().poll(context)
+            }));
+            let answer = match polled {
+                Ok(Poll::Pending) => return true,
+                Ok(Poll::Ready(answer)) => answer,
+                Err(panic) => Answer::Credentials(Err(panicked(&*panic))),
+            };
+            reports.push(answer.report(awaited.attempt));
+            false
+        });
+    }
+}
+
+impl Answer {
+    fn report(self, attempt: Attempt) -> Report {
+        match self {
+            Self::Credentials(given) => Report::Credentials(attempt, given),
+        }
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Cause {
+    let words = panic.downcast_ref::<&str>().copied().or_else(|| {
+        panic
+            .downcast_ref::<std::string::String>()
+            .map(|words| &**words)
+    });
+    Cause::Other(std::format!(
+        "the callback panicked: {}",
+        words.unwrap_or("no message")
+    ))
+}
+
+impl fmt::Debug for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answers")
+            .field("credentials", &self.credentials.is_some())
+            .field("awaited", &self.awaited.len())
+            .finish()
+    }
+}

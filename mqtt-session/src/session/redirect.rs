@@ -1,0 +1,78 @@
+//! Server redirection (section 4.11).
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use mqtt_proto::{PropertiesRef, ReasonCode};
+
+use super::Session;
+use super::round::IN_A_ROW;
+use crate::{Endpoint, Event, RedirectRefused, Redirects};
+
+/// Servers that one reference may name; further ones are not looked at.
+const NAMED: usize = 16;
+
+impl Session {
+    /// CONNACK or DISCONNECT may send us to another server: then that is the one whose turn it is.
+    pub(super) fn redirected(&mut self, reason: ReasonCode, said: PropertiesRef<'_>) {
+        let permanent = match reason {
+            ReasonCode::USE_ANOTHER_SERVER => false,
+            ReasonCode::SERVER_MOVED => true,
+            _ => return,
+        };
+        if !self.wants_connection() {
+            return;
+        }
+        let from = self.round.endpoint().clone();
+        let reference = said.server_reference();
+        let followed = self.follow(reference, permanent);
+        self.events.push_back(Event::Redirected {
+            from,
+            reference: reference.map(ToString::to_string),
+            permanent,
+            followed,
+        });
+    }
+
+    fn follow(
+        &mut self,
+        reference: Option<&str>,
+        permanent: bool,
+    ) -> Result<Endpoint, RedirectRefused> {
+        let mut refused = RedirectRefused::NoReference;
+        let mut targets = Vec::new();
+        let redirects = self.config.redirects();
+        for named in reference.unwrap_or_default().split_whitespace().take(NAMED) {
+            match read(named) {
+                Ok(target) if redirects.is_some_and(|r| r.allows(target.host())) => {
+                    targets.push(target);
+                }
+                Ok(target) => refused = RedirectRefused::NotAllowed { target },
+                Err(error) => refused = error,
+            }
+        }
+        let Some(first) = targets.first().cloned() else {
+            return Err(refused);
+        };
+        let sharing = redirects.is_some_and(Redirects::shares_sessions);
+        if self.was_stable() {
+            self.round.forget_redirects();
+        }
+        if self.round.redirect(targets, permanent, sharing) {
+            Ok(first)
+        } else {
+            Err(RedirectRefused::TooMany { max: IN_A_ROW })
+        }
+    }
+}
+
+/// A Server Reference: a URL, or the rest of one behind the scheme of the server that it comes from. There is one scheme so far, so no other
+/// is weaker; one that this build does not know is refused.
+fn read(named: &str) -> Result<Endpoint, RedirectRefused> {
+    let endpoint = if named.contains("://") {
+        Endpoint::parse(named)
+    } else {
+        Endpoint::parse(&alloc::format!("mqtt://{named}"))
+    };
+    endpoint.map_err(RedirectRefused::Reference)
+}
