@@ -92,6 +92,17 @@ pub(crate) fn add(cases: &mut Cases) {
             let mut raw = handshaking(lasting(Version::V5));
             raw.accept(true, NONE);
             assert_eq!(raw.session.phase(), Phase::Connected);
+            // So does who is told to require local state, and has none.
+            let strict = lasting(Version::V5).require_local_state(true);
+            let mut raw = handshaking(strict);
+            raw.accept(true, NONE);
+            let error = raw.last_loss();
+            assert!(
+                matches!(error, mqtt_session::ConnectionError::NoLocalState { .. }),
+                "{error}"
+            );
+            raw.hang_up();
+            assert_ne!(raw.session.phase(), Phase::Connected);
         },
     );
     cases.v5(
