@@ -1,4 +1,5 @@
 use core::net::SocketAddr;
+use core::num::NonZeroUsize;
 use core::time::Duration;
 
 use alloc::string::String;
@@ -28,6 +29,19 @@ pub struct QueueId(pub(crate) u32);
 impl QueueId {
     /// Where everything goes that no subscription claims for another queue.
     pub const DEFAULT: Self = Self(0);
+}
+
+/// How a queue treats what is put into it. See [`Session::set_queue`](crate::Session::set_queue).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueOptions {
+    /// Messages of QoS 0 that may wait in it: for one more the oldest is dropped, and counted. `None` (default): the bound of the inbox
+    /// alone. Those of QoS 1 and 2 are bounded by [`Limits::receive_maximum`](crate::Limits::receive_maximum) and
+    /// [`Limits::inbox_bytes`](crate::Limits::inbox_bytes).
+    pub max_at_most_once: Option<NonZeroUsize>,
+    /// Whether its messages of QoS 1 and 2 are acknowledged when they are put into it (no), instead of by their tickets. What the application has not
+    /// taken is lost with the process then.
+    pub ack_on_arrival: bool,
 }
 
 /// What the session has to tell.

@@ -163,7 +163,7 @@ pub use error::{
     ConnectionError, DisconnectError, Fault, PublishError, PublishRefused, ReauthenticateError,
     RedirectRefused, Stale, SubscribeError, Violation,
 };
-pub use event::{Capacity, Event, Outcome, Phase, QueueId, Received, Ticket, Token};
+pub use event::{Capacity, Event, Outcome, Phase, QueueId, QueueOptions, Received, Ticket, Token};
 pub use limits::Limits;
 pub use observation::{Direction, Observation, PacketSummary};
 pub use options::PublishOptions;

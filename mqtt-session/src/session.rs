@@ -49,8 +49,9 @@ use crate::stats::Counters;
 use crate::timer::TimerTable;
 use crate::{
     Action, Attempt, Capacity, Cause, Config, Credentials, DisconnectError, Endpoint, Event,
-    Instant, Observation, Phase, PublishError, PublishOptions, QueueId, ReauthenticateError,
-    Received, Record, Seq, Servers, Stale, Stats, SubscribeError, Ticket, Timer, Token, WallClock,
+    Instant, Observation, Phase, PublishError, PublishOptions, QueueId, QueueOptions,
+    ReauthenticateError, Received, Record, Seq, Servers, Stale, Stats, SubscribeError, Ticket,
+    Timer, Token, WallClock,
 };
 use events::Events;
 use home::Home;
@@ -190,6 +191,7 @@ impl Session {
             inbox_messages: self.inbox.len(),
             inbox_bytes: self.inbox.bytes(),
             receiving: self.inbox.in_flight(),
+            dropped: self.stats.dropped + self.inbox.over_bound(),
             ..self.stats.told()
         }
     }
@@ -386,6 +388,18 @@ impl Session {
     /// Opens another queue for received messages.
     pub fn open_queue(&mut self) -> QueueId {
         self.inbox.open_queue()
+    }
+
+    /// How a queue treats what is put into it from now on, and whether it acknowledges what waits in it already.
+    pub fn set_queue(&mut self, now: Instant, queue: QueueId, options: QueueOptions) {
+        self.tick(now);
+        self.configure_queue(queue, options);
+    }
+
+    /// How many messages of QoS 0 were dropped since a queue was opened, because there were more than
+    /// [`QueueOptions::max_at_most_once`] in it.
+    pub fn dropped_of(&self, queue: QueueId) -> u64 {
+        self.inbox.dropped_of(queue)
     }
 
     /// Closes a queue. Its subscriptions are detached: the server keeps them, but they are not asked for again when it loses the

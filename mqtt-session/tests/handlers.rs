@@ -11,7 +11,9 @@ use std::task::Poll;
 
 use mqtt_session::SubscribeError;
 use mqtt_session::client::{AckMode, ClientEvent, HandlerPanicked, SubscribeFailed};
-use mqtt_session::proto::{Packet, Properties, QoS, ReasonCode, SubAck, SubscribeOptions, Version};
+use mqtt_session::proto::{
+    Flow, Packet, Properties, QoS, ReasonCode, SubAck, SubscribeOptions, Version,
+};
 use pair::config;
 use pair::hand::{Hand, poll, ready};
 use pair::raw::at_least_once;
@@ -271,4 +273,26 @@ fn a_client_is_told_of_what_nothing_claims_and_may_discard_it() {
     publish(&mut hand, "old", 3);
     assert!(ready(unclaimed.next()).is_some());
     assert!(poll(pin!(events.next())).is_pending());
+}
+
+#[test]
+fn a_stream_may_bound_its_messages_of_qos_0_and_acknowledge_on_arrival() {
+    let mut hand = connected();
+    let two = std::num::NonZeroUsize::new(2).expect("not 0");
+    let mut subscription = hand
+        .subscribe("a", QoS::AtLeastOnce)
+        .with_max_at_most_once(two)
+        .with_ack_mode(AckMode::Queued);
+    for n in 1..=5u16 {
+        hand.feed_publish("a", Flow::AtMostOnce, &n.to_be_bytes());
+    }
+    publish(&mut hand, "a", 6);
+    assert_eq!(acknowledged(&mut hand), [6], "nobody has taken it");
+    assert_eq!(subscription.dropped(), 3);
+    for n in 4..=6 {
+        let message = ready(subscription.next()).expect("a message");
+        assert_eq!(number(message.payload()), n);
+    }
+    assert!(poll(pin!(subscription.next())).is_pending());
+    assert_eq!(acknowledged(&mut hand), Vec::<u16>::new());
 }

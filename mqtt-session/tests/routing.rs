@@ -3,7 +3,7 @@
 mod pair;
 
 use mqtt_session::proto::{Flow, Packet, Properties, QoS, ReasonCode, SubAck, Version};
-use mqtt_session::{Event, QueueId};
+use mqtt_session::{Event, QueueId, QueueOptions};
 use pair::config;
 use pair::raw::{Raw, at_least_once, id};
 
@@ -308,4 +308,96 @@ fn what_waited_for_the_last_handle_is_told_as_unclaimed_when_that_is_closed() {
     raw.session.keep_unclaimed(true);
     raw.feed_publish("b", at_least_once(2), b"x");
     assert_eq!(unclaimed(&mut raw), Vec::<String>::new(), "somebody looks");
+}
+
+fn at_most(max: usize) -> QueueOptions {
+    let mut options = QueueOptions::default();
+    options.max_at_most_once = std::num::NonZeroUsize::new(max);
+    options
+}
+
+fn on_arrival() -> QueueOptions {
+    let mut options = QueueOptions::default();
+    options.ack_on_arrival = true;
+    options
+}
+
+#[test]
+fn the_bound_of_a_subscription_drops_the_oldest_of_qos_0_and_counts() {
+    let (mut raw, queues) = subscribed(Version::V5, &["a/+", "#"]);
+    raw.session.set_queue(raw.now, queues[0], at_most(2));
+    raw.feed_publish("a/kept", at_least_once(1), b"x");
+    for topic in ["a/1", "a/2", "a/3", "a/4"] {
+        raw.feed_publish(topic, Flow::AtMostOnce, b"x");
+    }
+    raw.feed_publish("a/kept too", at_least_once(2), b"x");
+    assert_eq!(raw.session.dropped_of(queues[0]), 2);
+    assert_eq!(raw.session.stats().dropped, 2);
+    let taken = take(&mut raw, queues[0]);
+    assert_eq!(taken, ["a/kept", "a/3", "a/4", "a/kept too"]);
+    // Another one that matches has a bound of its own, or none.
+    assert_eq!(raw.session.dropped_of(queues[1]), 0);
+    assert_eq!(take(&mut raw, queues[1]).len(), 6);
+    assert_eq!(raw.session.stats().inbox_bytes, 0);
+    // A smaller bound applies to what waits.
+    for topic in ["a/1", "a/2"] {
+        raw.feed_publish(topic, Flow::AtMostOnce, b"x");
+    }
+    raw.session.set_queue(raw.now, queues[0], at_most(1));
+    assert_eq!(take(&mut raw, queues[0]), ["a/2"]);
+    assert_eq!(raw.session.dropped_of(queues[0]), 3);
+}
+
+#[test]
+fn a_queue_that_acknowledges_on_arrival_does_so_before_anybody_takes_the_message() {
+    for version in [Version::V3_1_1, Version::V5] {
+        let (mut raw, queues) = subscribed(version, &["a", "b", "+"]);
+        raw.session.set_queue(raw.now, queues[0], on_arrival());
+        raw.session.close_queue(raw.now, queues[2]);
+        raw.feed_publish("a", at_least_once(1), b"x");
+        raw.feed_publish("a", pair::raw::exactly_once(2), b"x");
+        assert_eq!(raw.lines(), ["PUBACK 1", "PUBREC 2"]);
+        // It keeps its place in the order of acknowledgements.
+        raw.feed_publish("b", at_least_once(3), b"x");
+        raw.feed_publish("a", at_least_once(4), b"x");
+        assert_eq!(raw.lines(), Vec::<String>::new());
+        assert_eq!(take(&mut raw, queues[1]), ["b"]);
+        assert_eq!(raw.lines(), ["PUBACK 3", "PUBACK 4"]);
+        assert!(raw.session.stats().inbox_bytes > 0, "their room is taken");
+        assert_eq!(take(&mut raw, queues[0]), ["a", "a", "a"]);
+        assert_eq!(raw.session.stats().inbox_bytes, 0);
+        assert_eq!(raw.lines(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_message_for_a_queue_of_each_kind_is_acknowledged_by_the_ticket() {
+    let (mut raw, queues) = subscribed(Version::V3_1_1, &["a", "+"]);
+    raw.session.set_queue(raw.now, queues[0], on_arrival());
+    raw.feed_publish("a", at_least_once(1), b"x");
+    assert_eq!(take(&mut raw, queues[0]), ["a"]);
+    assert_eq!(raw.lines(), Vec::<String>::new());
+    assert_eq!(take(&mut raw, queues[1]), ["a"]);
+    assert_eq!(raw.lines(), ["PUBACK 1"]);
+}
+
+#[test]
+fn what_waits_is_acknowledged_when_its_queue_is_told_to_do_so_on_arrival() {
+    let (mut raw, queues) = subscribed(Version::V5, &["a"]);
+    for number in 1..=3 {
+        raw.feed_publish("a", at_least_once(number), b"x");
+    }
+    let first = raw.take(queues[0]);
+    raw.session.set_queue(raw.now, queues[0], on_arrival());
+    assert_eq!(raw.lines(), Vec::<String>::new(), "the first one is taken");
+    raw.session.ack(raw.now, first.ticket).expect("fresh");
+    assert_eq!(raw.lines(), ["PUBACK 1", "PUBACK 2", "PUBACK 3"]);
+    // A message of a session that is lost acknowledges nothing of the next one.
+    let (mut raw, queues) = subscribed(Version::V5, &["a"]);
+    raw.feed_publish("a", at_least_once(1), b"x");
+    raw.reconnect(false, NONE);
+    raw.packets();
+    raw.feed_publish("b", at_least_once(1), b"x");
+    raw.session.set_queue(raw.now, queues[0], on_arrival());
+    assert_eq!(raw.lines(), Vec::<String>::new());
 }

@@ -18,7 +18,8 @@ pub enum AckMode {
     /// message is handled does not lose it.
     #[default]
     Taken,
-    /// When the subscription takes them over from the session, before the application has them: a crash may lose some.
+    /// When they arrive, before the application has them: a crash may lose some. For [`Client::messages`](super::Client::messages): when the
+    /// stream takes them over.
     Queued,
     /// By [`Message::ack`] or an [`Acker`], in any order. The session sends acknowledgements in the order that the protocol asks for, so
     /// one that is missing holds back those behind it. A message that is dropped unacknowledged keeps its room until the session ends.

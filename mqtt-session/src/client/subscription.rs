@@ -1,6 +1,7 @@
 //! Received messages as a stream.
 
 use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,7 +10,7 @@ use std::vec::Vec;
 use futures_core::Stream;
 use mqtt_proto::{Properties, PublishView, TopicFilter};
 
-use crate::{Instant, QueueId, Received, Ticket};
+use crate::{Instant, QueueId, QueueOptions, Received, Ticket};
 
 use super::message::{AckMode, Acker, Message};
 use super::shared::Shared;
@@ -38,6 +39,7 @@ pub struct Subscription {
     reader: Reader,
     filters: Vec<TopicFilter>,
     mode: AckMode,
+    options: QueueOptions,
     unsubscribe_on_drop: bool,
     /// Taken over from the session, not by the application.
     batch: VecDeque<Held>,
@@ -58,6 +60,7 @@ impl Subscription {
             reader,
             filters,
             mode: AckMode::default(),
+            options: QueueOptions::default(),
             unsubscribe_on_drop: false,
             batch: VecDeque::new(),
             batching: false,
@@ -67,10 +70,41 @@ impl Subscription {
         }
     }
 
-    /// When its messages are acknowledged ([`AckMode::Taken`]). Applies to those that are taken from now on.
+    /// When its messages are acknowledged ([`AckMode::Taken`]). Applies to those that are taken from now on, and [`AckMode::Queued`] to those that
+    /// wait already, too.
     pub fn with_ack_mode(mut self, mode: AckMode) -> Self {
         self.mode = mode;
+        self.options.ack_on_arrival = mode == AckMode::Queued;
+        self.set_queue();
         self
+    }
+
+    /// How many messages of QoS 0 may wait to be taken (no bound but that of the inbox): for one more the oldest is dropped, and counted. Some that
+    /// were taken over before they are read do not count.
+    pub fn with_max_at_most_once(mut self, max: NonZeroUsize) -> Self {
+        self.options.max_at_most_once = Some(max);
+        self.set_queue();
+        self
+    }
+
+    /// How many messages were dropped for [`with_max_at_most_once`](Self::with_max_at_most_once).
+    pub fn dropped(&self) -> u64 {
+        let state = self.shared.lock();
+        state.connection.session().dropped_of(self.reader.queue)
+    }
+
+    fn set_queue(&self) {
+        // The default queue is shared by all streams on it: it stays as it is.
+        if self.reader.queue != QueueId::DEFAULT {
+            let now = self.shared.now();
+            let (queue, options) = (self.reader.queue, self.options);
+            self.shared.run(|state| {
+                state
+                    .connection
+                    .session_mut()
+                    .set_queue(now, queue, options)
+            });
+        }
     }
 
     /// Whether dropping it unsubscribes (no). Other subscriptions to the same filter share the server's one subscription, and lose it, too.

@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use mqtt_proto::{PacketId, PublishView, QoS};
 
 use super::slab::Slab;
-use crate::{Instant, QueueId, Received, Stale, Ticket};
+use crate::{Instant, QueueId, QueueOptions, Received, Stale, Ticket};
 use ids::IdSet;
 use queues::Queues;
 pub(super) use queues::cost;
@@ -132,6 +132,22 @@ impl Inbox {
         self.queues.take_back(unread);
     }
 
+    pub(super) fn set_queue(&mut self, id: QueueId, options: QueueOptions) {
+        for ticket in self.queues.set(id, options) {
+            // Of a lost session: there is nobody to acknowledge it to.
+            let _ = self.give_back(ticket);
+        }
+    }
+
+    pub(super) fn dropped_of(&self, id: QueueId) -> u64 {
+        self.queues.dropped_of(id)
+    }
+
+    /// How many of QoS 0 were dropped for the bounds of their queues.
+    pub(super) const fn over_bound(&self) -> u64 {
+        self.queues.over_bound
+    }
+
     /// The first message of QoS 1 or 2 in the default queue, where nobody is expected to look.
     pub(super) fn unclaimed(&self) -> Option<&PublishView> {
         if self.keep_unclaimed {
@@ -156,19 +172,24 @@ impl Inbox {
         self.queues.pop(id)
     }
 
+    /// Puts a message into queues. Whether all of them acknowledge it at once.
     pub(super) fn push(
         &mut self,
         publish: PublishView,
         arrival: Option<u32>,
         queues: &[QueueId],
         woken: impl FnMut(QueueId),
-    ) {
+    ) -> bool {
+        let mut acked = false;
         if let Some(arrival) = arrival.and_then(|index| self.arrivals.get_mut(index)) {
-            arrival.tickets = queues.len() as u32;
+            let by_ticket = |queue: &&QueueId| !self.queues.acks_on_arrival(**queue);
+            arrival.tickets = queues.iter().filter(by_ticket).count() as u32;
             arrival.queue = queues.last().copied().unwrap_or_default();
+            acked = arrival.tickets == 0;
         }
         self.queues
             .push(publish, self.epoch, arrival, queues, woken);
+        acked
     }
 
     pub(super) fn drop_oldest(&mut self, id: QueueId) -> bool {

@@ -10,8 +10,8 @@ use super::asked::has_problem_information;
 use super::inbox::{Seen, cost};
 use super::phase::{Farewell, Stage};
 use crate::{
-    ConnectionError, Direction, Event, InboxFull, PacketSummary, QueueId, Record, Stale, Ticket,
-    Violation,
+    ConnectionError, Direction, Event, InboxFull, PacketSummary, QueueId, QueueOptions, Record,
+    Stale, Ticket, Violation,
 };
 
 impl Session {
@@ -229,20 +229,32 @@ impl Session {
             queues => queues,
         };
         let events = &mut self.events;
-        self.inbox.push(publish, arrival, queues, |queue| {
+        let acked = self.inbox.push(publish, arrival, queues, |queue| {
             events.push_back(Event::Readable(queue))
         });
+        if acked {
+            self.send_acks();
+        }
+    }
+
+    pub(super) fn configure_queue(&mut self, queue: QueueId, options: QueueOptions) {
+        self.inbox.set_queue(queue, options);
+        self.send_acks();
     }
 
     #[cold]
     fn deliver_unclaimed(&mut self, publish: PublishView, arrival: Option<u32>) {
-        self.telling_unclaimed(|session| {
+        let acked = self.telling_unclaimed(|session| {
             let events = &mut session.events;
             let queues = &[QueueId::DEFAULT];
             session.inbox.push(publish, arrival, queues, |queue| {
                 events.push_back(Event::Readable(queue));
-            });
+            })
         });
+        // The default queue may acknowledge on arrival, too.
+        if acked {
+            self.send_acks();
+        }
     }
 
     fn released(&mut self, id: PacketId) {

@@ -3,12 +3,13 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::mem::size_of;
+use core::num::{NonZeroU32, NonZeroUsize};
 
 use bytes::BytesMut;
-use mqtt_proto::PublishView;
+use mqtt_proto::{PublishView, QoS};
 
 use super::blocks::{Blocks, OWN, Oldest};
-use crate::{QueueId, Received, Ticket};
+use crate::{QueueId, QueueOptions, Received, Ticket};
 
 /// A buffer of a usual read. A small message of a larger one is copied when it is taken.
 const USUAL_READ: usize = 128 * 1024;
@@ -22,6 +23,8 @@ pub(super) struct Queues {
     droppable: usize,
     /// How many were copied out of their read buffers.
     pub(super) copied: u64,
+    /// How many of QoS 0 were dropped for the bounds of their queues.
+    pub(super) over_bound: u64,
     /// Numbers the messages.
     next: u64,
     blocks: Blocks,
@@ -35,6 +38,17 @@ struct Queue {
     droppable: VecDeque<Received>,
     kept: VecDeque<Received>,
     open: bool,
+    ack_on_arrival: bool,
+    /// How many of QoS 0 may wait. Small, as an idle session is to be.
+    max_at_most_once: Option<NonZeroU32>,
+    /// Of QoS 0, since it was opened.
+    dropped: u64,
+}
+
+/// Whether a message may be dropped.
+#[inline]
+fn is_droppable(publish: &PublishView) -> bool {
+    publish.qos() == QoS::AtMostOnce
 }
 
 /// What a message costs while it waits: its packet, and its place in the queues, which grow by doubling.
@@ -84,7 +98,7 @@ impl Queue {
     /// Puts those in that come from elsewhere, each where its number says.
     fn merge(&mut self, messages: impl IntoIterator<Item = Received>) {
         for received in messages {
-            self.fifo(received.ticket.arrival.is_none())
+            self.fifo(is_droppable(&received.publish))
                 .push_back(received);
         }
         for fifo in [&mut self.droppable, &mut self.kept] {
@@ -105,6 +119,7 @@ impl Queues {
             bytes: 0,
             droppable: 0,
             copied: 0,
+            over_bound: 0,
             next: 0,
             blocks: Blocks::new(),
             cursor: 0,
@@ -129,7 +144,10 @@ impl Queues {
             self.queues.push(Queue::default());
             self.queues.len() - 1
         });
-        self.queues[index].open = true;
+        self.queues[index] = Queue {
+            open: true,
+            ..Queue::default()
+        };
         QueueId(index as u32)
     }
 
@@ -158,9 +176,55 @@ impl Queues {
         for Received { publish, ticket } in &mut unread {
             publish.detach();
             ticket.block = OWN;
-            self.droppable += usize::from(ticket.arrival.is_none());
+            self.droppable += usize::from(is_droppable(publish));
         }
         self.queues[0].merge(unread);
+    }
+
+    pub(super) fn acks_on_arrival(&self, id: QueueId) -> bool {
+        let queue = self.queues.get(id.0 as usize);
+        queue.is_some_and(|queue| queue.ack_on_arrival)
+    }
+
+    pub(super) fn dropped_of(&self, id: QueueId) -> u64 {
+        self.queues
+            .get(id.0 as usize)
+            .map_or(0, |queue| queue.dropped)
+    }
+
+    /// Sets how a queue treats its messages. Gives the tickets of those that need none any more, without the room that they still take.
+    pub(super) fn set(&mut self, id: QueueId, options: QueueOptions) -> Vec<Ticket> {
+        let queue = self.queues.get_mut(id.0 as usize);
+        let Some(queue) = queue.filter(|queue| queue.open) else {
+            return Vec::new();
+        };
+        queue.ack_on_arrival = options.ack_on_arrival;
+        // More than fits is no bound.
+        queue.max_at_most_once = options
+            .max_at_most_once
+            .and_then(|max| NonZeroU32::try_from(max).ok());
+        let mut acked = Vec::new();
+        if options.ack_on_arrival {
+            for Received { ticket, .. } in &mut queue.kept {
+                acked.push(Ticket {
+                    bytes: 0,
+                    arrival: ticket.arrival.take(),
+                    ..*ticket
+                });
+            }
+        }
+        let max = options
+            .max_at_most_once
+            .map_or(usize::MAX, NonZeroUsize::get);
+        let beyond = queue.droppable.len().saturating_sub(max);
+        queue.dropped += beyond as u64;
+        let dropped: Vec<_> = queue.droppable.drain(..beyond).collect();
+        self.over_bound += beyond as u64;
+        for received in &dropped {
+            self.bytes -= received.ticket.bytes as usize;
+            self.leaves(received);
+        }
+        acked
     }
 
     /// The first message of QoS 1 or 2.
@@ -249,12 +313,28 @@ impl Queues {
         let Some(to) = self.queues.get_mut(queue.0 as usize) else {
             return false;
         };
+        let droppable = arrival.is_none();
+        let arrival = arrival.filter(|_| !to.ack_on_arrival);
+        let was_empty = to.is_empty();
+        // One of several, and only where it is bounded.
+        if droppable
+            && let Some(max) = to.max_at_most_once
+            && to.droppable.len() >= max.get() as usize
+            && let Some(oldest) = to.droppable.pop_front()
+        {
+            to.dropped += 1;
+            self.over_bound += 1;
+            self.bytes -= oldest.ticket.bytes as usize;
+            self.leaves(&oldest);
+        }
+        let Some(to) = self.queues.get_mut(queue.0 as usize) else {
+            return false;
+        };
         // The memory is shared, but nobody knows which copy will hold it last: each counts in full.
         self.bytes += bytes as usize;
-        self.droppable += usize::from(arrival.is_none());
+        self.droppable += usize::from(droppable);
         let block = self.blocks.hold(publish.size(), number);
-        let was_empty = to.is_empty();
-        to.fifo(arrival.is_none()).push_back(Received {
+        to.fifo(droppable).push_back(Received {
             publish,
             ticket: Ticket {
                 epoch,
