@@ -48,6 +48,9 @@
 //! However it began, a connection that was there and is lost is made again, with growing delays, until [`Client::disconnect`] or the drop of the
 //! last [`Client`].
 //!
+//! [`connect_with`] and [`build_with`] also take [`Answers`]: fresh credentials for each attempt, or an [`authenticator()`] for enhanced
+//! authentication. The feature `scram` adds SCRAM.
+//!
 //! # Where it runs
 //!
 //! The driver is one task, and ends with the runtime: what was accepted is sent by [`Client::disconnect`], or while its deliveries are
@@ -55,13 +58,19 @@
 //! call. A program that publishes from `block_on` itself pays for waking up another thread each time: publish from a spawned
 //! task where speed matters.
 
+mod authenticate;
 mod dial;
 mod driver;
 mod stream;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
+pub use authenticate::authenticator;
+#[cfg(feature = "scram")]
+pub use authenticate::scram;
 pub use driver::Driver;
+/// Enhanced authentication: what an [`Authenticator`](auth::Authenticator) is.
+pub use mqtt_session::auth;
 pub use mqtt_session::client::{
     AckMode, Acker, Answers, Client, ClientEvent, Closed, Delivery, DeliveryError, Events,
     HandlerPanicked, Message, Publishing, SendError, SubscribeFailed, Subscription,
@@ -73,8 +82,8 @@ pub use mqtt_session::proto::{
 pub use mqtt_session::{
     Backoff, Capacity, Cause, Config, ConfigBuilder, ConfigError, ConnectionError, Credentials,
     DisconnectError, Endpoint, EndpointError, Fault, InboxFull, Limits, Offline, Outcome, Phase,
-    Poisonous, PublishError, PublishOptions, PublishRefused, RedirectRefused, Redirects, Servers,
-    SessionLost, Stale, Stats, SubscribeError, Timeouts, Token, Verdict,
+    Poisonous, PublishError, PublishOptions, PublishRefused, ReauthenticateError, RedirectRefused,
+    Redirects, Servers, SessionLost, Stale, Stats, SubscribeError, Timeouts, Token, Verdict,
 };
 
 use mqtt_session::Instant;

@@ -299,6 +299,7 @@ impl Wire {
 const fn report_of(report: &Report) -> Attempt {
     match report {
         Report::Credentials(attempt, _)
+        | Report::Auth(attempt, _)
         | Report::Resolved(attempt, _)
         | Report::Opened(attempt)
         | Report::Closed(attempt, _) => *attempt,

@@ -6,16 +6,18 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::string::ToString;
+use std::string::{String, ToString};
 use std::task::{Context, Poll};
 use std::vec::Vec;
 
+use crate::auth::{AuthAnswer, AuthError, AuthStep, Authenticator};
 use crate::{Action, Attempt, Cause, Credentials, Endpoint};
 
 use super::port::Report;
 
 type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
 type AskCredentials = Box<dyn FnMut(Endpoint) -> Answering + Send>;
+type AskAuth = Box<dyn FnMut(AuthStep) -> Answering + Send>;
 
 /// Functions of the application that answer what the session asks for, now or later.
 ///
@@ -35,7 +37,8 @@ type AskCredentials = Box<dyn FnMut(Endpoint) -> Answering + Send>;
 #[must_use = "it is to be given to the adapter's `build_with`"]
 pub struct Answers {
     credentials: Option<AskCredentials>,
-    /// Answers that are awaited. A second kind of question is another callback above, another variant of [`Answer`], and another
+    authentication: Option<AskAuth>,
+    /// Answers that are awaited. A third kind of question is another callback above, another variant of [`Answer`], and another
     /// arm in [`Answers::ask`] and [`Answer::report`].
     awaited: Vec<Awaited>,
 }
@@ -43,11 +46,14 @@ pub struct Answers {
 struct Awaited {
     attempt: Attempt,
     answering: Answering,
+    /// What counts as answered where the callback panics.
+    failed: fn(String) -> Answer,
 }
 
 /// What a callback has answered.
 enum Answer {
     Credentials(Result<Credentials, Cause>),
+    Auth(Result<AuthAnswer, AuthError>),
 }
 
 impl Answers {
@@ -74,6 +80,28 @@ impl Answers {
         self
     }
 
+    /// Takes the steps of the method that [`ConfigBuilder::authentication_method`](crate::ConfigBuilder::authentication_method) names; nothing is
+    /// asked where that names none. An error ends the connection; see [`AuthError`] for which of them are tried again.
+    ///
+    /// Steps come one after the other, each when the one before it is answered or given up.
+    pub fn authentication<F, A>(mut self, mut ask: F) -> Self
+    where
+        F: FnMut(AuthStep) -> A + Send + 'static,
+        A: Future<Output = Result<AuthAnswer, AuthError>> + Send + 'static,
+    {
+        self.authentication = Some(Box::new(move |step| {
+            let answer = ask(step);
+            Box::pin(async move { Answer::Auth(answer.await) })
+        }));
+        self
+    }
+
+    /// The same by an [`Authenticator`], whose steps run within the driver: everything else that it does waits for them. That is right for
+    /// methods that compute little; an adapter may have a way to run them on a thread.
+    pub fn authenticator(self, mut authenticator: impl Authenticator + Send + 'static) -> Self {
+        self.authentication(move |step| std::future::ready(authenticator.answer(&step)))
+    }
+
     /// Whether the session shall ask for credentials.
     pub(super) const fn gives_credentials(&self) -> bool {
         self.credentials.is_some()
@@ -85,17 +113,16 @@ impl Answers {
             match action {
                 Action::Credentials { attempt, server } => {
                     let (attempt, server) = (*attempt, server.clone());
-                    match &mut self.credentials {
-                        Some(ask) => match catch_unwind(AssertUnwindSafe(|| ask(server))) {
-                            Ok(answering) => self.awaited.push(Awaited { attempt, answering }),
-                            Err(panic) => reports
-                                .push(Answer::Credentials(Err(panicked(&*panic))).report(attempt)),
-                        },
-                        None => {
-                            let cause = Cause::Other("the application gives none".to_string());
-                            reports.push(Answer::Credentials(Err(cause)).report(attempt));
-                        }
-                    }
+                    let ask = self.credentials.as_mut();
+                    let begun = begin(attempt, ask, server, Answer::no_credentials);
+                    begun.map_or_else(|report| reports.push(report), |a| self.awaited.push(a));
+                    return false;
+                }
+                Action::Authenticate { attempt, step } => {
+                    let (attempt, step) = (*attempt, step.clone());
+                    let ask = self.authentication.as_mut();
+                    let begun = begin(attempt, ask, step, Answer::not_authenticated);
+                    begun.map_or_else(|report| reports.push(report), |a| self.awaited.push(a));
                     return false;
                 }
                 Action::Cancel { attempt } => {
@@ -116,7 +143,7 @@ impl Answers {
             let answer = match polled {
                 Ok(Poll::Pending) => return true,
                 Ok(Poll::Ready(answer)) => answer,
-                Err(panic) => Answer::Credentials(Err(panicked(&*panic))),
+                Err(panic) => (awaited.failed)(panicked(&*panic)),
             };
             reports.push(answer.report(awaited.attempt));
             false
@@ -124,30 +151,57 @@ impl Answers {
     }
 }
 
+/// Asks the application. The future is awaited, or it is answered already: there is nobody to ask, or asking panicked.
+fn begin<Q>(
+    attempt: Attempt,
+    ask: Option<&mut Box<dyn FnMut(Q) -> Answering + Send>>,
+    question: Q,
+    failed: fn(String) -> Answer,
+) -> Result<Awaited, Report> {
+    let Some(ask) = ask else {
+        return Err(failed("the application gives none".to_string()).report(attempt));
+    };
+    match catch_unwind(AssertUnwindSafe(|| ask(question))) {
+        Ok(answering) => Ok(Awaited {
+            attempt,
+            answering,
+            failed,
+        }),
+        Err(panic) => Err(failed(panicked(&*panic)).report(attempt)),
+    }
+}
+
 impl Answer {
+    fn no_credentials(words: String) -> Self {
+        Self::Credentials(Err(Cause::Other(words)))
+    }
+
+    fn not_authenticated(words: String) -> Self {
+        Self::Auth(Err(AuthError::Failed(words)))
+    }
+
     fn report(self, attempt: Attempt) -> Report {
         match self {
             Self::Credentials(given) => Report::Credentials(attempt, given),
+            Self::Auth(answer) => Report::Auth(attempt, answer),
         }
     }
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> Cause {
+fn panicked(panic: &(dyn Any + Send)) -> String {
     let words = panic.downcast_ref::<&str>().copied().or_else(|| {
         panic
             .downcast_ref::<std::string::String>()
             .map(|words| &**words)
     });
-    Cause::Other(std::format!(
-        "the callback panicked: {}",
-        words.unwrap_or("no message")
-    ))
+    std::format!("the callback panicked: {}", words.unwrap_or("no message"))
 }
 
 impl fmt::Debug for Answers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answers")
             .field("credentials", &self.credentials.is_some())
+            .field("authentication", &self.authentication.is_some())
             .field("awaited", &self.awaited.len())
             .finish()
     }

@@ -8,6 +8,7 @@ use std::vec::Vec;
 use bytes::BytesMut;
 use mqtt_proto::Outbox;
 
+use crate::auth::{AuthAnswer, AuthError};
 use crate::{Action, Attempt, Cause, Connection, Credentials, Instant, Observation, Record, Seq};
 
 use super::answers::Answers;
@@ -55,6 +56,8 @@ pub struct Turn<'a> {
 pub enum Report {
     /// What the application answered to [`Action::Credentials`].
     Credentials(Attempt, Result<Credentials, Cause>),
+    /// What the application answered to [`Action::Authenticate`].
+    Auth(Attempt, Result<AuthAnswer, AuthError>),
     /// The lookup of [`Action::Resolve`] ended.
     Resolved(Attempt, Result<Vec<SocketAddr>, Cause>),
     /// The dial of [`Action::Dial`] succeeded.
@@ -224,6 +227,7 @@ impl State {
                 Report::Credentials(attempt, given) => {
                     connection.handle_credentials(now, attempt, given)
                 }
+                Report::Auth(attempt, answer) => connection.handle_auth(now, attempt, answer),
                 Report::Resolved(attempt, result) => {
                     connection.handle_resolved(now, attempt, result)
                 }

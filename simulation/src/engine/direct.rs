@@ -61,6 +61,7 @@ impl Direct {
                 }
                 Report::Resolved(attempt, found) => connection.handle_resolved(now, attempt, found),
                 Report::Opened(attempt) => connection.handle_opened(now, attempt),
+                Report::Auth(attempt, answer) => connection.handle_auth(now, attempt, answer),
                 Report::Closed(attempt, cause) => connection.handle_closed(now, attempt, cause),
             }
         }

@@ -1,0 +1,68 @@
+//! Enhanced authentication that does not hold the driver up, and SCRAM with the system's randomness.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mqtt_session::auth::{AuthError, Authenticator};
+#[cfg(feature = "scram")]
+use mqtt_session::auth::{Mechanism, Scram};
+use tokio::task::spawn_blocking;
+
+use crate::Answers;
+
+/// [`Answers`] with an authenticator whose steps run on the runtime's threads for blocking work, so that one that computes for long (SCRAM derives
+/// a key in up to some 100 ms) holds up neither the driver nor other tasks.
+///
+/// The configuration names the method: [`ConfigBuilder::authentication_method`](crate::ConfigBuilder::authentication_method).
+///
+/// A step that is given up, because its time is over or the connection lost, computes to its end; the next one waits for that.
+pub fn authenticator(authenticator: impl Authenticator + Send + 'static) -> Answers {
+    let authenticator = Arc::new(Mutex::new(authenticator));
+    Answers::new().authentication(move |step| {
+        let authenticator = Arc::clone(&authenticator);
+        let answering = spawn_blocking(move || {
+            // After a panic the next exchange begins from the beginning.
+            let mut authenticator = authenticator.lock().unwrap_or_else(PoisonError::into_inner);
+            authenticator.answer(&step)
+        });
+        async move {
+            answering.await.unwrap_or_else(|error| {
+                let words = if error.is_panic() {
+                    "the authenticator panicked"
+                } else {
+                    "the runtime is shutting down"
+                };
+                Err(AuthError::Failed(words.into()))
+            })
+        }
+    })
+}
+
+/// SCRAM with this user name and password, whose nonces are drawn by the operating system.
+///
+/// ```no_run
+/// use mqtt_tokio::auth::{Authenticator, Mechanism};
+/// use mqtt_tokio::{Config, authenticator, connect_with, scram};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let scram = scram(Mechanism::Sha256, "sensor-7", "pencil")?;
+/// let config = Config::builder("sensor-7").authentication_method(scram.method()).build()?;
+/// let client = connect_with("mqtt://localhost", config, authenticator(scram)).await?;
+/// // Later, to be known anew on the same connection:
+/// client.reauthenticate().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// User name or password is empty, or has characters that can't be in one.
+#[cfg(feature = "scram")]
+pub fn scram(mechanism: Mechanism, user_name: &str, password: &str) -> Result<Scram, AuthError> {
+    Scram::new(mechanism, user_name, password, || {
+        let mut random = vec![0; 18];
+        match getrandom::fill(&mut random) {
+            Ok(()) => Ok(random),
+            Err(error) => Err(AuthError::Unavailable(error.to_string())),
+        }
+    })
+}
