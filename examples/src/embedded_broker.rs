@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use mqtt5::broker::config::{StorageBackend, StorageConfig};
 use mqtt5::broker::{BrokerConfig, BrokerShutdownHandle, MqttBroker};
@@ -30,7 +31,24 @@ impl EmbeddedBroker {
     ///
     /// When no port can be bound, or the broker gives up while it starts.
     pub async fn start() -> io::Result<Self> {
-        let mut broker = MqttBroker::with_config(config())
+        Self::start_with(config()).await
+    }
+
+    /// The same for clients that authenticate by SCRAM-SHA-256. The file has a line for each user, as the crate
+    /// `mqtt5` writes them.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start), and when the file can't be read.
+    pub async fn start_with_scram(users: PathBuf) -> io::Result<Self> {
+        let mut config = config();
+        config.auth_config = config.auth_config.with_scram_file(users);
+        config.auth_config.allow_anonymous = false;
+        Self::start_with(config).await
+    }
+
+    async fn start_with(config: BrokerConfig) -> io::Result<Self> {
+        let mut broker = MqttBroker::with_config(config)
             .await
             .map_err(io::Error::other)?;
         let addr = broker
