@@ -7,6 +7,7 @@
 #[path = "../../../mqtt-proto/tests/conformance/runner/mod.rs"]
 mod runner;
 
+mod authentication;
 mod closing;
 mod peer;
 mod stream;
@@ -15,5 +16,6 @@ fn main() {
     let mut cases = runner::Cases::default();
     stream::add(&mut cases);
     closing::add(&mut cases);
+    authentication::add(&mut cases);
     runner::run(&["adapter"], cases);
 }

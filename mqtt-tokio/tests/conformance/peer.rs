@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use mqtt_proto::{Decoder, Packet, Sender, Version};
-use mqtt_tokio::{Client, Config, ConfigBuilder, ConnectError};
+use mqtt_tokio::{Answers, Client, Config, ConfigBuilder, ConnectError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -37,11 +37,19 @@ pub(crate) struct Peer {
 pub(crate) async fn connecting(
     config: ConfigBuilder,
 ) -> (Peer, JoinHandle<Result<Client, ConnectError>>) {
+    connecting_with(config, Answers::new()).await
+}
+
+/// The same for a client that is asked for more than its configuration tells.
+pub(crate) async fn connecting_with(
+    config: ConfigBuilder,
+    answers: Answers,
+) -> (Peer, JoinHandle<Result<Client, ConnectError>>) {
     let config = config.build().unwrap();
     let version = config.version();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("mqtt://{}", listener.local_addr().unwrap());
-    let client = tokio::spawn(async move { mqtt_tokio::connect(&url, config).await });
+    let client = tokio::spawn(async move { mqtt_tokio::connect_with(&url, config, answers).await });
     let (stream, _) = listener.accept().await.unwrap();
     let mut peer = Peer {
         version,
