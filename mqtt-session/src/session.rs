@@ -6,6 +6,7 @@ mod authenticate;
 mod blocked;
 mod events;
 mod expiry;
+mod getters;
 mod handshake;
 mod home;
 mod inbox;
@@ -48,10 +49,9 @@ use crate::backoff::Dice;
 use crate::stats::Counters;
 use crate::timer::TimerTable;
 use crate::{
-    Action, Attempt, Capacity, Cause, Config, Credentials, DisconnectError, Endpoint, Event,
-    Instant, Observation, Phase, PublishError, PublishOptions, QueueId, QueueOptions,
-    ReauthenticateError, Received, Record, Seq, Servers, Stale, Stats, SubscribeError, Ticket,
-    Timer, Token, WallClock,
+    Action, Attempt, Cause, Config, Credentials, DisconnectError, Event, Instant, Observation,
+    PublishError, PublishOptions, QueueId, QueueOptions, ReauthenticateError, Received, Record,
+    Seq, Servers, Stale, SubscribeError, Ticket, Token, WallClock,
 };
 use events::Events;
 use home::Home;
@@ -152,93 +152,6 @@ impl Session {
             events: Events::default(),
             config,
         }
-    }
-
-    /// Where the session stands.
-    pub fn phase(&self) -> Phase {
-        match self.stage {
-            Stage::Idle => Phase::Idle,
-            Stage::Authorizing { .. } | Stage::Resolving { .. } | Stage::Dialing(_) => {
-                Phase::Connecting
-            }
-            Stage::Open { .. } if self.link.connected => Phase::Connected,
-            Stage::Open { .. } => Phase::Handshaking,
-            Stage::Closing { .. } => Phase::Closing,
-            Stage::Waiting => Phase::Waiting,
-            Stage::Closed => Phase::Closed,
-        }
-    }
-
-    /// Whether the session is at its end: it will not connect again.
-    pub fn is_closed(&self) -> bool {
-        matches!(self.stage, Stage::Closed)
-    }
-
-    /// How it was configured.
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// The counters, and what there is now.
-    pub fn stats(&self) -> Stats {
-        Stats {
-            attempts: self.attempts,
-            copied: self.inbox.copied(),
-            queued: self.outgoing.queue.len(),
-            in_flight: self.outgoing.inflight.len(),
-            outgoing_bytes: self.outgoing.bytes,
-            requests: self.subscriptions.pending.len() + self.outgoing.inflight.requests(),
-            inbox_messages: self.inbox.len(),
-            inbox_bytes: self.inbox.bytes(),
-            receiving: self.inbox.in_flight(),
-            dropped: self.stats.dropped + self.inbox.over_bound(),
-            ..self.stats.told()
-        }
-    }
-
-    /// What may still be published before the queue is full. A single message may be refused for other reasons.
-    pub fn publish_capacity(&self) -> Capacity {
-        let limits = &self.config.limits;
-        let messages = limits.max_queued.saturating_sub(self.outgoing.queue.len());
-        let bytes = limits.outgoing_bytes.saturating_sub(self.outgoing.bytes);
-        self.records
-            .as_ref()
-            .map_or(Capacity { messages, bytes }, |records| {
-                records.capacity(limits, messages, bytes)
-            })
-    }
-
-    /// The next deadline, and what it is for.
-    pub fn next_timer(&self) -> Option<(Timer, Instant)> {
-        self.timers.next()
-    }
-
-    /// The protocol version in use: that of the connection, or of the latest one. It is the configured one, unless the server made us
-    /// [fall back](crate::ConfigBuilder::fall_back).
-    pub fn version(&self) -> Version {
-        self.link.version
-    }
-
-    /// The client identifier in use: the configured one, or that which the server has assigned.
-    pub fn client_identifier(&self) -> &str {
-        self.client_id().as_str()
-    }
-
-    /// The group of servers to which [`server`](Self::server) belongs, named by that of them which comes first by its text: session state is
-    /// kept for a group.
-    pub fn server_group(&self) -> &Endpoint {
-        self.round.group_name()
-    }
-
-    /// Response Information of the server's CONNACK, which it gives where CONNECT asks for it (Request Response Information): what the topics of
-    /// responses are to begin with.
-    pub fn response_information(&self) -> Option<&str> {
-        self.round.response_information()
-    }
-
-    /// The server of the connection, or that of the latest attempt at one.
-    pub fn server(&self) -> &Endpoint {
-        self.round.endpoint()
     }
 
     #[cfg(feature = "client")]

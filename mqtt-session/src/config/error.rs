@@ -43,7 +43,7 @@ pub enum ConfigError {
     OwnProperty {
         /// The property.
         property: mqtt_proto::PropertyId,
-        /// The field of the builder or of [`Limits`] to use.
+        /// The field of the builder or of [`Limits`](crate::Limits) to use.
         field: &'static str,
     },
     /// A limit or timeout of zero, with which nothing could ever be sent or received.

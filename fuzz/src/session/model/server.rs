@@ -1,0 +1,189 @@
+//! What the server sends, and what must follow.
+
+use mqtt_proto::{ConnAck, Packet, PublishView, QoS, ReasonCode, Version};
+
+use super::{Model, Server, Verdict};
+
+impl Model {
+    /// The server sends this.
+    pub(in crate::session) fn came(&mut self, packet: &Packet) -> Verdict {
+        use Verdict::{Either, Ends, Goes};
+        if !self.link.connected {
+            return match packet {
+                Packet::ConnAck(connack) => self.connack(connack),
+                _ => Ends,
+            };
+        }
+        match packet {
+            Packet::Publish(publish) => self.publish_came(publish),
+            Packet::PubAck(ack) => match self.flights.get(&ack.id.get()) {
+                None => Goes,
+                Some(flight) if flight.qos == QoS::AtLeastOnce => {
+                    self.answered(ack.id.get(), ack.reason);
+                    Goes
+                }
+                Some(_) => Ends,
+            },
+            Packet::PubRec(ack) => self.pubrec(ack.id.get(), ack.reason),
+            Packet::PubComp(ack) => {
+                let id = ack.id.get();
+                let Some(flight) = self.flights.get(&id) else {
+                    return Goes;
+                };
+                let ended = self.messages[&flight.number].outcome.is_some();
+                let released = flight.released;
+                if !released && !ended {
+                    return Ends;
+                }
+                self.flights.remove(&id);
+                self.link.counted.remove(&id);
+                if released { Goes } else { Either }
+            }
+            Packet::PubRel(ack) => {
+                self.recorded.remove(&ack.id.get());
+                self.doubtful.remove(&ack.id.get());
+                self.link.pubcomps.push(ack.id.get());
+                Goes
+            }
+            Packet::SubAck(suback) => self.told(suback.id.get(), true, suback.codes.len()),
+            Packet::UnsubAck(unsuback) => self.told(unsuback.id.get(), false, unsuback.codes.len()),
+            Packet::PingResp => Goes,
+            _ => Ends,
+        }
+    }
+
+    fn connack(&mut self, connack: &ConnAck) -> Verdict {
+        let Some(connect) = &self.link.connect else {
+            // Before the driver has even taken CONNECT.
+            return Verdict::Either;
+        };
+        if connack.reason != ReasonCode::SUCCESS || (connack.session_present && connect.clean_start)
+        {
+            return Verdict::Ends;
+        }
+        let said = connack.properties.view();
+        // It was not asked for [MQTT-3.1.2-28].
+        if said.response_information().is_some() {
+            return Verdict::Ends;
+        }
+        self.link.server = Server {
+            receive_maximum: said.receive_maximum().map_or(u16::MAX, |max| max.get()),
+            maximum_qos: said.maximum_qos().map_or(2, u8::from),
+            retain_available: said.retain_available() != Some(false),
+            maximum_packet_size: said.maximum_packet_size().map_or(u32::MAX, |max| max.get()),
+            topic_alias_maximum: said.topic_alias_maximum().unwrap_or(0),
+        };
+        self.link.connected = true;
+        if self.version == Version::V3_1 && !connect.clean_start {
+            self.doubtful.append(&mut self.recorded);
+        } else if !connack.session_present {
+            self.flights.clear();
+            self.recorded.clear();
+            self.doubtful.clear();
+            self.unacknowledged.clear();
+            self.given_back.clear();
+        }
+        Verdict::Goes
+    }
+
+    fn publish_came(&mut self, publish: &PublishView) -> Verdict {
+        if let Some(alias) = publish.topic_alias() {
+            let max = self
+                .link
+                .connect
+                .as_ref()
+                .map_or(0, |connect| connect.topic_alias_maximum);
+            if alias.get() > max {
+                return Verdict::Ends;
+            }
+            if !publish.topic().as_str().is_empty() {
+                self.link.their_aliases.insert(alias.get());
+            } else if !self.link.their_aliases.contains(&alias.get()) {
+                return Verdict::Ends;
+            }
+        }
+        let Some(id) = publish.packet_id().map(|id| id.get()) else {
+            return Verdict::Goes;
+        };
+        let (qos, dup) = (publish.qos(), publish.dup());
+        if qos == QoS::ExactlyOnce && self.doubtful.remove(&id) && dup {
+            self.recorded.insert(id);
+        }
+        if qos == QoS::ExactlyOnce && self.recorded.contains(&id) {
+            self.link.pubrecs_again.push(id);
+            return Verdict::Goes;
+        }
+        if self.link.pubacks.contains(&id) || self.link.pubrecs.contains(&id) {
+            return Verdict::Goes;
+        }
+        let joins = dup && self.unacknowledged.get(&id) == Some(&qos);
+        if !joins {
+            self.given_back.remove(&id);
+        }
+        self.unacknowledged.insert(id, qos);
+        match qos {
+            QoS::ExactlyOnce => self.link.pubrecs.push_back(id),
+            _ => self.link.pubacks.push_back(id),
+        }
+        // It may have been one too many: of messages, or of bytes.
+        Verdict::Either
+    }
+
+    fn pubrec(&mut self, id: u16, reason: ReasonCode) -> Verdict {
+        let Some(flight) = self.flights.get_mut(&id) else {
+            self.link.pubrels.push(id);
+            return Verdict::Goes;
+        };
+        if flight.qos != QoS::ExactlyOnce {
+            // Unless it was given up, and its identifier is free.
+            let ended = self.messages[&flight.number].outcome.is_some();
+            if ended {
+                self.link.pubrels.push(id);
+            }
+            return if ended {
+                Verdict::Either
+            } else {
+                Verdict::Ends
+            };
+        }
+        if reason.is_error() {
+            if flight.released {
+                self.flights.remove(&id);
+                self.link.counted.remove(&id);
+            } else {
+                self.answered(id, reason);
+            }
+            return Verdict::Goes;
+        }
+        if !flight.released {
+            flight.released = true;
+            self.messages
+                .get_mut(&flight.number)
+                .expect("it is known")
+                .answer = Some(reason);
+        }
+        self.link.pubrels.push(id);
+        Verdict::Goes
+    }
+
+    fn answered(&mut self, id: u16, reason: ReasonCode) {
+        self.link.counted.remove(&id);
+        if let Some(flight) = self.flights.remove(&id)
+            && let Some(message) = self.messages.get_mut(&flight.number)
+        {
+            message.answer = Some(reason);
+        }
+    }
+
+    fn told(&mut self, id: u16, subscribe: bool, codes: usize) -> Verdict {
+        let Some(asked) = self.link.asked.get(&id) else {
+            return Verdict::Goes;
+        };
+        let counted = subscribe || self.version == Version::V5;
+        if asked.subscribe != subscribe || (counted && asked.filters != codes) {
+            return Verdict::Ends;
+        }
+        self.link.asked.remove(&id);
+        Verdict::Goes
+    }
+}

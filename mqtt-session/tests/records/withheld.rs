@@ -1,0 +1,200 @@
+//! What comes out as records, and what waits for them.
+
+use super::*;
+
+#[test]
+fn without_durability_there_are_no_records() {
+    let mut raw = Raw::connected(pair::config(Version::V5));
+    raw.publish(QoS::ExactlyOnce, b"1");
+    assert_eq!(take(&mut raw), []);
+    assert_eq!(raw.session.snapshot(), None);
+    assert!(!raw.session.has_record());
+    let error = try_restore(pair::config(Version::V5), []).expect_err("it is off");
+    assert_eq!(error, RestoreError::Off);
+}
+
+#[test]
+fn qos_0_is_not_recorded_and_waits_for_nothing() {
+    let (mut raw, _) = connected(ahead());
+    raw.publish(QoS::AtMostOnce, b"1");
+    assert_eq!(raw.lines(), ["PUBLISH"]);
+    assert_eq!(take(&mut raw), []);
+}
+
+#[test]
+fn behind_nothing_waits_and_each_change_comes_out_under_the_next_number() {
+    let mut raw = Raw::connected(config(Durability::Behind));
+    let token = raw.publish(QoS::ExactlyOnce, b"1");
+    assert_eq!(raw.lines(), ["CONNECT", "PUBLISH 1"][1..]);
+    raw.feed_ack(PacketType::PubRec, 1);
+    raw.feed_ack(PacketType::PubComp, 1);
+    assert_eq!(raw.lines(), ["PUBREL 1"]);
+    let records = take(&mut raw);
+    let seqs: Vec<_> = records.iter().map(|(seq, _)| seq.get()).collect();
+    assert_eq!(seqs, [1, 2, 3, 4, 5, 6]);
+    let kinds = records.iter().map(|(_, record)| match record {
+        Record::Identity(_) => "identity",
+        Record::SessionBegan => "session began",
+        Record::Accepted(accepted) if accepted.token == token => "accepted",
+        Record::Sent { token: t, id: i } if (*t, *i) == (token, id(1)) => "sent",
+        Record::PubRec { token: t, .. } if *t == token => "pubrec",
+        Record::Finished { token: t, .. } if *t == token => "finished",
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(
+        kinds.collect::<Vec<_>>(),
+        [
+            "identity",
+            "session began",
+            "accepted",
+            "sent",
+            "pubrec",
+            "finished"
+        ]
+    );
+}
+
+#[test]
+fn publish_waits_for_the_message_and_its_identifier() {
+    let (mut raw, _) = connected(ahead());
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let token = raw.publish(qos, b"1");
+        assert_eq!(raw.lines(), Vec::<String>::new());
+        let records = take(&mut raw);
+        let [(accepted, Record::Accepted(_)), (sent, Record::Sent { .. })] = &records[..] else {
+            panic!("{records:?}");
+        };
+        raw.session.handle_stored(raw.now, *accepted);
+        assert_eq!(raw.lines(), Vec::<String>::new());
+        let told = |event: &Event| matches!(event, Event::Stored { token: t } if *t == token);
+        assert!(raw.events.iter().any(told), "{:?}", raw.events);
+        raw.session.handle_stored(raw.now, *sent);
+        assert_eq!(raw.lines().len(), 1);
+    }
+}
+
+#[test]
+fn pubrel_waits_for_the_pubrec() {
+    let (mut raw, _) = connected(ahead());
+    let token = raw.publish(QoS::ExactlyOnce, b"1");
+    store(&mut raw);
+    assert_eq!(raw.lines(), ["PUBLISH 1"]);
+    raw.feed_ack(PacketType::PubRec, 1);
+    assert_eq!(raw.lines(), Vec::<String>::new());
+    store(&mut raw);
+    assert_eq!(raw.lines(), ["PUBREL 1"]);
+    raw.feed_ack(PacketType::PubComp, 1);
+    assert_eq!(raw.outcome(token), Some(ACKNOWLEDGED));
+}
+
+/// [MQTT-4.3.3-10]
+#[test]
+fn pubrec_waits_for_the_identifier_and_pubcomp_for_its_release() {
+    let (mut raw, _) = connected(ahead());
+    raw.feed_publish("a", exactly_once(5), b"1");
+    raw.take_and_ack();
+    assert_eq!(raw.lines(), Vec::<String>::new());
+    assert_eq!(store(&mut raw), [Record::Recorded { id: id(5) }]);
+    assert_eq!(raw.lines(), ["PUBREC 5"]);
+    raw.feed_ack(PacketType::PubRel, 5);
+    assert_eq!(raw.lines(), Vec::<String>::new());
+    assert_eq!(store(&mut raw), [Record::Released { id: id(5) }]);
+    assert_eq!(raw.lines(), ["PUBCOMP 5"]);
+}
+
+#[test]
+fn puback_waits_for_nothing() {
+    let (mut raw, _) = connected(ahead());
+    raw.publish(QoS::ExactlyOnce, b"not stored");
+    raw.feed_publish("a", pair::raw::at_least_once(3), b"1");
+    raw.take_and_ack();
+    assert_eq!(raw.lines(), ["PUBACK 3"]);
+}
+
+#[test]
+fn on_a_new_connection_nothing_is_sent_before_it_is_stored_that_the_session_began() {
+    let mut raw = Raw::new(ahead());
+    raw.subscribe("a", QueueId::DEFAULT);
+    raw.publish(QoS::AtMostOnce, b"0");
+    raw.publish(QoS::AtLeastOnce, b"1");
+    raw.session.connect(raw.now);
+    raw.open();
+    raw.accept(false, NONE);
+    assert_eq!(raw.lines(), Vec::<String>::new());
+    let records = store(&mut raw);
+    assert!(records.contains(&Record::SessionBegan));
+    assert_eq!(raw.lines(), ["SUBSCRIBE 65535 a", "PUBLISH"]);
+    store(&mut raw);
+    assert_eq!(raw.lines(), ["PUBLISH 1"]);
+}
+
+#[test]
+fn what_a_lost_connection_withheld_is_sent_on_the_next_one() {
+    let (mut raw, _) = connected(ahead());
+    raw.publish(QoS::ExactlyOnce, b"1");
+    store(&mut raw);
+    raw.feed_ack(PacketType::PubRec, 1);
+    raw.publish(QoS::AtLeastOnce, b"2");
+    raw.feed_publish("a", exactly_once(5), b"3");
+    raw.take_and_ack();
+    assert_eq!(raw.lines(), ["PUBLISH 1"]);
+    raw.reconnect(true, NONE);
+    assert_eq!(raw.lines(), Vec::<String>::new());
+    store(&mut raw);
+    assert_eq!(raw.lines(), ["PUBREL 1", "PUBLISH 2"]);
+    let again = mqtt_session::proto::Flow::ExactlyOnce {
+        id: id(5),
+        dup: true,
+    };
+    raw.feed_publish("a", again, b"3");
+    assert_eq!(raw.lines(), ["PUBREC 5"]);
+    assert!(raw.session.poll_message(QueueId::DEFAULT).is_none());
+}
+
+#[test]
+fn what_was_not_polled_can_not_be_stored() {
+    let (mut raw, _) = connected(ahead());
+    raw.publish(QoS::AtLeastOnce, b"1");
+    let (_, last) = take(&mut raw)
+        .last()
+        .cloned()
+        .map(|(seq, r)| (r, seq))
+        .expect("records");
+    raw.publish(QoS::AtLeastOnce, b"2");
+    raw.session.handle_stored(raw.now, last);
+    raw.session.handle_stored(raw.now, Seq::default());
+    assert_eq!(raw.lines(), ["PUBLISH 1"]);
+    store(&mut raw);
+    assert_eq!(raw.lines(), ["PUBLISH 2"]);
+}
+
+#[test]
+fn while_too_much_waits_to_be_stored_publishing_is_refused_and_reading_pauses() {
+    for (records, bytes) in [(4, 1000), (1000, 4)] {
+        for durability in [Durability::Behind, Durability::WriteAhead] {
+            let mut limits = Limits::default();
+            (limits.unstored_records, limits.unstored_bytes) = (records, bytes);
+            let (mut raw, _) = connected(config(durability).limits(limits));
+            raw.publish(QoS::AtLeastOnce, b"1");
+            raw.publish(QoS::AtLeastOnce, b"2");
+            raw.poll();
+            assert!(!raw.session.wants_read());
+            let capacity = raw.session.publish_capacity();
+            assert!(
+                capacity.messages == 0 || capacity.bytes == 0,
+                "{capacity:?}"
+            );
+            let refused = raw
+                .offer(QoS::AtLeastOnce, message("a", b"3"))
+                .expect_err("full");
+            assert_eq!(refused.reason, PublishRefused::Full);
+            raw.publish(QoS::AtMostOnce, b"not recorded");
+            assert!(!raw.events.iter().any(|event| matches!(event, Event::Room)));
+            store(&mut raw);
+            raw.poll();
+            assert!(raw.session.wants_read());
+            assert!(raw.events.iter().any(|event| matches!(event, Event::Room)));
+            raw.publish(QoS::AtLeastOnce, b"3");
+        }
+    }
+}
