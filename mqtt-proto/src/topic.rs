@@ -232,23 +232,57 @@ impl TopicFilter {
     }
 }
 
-/// Goes through both byte by byte. `pattern` begins with a wildcard or is empty.
-fn matches_levels(pattern: &[u8], topic: &[u8]) -> bool {
-    let mut at = 0;
-    for (i, wanted) in pattern.iter().enumerate() {
-        match wanted {
+/// Goes through both, from wildcard to wildcard.
+fn matches_levels(mut pattern: &[u8], mut topic: &[u8]) -> bool {
+    loop {
+        // A topic has no wildcard: so it is none as far as both are the same.
+        let same = same_bytes(pattern, topic);
+        topic = &topic[same..];
+        match &pattern[same..] {
+            [] => return topic.is_empty(),
             // It fills the last level: so everything further matches.
-            b'#' => return true,
+            [b'#', ..] => return true,
             // It fills its level.
-            b'+' => {
-                let rest = topic.get(at..).unwrap_or_default();
-                at += rest.iter().position(|b| *b == b'/').unwrap_or(rest.len());
+            [b'+', rest @ ..] => {
+                pattern = rest;
+                topic = &topic[level_len(topic)..];
             }
-            byte if topic.get(at) == Some(byte) => at += 1,
-            _ => return at == topic.len() && pattern[i..] == *b"/#",
+            rest => return topic.is_empty() && rest == b"/#",
         }
     }
-    at == topic.len()
+}
+
+/// How many bytes are the same at the beginning: eight at a time, while there are so many.
+#[inline]
+fn same_bytes(a: &[u8], b: &[u8]) -> usize {
+    let mut at = 0;
+    while let (Some(left), Some(right)) = (a[at..].first_chunk(), b[at..].first_chunk()) {
+        let differing = u64::from_le_bytes(*left) ^ u64::from_le_bytes(*right);
+        if differing != 0 {
+            return at + differing.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let rest = a[at..].iter().zip(&b[at..]);
+    at + rest.take_while(|(left, right)| left == right).count()
+}
+
+/// How long the first level is: eight bytes at a time, while there are so many.
+#[inline]
+fn level_len(topic: &[u8]) -> usize {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    let mut at = 0;
+    while let Some(word) = topic[at..].first_chunk() {
+        let slashes = u64::from_le_bytes(*word) ^ (LOW * b'/' as u64);
+        // The lowest high bit that is set is that of the first zero byte.
+        let found = slashes.wrapping_sub(LOW) & !slashes & (LOW << 7);
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let rest = topic[at..].iter().position(|byte| *byte == b'/');
+    rest.map_or(topic.len(), |rest| at + rest)
 }
 
 const SHARE: &[u8] = b"$share/";
