@@ -266,6 +266,7 @@ impl Session {
     ///
     /// The message is given back when the queue is full (then [`Event::Room`] tells when to try again), when it can't be sent
     /// to this server or in this version, or when the session is closed.
+    #[inline]
     pub fn publish(
         &mut self,
         now: Instant,
@@ -286,7 +287,6 @@ impl Session {
     /// # Errors
     ///
     /// As for [`publish`](Self::publish).
-    #[inline]
     pub fn publish_with(
         &mut self,
         now: Instant,
@@ -545,6 +545,7 @@ impl Session {
     }
 
     /// Time does not run backwards: an earlier `now` counts as the latest.
+    #[inline]
     fn tick(&mut self, now: Instant) {
         self.now = self.now.max(now);
     }

@@ -10,6 +10,7 @@ use core::num::NonZeroU64;
 use mqtt_proto::{PacketId, Publish, QoS, ReasonCode};
 
 use super::expiry::Expiry;
+use super::outcomes::Released;
 use super::request::Request;
 use super::slab::Slab;
 use crate::Token;
@@ -38,6 +39,22 @@ pub(super) struct Sent {
     /// its bytes has ever left.
     pub(super) unsent: Option<NonZeroU64>,
     pub(super) state: SentState,
+}
+
+impl Sent {
+    /// The message is held no more. It is dropped where it stands, unless somebody wants to drop it elsewhere.
+    #[inline]
+    pub(super) fn release(&mut self, released: Option<&mut Released>, next: SentState) {
+        match released {
+            None => self.state = next,
+            Some(released) => {
+                let before = core::mem::replace(&mut self.state, next);
+                if let SentState::Unacknowledged { publish, .. } = before {
+                    released.push(publish);
+                }
+            }
+        }
+    }
 }
 
 /// What was given up.
@@ -177,6 +194,17 @@ impl InFlight {
         let sent = self.publishes.remove(index)?;
         self.given_up -= usize::from(matches!(sent.state, SentState::GivenUp));
         Some(sent)
+    }
+
+    /// The same where it stands: it is moved nowhere, and dropped after the closure has seen it.
+    #[inline]
+    pub(super) fn end<R>(&mut self, id: PacketId, take: impl FnOnce(&mut Sent) -> R) -> Option<R> {
+        let index = self.index(id);
+        let given_up = &mut self.given_up;
+        self.publishes.remove_with(index, |sent| {
+            *given_up -= usize::from(matches!(sent.state, SentState::GivenUp));
+            take(sent)
+        })
     }
 
     /// Takes a message out that can't be sent again. Its identifier is free at QoS 1 only.

@@ -219,7 +219,7 @@ impl Session {
     #[inline]
     pub(super) fn release(&mut self, publish: Publish) {
         if let Some(released) = &mut self.outgoing.released {
-            released.publishes.push(publish);
+            released.push(publish);
         }
     }
 
@@ -277,6 +277,10 @@ impl Released {
     pub fn clear(&mut self) {
         self.publishes.clear();
         self.written.clear();
+    }
+
+    pub(super) fn push(&mut self, publish: Publish) {
+        self.publishes.push(publish);
     }
 
     pub(super) fn append(&mut self, other: &mut Self) {

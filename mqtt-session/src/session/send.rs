@@ -90,6 +90,7 @@ impl Outgoing {
 }
 
 impl Session {
+    #[inline(always)]
     pub(super) fn accept(
         &mut self,
         qos: QoS,
@@ -364,7 +365,21 @@ impl Session {
     }
 
     /// Encodes what waits, as far as the bounds allow: requests, then what is sent again, then what is new.
+    #[inline]
     pub(super) fn pump(&mut self) {
+        // Mostly nothing does.
+        if !self.outgoing.queue.is_empty()
+            || !self.subscriptions.pending.is_empty()
+            || !self.link.resend.is_empty()
+            || self.link.withheld.is_some()
+        {
+            self.pump_all();
+        }
+        self.tell_room();
+    }
+
+    #[inline(never)]
+    fn pump_all(&mut self) {
         while self.can_encode() && self.send_request() {}
         while self.can_encode()
             && let Some((id, token)) = self.link.resend.front().copied()
@@ -386,7 +401,6 @@ impl Session {
         {
             self.send(next);
         }
-        self.tell_room();
     }
 
     /// Whether [`pump`](Self::pump) would encode something.
@@ -492,14 +506,14 @@ impl Session {
             ) => {
                 let (token, size) = (sent.token, publish.size());
                 let order = self.outgoing.pubrecs;
-                let before =
-                    core::mem::replace(&mut sent.state, SentState::Released { reason, order });
+                let released = &mut self.outgoing.released;
+                sent.release(
+                    released.as_deref_mut(),
+                    SentState::Released { reason, order },
+                );
                 self.outgoing.pubrecs += 1;
                 self.outgoing.bytes -= size;
                 self.stats.acknowledged += 1;
-                if let SentState::Unacknowledged { publish, .. } = before {
-                    self.release(publish);
-                }
                 self.record(|| Record::PubRec { token, reason });
                 // [MQTT-4.3.3-4]
                 self.acknowledge(PacketType::PubRel, id, ReasonCode::SUCCESS);
@@ -533,11 +547,20 @@ impl Session {
 
     /// The exchange is over: its identifier is free.
     fn conclude(&mut self, id: PacketId, reason: ReasonCode) {
-        let Some(sent) = self.outgoing.inflight.remove(id) else {
+        let released = self.outgoing.released.as_deref_mut();
+        let ended = self.outgoing.inflight.end(id, |sent| {
+            let size = match &sent.state {
+                SentState::Unacknowledged { publish, .. } => Some(publish.size()),
+                SentState::Released { .. } | SentState::GivenUp => None,
+            };
+            sent.release(released, SentState::GivenUp);
+            (sent.token, sent.counted, sent.republished, size)
+        });
+        let Some((token, counted, republished, size)) = ended else {
             return;
         };
         // [MQTT-3.3.4-7]: one whose PUBLISH went out on an earlier connection was not counted on this one.
-        if sent.counted {
+        if counted {
             self.link.quota = self.link.quota.saturating_add(1).min(self.link.quota_max);
         }
         let outcome = if reason.is_error() {
@@ -545,19 +568,18 @@ impl Session {
         } else {
             Outcome::Acknowledged {
                 reason,
-                republished: sent.republished,
+                republished,
                 completed: true,
             }
         };
-        match sent.state {
-            SentState::Unacknowledged { publish, .. } => {
-                self.stats.acknowledged += 1;
-                self.finish_with(sent.token, publish, outcome);
-            }
-            SentState::Released { .. } | SentState::GivenUp => self.finish(sent.token, outcome),
+        if let Some(size) = size {
+            self.stats.acknowledged += 1;
+            self.outgoing.bytes -= size;
         }
+        self.finish(token, outcome);
     }
 
+    #[inline]
     pub(super) fn tell_room(&mut self) {
         if let Some(size) = self.outgoing.wants_room {
             let room = self.publish_capacity();

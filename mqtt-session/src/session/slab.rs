@@ -79,6 +79,7 @@ impl<T> Slab<T> {
         (self.slots.len() - 1) as u32
     }
 
+    #[inline]
     pub(super) fn get(&self, index: u32) -> Option<&T> {
         match self.slots.get(index as usize) {
             Some(Slot::Used(value)) => Some(value),
@@ -86,6 +87,7 @@ impl<T> Slab<T> {
         }
     }
 
+    #[inline]
     pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut T> {
         match self.slots.get_mut(index as usize) {
             Some(Slot::Used(value)) => Some(value),
@@ -109,6 +111,38 @@ impl<T> Slab<T> {
             self.free = None;
         }
         Some(value)
+    }
+
+    /// The value, where there is one and no other, and no index was ever in use beside its own.
+    #[inline]
+    pub(super) fn only(&self) -> Option<&T> {
+        match &*self.slots {
+            [Slot::Used(value)] => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Removes a value where it stands, after the closure has seen it.
+    #[inline]
+    pub(super) fn remove_with<R>(
+        &mut self,
+        index: u32,
+        take: impl FnOnce(&mut T) -> R,
+    ) -> Option<R> {
+        let slot = self.slots.get_mut(index as usize)?;
+        let Slot::Used(value) = slot else {
+            return None;
+        };
+        let taken = take(value);
+        *slot = Slot::Free { next: self.free };
+        self.free = Some(index);
+        self.len -= 1;
+        if self.len == 0 {
+            // So that the indices begin from below again.
+            self.slots.clear();
+            self.free = None;
+        }
+        Some(taken)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
