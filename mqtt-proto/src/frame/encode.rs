@@ -9,8 +9,8 @@ use crate::outbox::CHAIN_FROM;
 use crate::packet::{Ack, Packet, PacketType, Publish, PublishView};
 use crate::property::{Place, PropertiesRef};
 use crate::{
-    EncodeError, Flow, Outbox, Properties, PropertyId, ReasonCode, Sender, VARINT_MAX, Version,
-    varint,
+    EncodeError, Flow, Outbox, PacketId, Properties, PropertyId, ReasonCode, Sender, VARINT_MAX,
+    Version, varint,
 };
 
 /// Writes packets into an [`Outbox`]. A plain value: it holds no state between calls.
@@ -102,22 +102,33 @@ impl Encoder {
         ack: &Ack,
         out: &mut Outbox,
     ) -> Result<usize, EncodeError> {
-        if ack.reason == ReasonCode::SUCCESS
-            && ack.properties.is_empty()
-            && matches!(packet_type as u8, 4..=7)
-        {
-            let [high, low] = ack.id.get().to_be_bytes();
-            let flags = if packet_type as u8 == PacketType::PubRel as u8 {
-                0b0010
-            } else {
-                0
-            };
-            let bytes = [(packet_type as u8) << 4 | flags, 2, high, low];
-            let len = self.whole_len(2)?;
-            out.buffer(len).extend_from_slice(&bytes);
-            return Ok(len);
+        if ack.reason == ReasonCode::SUCCESS && ack.properties.is_empty() {
+            return self.ack_success(packet_type, ack.id, out);
         }
         ack.encode(packet_type, self, out)
+    }
+
+    /// The same for one that tells success and nothing else, as nearly all do: four bytes.
+    #[inline]
+    pub fn ack_success(
+        &self,
+        packet_type: PacketType,
+        id: PacketId,
+        out: &mut Outbox,
+    ) -> Result<usize, EncodeError> {
+        if !matches!(packet_type as u8, 4..=7) {
+            return Ack::new(id).encode(packet_type, self, out);
+        }
+        let [high, low] = id.get().to_be_bytes();
+        let flags = if packet_type as u8 == PacketType::PubRel as u8 {
+            0b0010
+        } else {
+            0
+        };
+        let bytes = [(packet_type as u8) << 4 | flags, 2, high, low];
+        let len = self.whole_len(2)?;
+        out.buffer(len).extend_from_slice(&bytes);
+        Ok(len)
     }
 
     /// Appends a packet and returns its length in bytes.

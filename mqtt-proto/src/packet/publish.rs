@@ -55,11 +55,13 @@ impl Publish {
     }
 
     /// The topic.
+    #[inline]
     pub fn topic(&self) -> TopicRef<'_> {
         self.topic.view()
     }
 
     /// The payload.
+    #[inline]
     pub fn payload(&self) -> &[u8] {
         &self.payload
     }
@@ -70,16 +72,19 @@ impl Publish {
     }
 
     /// Whether the RETAIN flag is set.
+    #[inline]
     pub fn retain(&self) -> bool {
         self.retain
     }
 
     /// The properties.
+    #[inline]
     pub fn properties(&self) -> PropertiesRef<'_> {
         self.properties.view()
     }
 
     /// The bytes that topic, payload and properties hold in memory.
+    #[inline]
     pub fn size(&self) -> usize {
         self.topic.as_bytes().len() + self.payload.len() + self.properties.view().as_bytes().len()
     }
@@ -172,6 +177,7 @@ impl PublishView {
     }
 
     /// The QoS, with packet identifier and DUP where it has them.
+    #[inline]
     pub fn flow(&self) -> Flow {
         let dup = self.first & DUP != 0;
         match PacketId::new(self.id) {
@@ -182,16 +188,19 @@ impl PublishView {
     }
 
     /// The QoS.
+    #[inline]
     pub fn qos(&self) -> QoS {
         self.flow().qos()
     }
 
     /// The packet identifier, which QoS 0 has not.
+    #[inline]
     pub fn packet_id(&self) -> Option<PacketId> {
         self.flow().packet_id()
     }
 
     /// Whether the sender may have sent this before.
+    #[inline]
     pub fn dup(&self) -> bool {
         self.flow().dup()
     }
@@ -202,6 +211,7 @@ impl PublishView {
     }
 
     /// The topic: empty where [`topic_alias`](Self::topic_alias) stands for it, until [`name`](Self::name) says which it is.
+    #[inline]
     pub fn topic(&self) -> TopicRef<'_> {
         let at = self.topic_at as usize;
         TopicRef::checked_before(&self.frame[at..at + usize::from(self.topic_len)])
@@ -226,17 +236,24 @@ impl PublishView {
     }
 
     /// The topic alias that came with it.
+    #[inline]
     pub fn topic_alias(&self) -> Option<NonZeroU16> {
+        // Mostly there is none: that is one comparison, where it is asked.
+        if self.present & PropertyId::TOPIC_ALIAS.bit() == 0 {
+            return None;
+        }
         self.properties().topic_alias()
     }
 
     /// The properties.
+    #[inline]
     pub fn properties(&self) -> PropertiesRef<'_> {
         let bytes = &self.frame[self.properties_at as usize..self.payload_at as usize];
         PropertiesRef::checked_before(bytes, self.present)
     }
 
     /// The payload.
+    #[inline]
     pub fn payload(&self) -> &[u8] {
         &self.frame[self.payload_at as usize..]
     }
@@ -297,6 +314,7 @@ impl PublishView {
     }
 
     /// The packet's size in bytes, fixed header included, and that of a topic that was [named](Self::name).
+    #[inline]
     pub fn size(&self) -> usize {
         self.frame.len()
     }

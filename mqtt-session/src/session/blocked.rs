@@ -15,6 +15,7 @@ impl Session {
     }
 
     /// An acknowledgement was sent: the oldest is another one.
+    #[inline]
     pub(super) fn window_moves(&mut self) {
         if self.inbox.window_full.take().is_some() {
             self.timers.stop(Timer::Blocked);

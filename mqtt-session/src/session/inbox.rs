@@ -173,6 +173,7 @@ impl Inbox {
     }
 
     /// Puts a message into queues. Whether all of them acknowledge it at once.
+    #[inline(always)]
     pub(super) fn push(
         &mut self,
         publish: PublishView,
@@ -182,8 +183,11 @@ impl Inbox {
     ) -> bool {
         let mut acked = false;
         if let Some(arrival) = arrival.and_then(|index| self.arrivals.get_mut(index)) {
-            let by_ticket = |queue: &&QueueId| !self.queues.acks_on_arrival(**queue);
-            arrival.tickets = queues.iter().filter(by_ticket).count() as u32;
+            let by_ticket = |queue: &QueueId| !self.queues.acks_on_arrival(*queue);
+            arrival.tickets = match queues {
+                [one] => u32::from(by_ticket(one)),
+                several => several.iter().filter(|queue| by_ticket(queue)).count() as u32,
+            };
             arrival.queue = queues.last().copied().unwrap_or_default();
             acked = arrival.tickets == 0;
         }
@@ -328,29 +332,17 @@ impl Inbox {
     }
 
     /// The next acknowledgement that may be sent: those of each kind in the order of arrival.
+    #[inline]
     pub(super) fn next_ack(&mut self) -> Option<(PacketId, QoS)> {
-        for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
-            let Some(index) = self.due(qos).front().copied() else {
-                continue;
-            };
-            if self
-                .arrivals
-                .get(index)
-                .is_some_and(|arrival| arrival.tickets > 0)
-            {
-                continue;
-            }
-            self.due(qos).pop_front();
-            if let Some(arrival) = self.arrivals.remove(index) {
-                self.unacknowledged.remove(arrival.id);
-                if qos == QoS::ExactlyOnce {
-                    self.recorded.insert(arrival.id);
-                    self.recorded_here = self.recorded_here.saturating_add(1);
-                }
-                return Some((arrival.id, qos));
-            }
+        if let Some(id) = next_due(&mut self.pubacks, &mut self.arrivals) {
+            self.unacknowledged.remove(id);
+            return Some((id, QoS::AtLeastOnce));
         }
-        None
+        let id = next_due(&mut self.pubrecs, &mut self.arrivals)?;
+        self.unacknowledged.remove(id);
+        self.recorded.insert(id);
+        self.recorded_here = self.recorded_here.saturating_add(1);
+        Some((id, QoS::ExactlyOnce))
     }
 
     /// The queue of the oldest message that is not acknowledged: the one whose acknowledgement holds back the others.
@@ -423,4 +415,16 @@ impl Inbox {
         self.doubtful = IdSet::default();
         self.recorded_here = 0;
     }
+}
+
+/// Takes the first that is due, if the application has dealt with it.
+#[inline(always)]
+fn next_due(due: &mut VecDeque<u32>, arrivals: &mut Slab<Arrival>) -> Option<PacketId> {
+    let index = *due.front()?;
+    let waits = |arrival: &Arrival| arrival.tickets > 0;
+    if arrivals.get(index).is_some_and(waits) {
+        return None;
+    }
+    due.pop_front();
+    arrivals.remove(index).map(|arrival| arrival.id)
 }

@@ -55,6 +55,7 @@ impl Session {
     /// server: then reading goes on, so that nothing deadlocks. And not while [`Limits::outbox_bytes`](crate::Limits::outbox_bytes) of
     /// acknowledgements wait for the driver: a server that does not read them is found out by the keep-alive. And not while an
     /// authenticator checks what came with CONNACK: what follows is believed only after it.
+    #[inline]
     pub fn wants_read(&self) -> bool {
         if self.verifies_connack() {
             return false;
@@ -65,6 +66,11 @@ impl Session {
         if self.inbox.bytes() < self.config.limits.inbox_bytes {
             return true;
         }
+        self.reads_though_full()
+    }
+
+    #[cold]
+    fn reads_though_full(&self) -> bool {
         let awaits = !self.link.connected
             || self.link.ping.is_some()
             || self.outgoing.inflight.len() > 0
@@ -73,6 +79,7 @@ impl Session {
         awaits || self.config.inbox_full == InboxFull::DropOldest
     }
 
+    #[inline]
     fn packet(&mut self, packet: Packet) {
         let packet_type = packet.packet_type();
         // [MQTT-3.1.2-29]
@@ -128,6 +135,7 @@ impl Session {
         }
     }
 
+    #[inline(always)]
     fn publish_received(&mut self, mut publish: PublishView) {
         self.stats.received += 1;
         if let Some(alias) = publish.topic_alias() {
@@ -138,9 +146,20 @@ impl Session {
         }
         let full =
             self.inbox.bytes().saturating_add(cost(&publish)) > self.config.limits.inbox_bytes;
-        let Some(id) = publish.packet_id() else {
-            return self.deliver_at_most_once(publish, full);
+        let arrival = match publish.packet_id() {
+            None if full && !self.makes_room_for(&publish) => return,
+            None => None,
+            Some(id) => match self.arrives(id, &publish, full) {
+                None => return,
+                new => new,
+            },
         };
+        self.deliver(publish, arrival);
+    }
+
+    /// Takes note of a message of QoS 1 or 2. Nothing, where it is none to deliver.
+    #[inline]
+    fn arrives(&mut self, id: PacketId, publish: &PublishView, full: bool) -> Option<u32> {
         if !publish.dup() && self.records.is_some() && self.inbox.is_doubtful(id) {
             self.record(|| Record::Released { id });
         }
@@ -153,7 +172,8 @@ impl Session {
                 if self.link.version.is_v5() && self.inbox.in_flight() >= usize::from(max) {
                     if self.inbox.in_flight() > usize::from(max) {
                         self.inbox.unsee(arrival);
-                        return self.violated(Violation::ReceiveMaximum { max });
+                        self.violated(Violation::ReceiveMaximum { max });
+                        return None;
                     }
                     self.window_is_full();
                 }
@@ -161,39 +181,36 @@ impl Session {
                     self.inbox.unsee(arrival);
                     let bytes = self.inbox.bytes();
                     let farewell = Farewell::AfterAll(ReasonCode::QUOTA_EXCEEDED);
-                    return self.lose(ConnectionError::InboxFull { bytes }, farewell);
+                    self.lose(ConnectionError::InboxFull { bytes }, farewell);
+                    return None;
                 }
-                self.deliver(publish, arrival);
+                return arrival;
             }
             // It may have been dealt with while there was no connection.
             Seen::Held => self.send_acks(),
             // [MQTT-4.3.3-10]
             Seen::Recorded => self.acknowledge(PacketType::PubRec, id, ReasonCode::SUCCESS),
         }
+        None
     }
 
-    fn deliver_at_most_once(&mut self, publish: PublishView, full: bool) {
-        if !full {
-            self.deliver(publish, None);
-            return;
-        }
+    /// The inbox is full, and a message of QoS 0 came. `false` where it is dropped.
+    #[cold]
+    fn makes_room_for(&mut self, publish: &PublishView) -> bool {
         let limit = self.config.limits.inbox_bytes;
         let queue = self
             .subscriptions
-            .matches(&publish)
+            .matches(publish)
             .first()
             .copied()
             .unwrap_or(QueueId::DEFAULT);
-        while self.inbox.bytes() + cost(&publish) > limit && self.drop_one(queue) {}
-        if self.inbox.bytes() > 0
-            && self.inbox.bytes() + cost(&publish) > limit
-            && !self.may_exceed()
-        {
-            self.stats.dropped += 1;
-            self.stats.dropped_full += 1;
-        } else {
-            self.deliver(publish, None);
-        }
+        while self.inbox.bytes() + cost(publish) > limit && self.drop_one(queue) {}
+        let dropped = self.inbox.bytes() > 0
+            && self.inbox.bytes() + cost(publish) > limit
+            && !self.may_exceed();
+        self.stats.dropped += u64::from(dropped);
+        self.stats.dropped_full += u64::from(dropped);
+        !dropped
     }
 
     /// One message over the bound is taken while reading would pause behind it.
@@ -218,6 +235,7 @@ impl Session {
 
     /// Puts a message into every queue that claims it, or into the default one. QoS 0 that nothing claims is kept there only if
     /// somebody may look.
+    #[inline(always)]
     fn deliver(&mut self, publish: PublishView, arrival: Option<u32>) {
         let queues = match self.subscriptions.matches(&publish) {
             [] if arrival.is_none() && !self.inbox.keep_unclaimed => {
@@ -269,6 +287,7 @@ impl Session {
     }
 
     /// Encodes PUBACK, PUBREC, PUBREL or PUBCOMP. 3.x has no reason codes.
+    #[inline]
     pub(super) fn acknowledge(&mut self, packet: PacketType, id: PacketId, reason: ReasonCode) {
         if !self.withhold(packet, id, reason) {
             self.put_ack(packet, id, reason);
@@ -281,8 +300,13 @@ impl Session {
         } else {
             ReasonCode::SUCCESS
         };
-        let ack = Ack::new(id).with_reason(reason);
-        if let Ok(len) = self.link.encoder.ack(packet, &ack, &mut self.link.outbox) {
+        let (encoder, outbox) = (&self.link.encoder, &mut self.link.outbox);
+        let encoded = if reason == ReasonCode::SUCCESS {
+            encoder.ack_success(packet, id, outbox)
+        } else {
+            encoder.ack(packet, &Ack::new(id).with_reason(reason), outbox)
+        };
+        if let Ok(len) = encoded {
             self.events.packet(|| PacketSummary {
                 id: Some(id),
                 reason: Some(reason),
@@ -293,6 +317,7 @@ impl Session {
         }
     }
 
+    #[inline]
     pub(super) fn give_back(&mut self, ticket: Ticket) -> Result<(), Stale> {
         let needs_ack = ticket.arrival.is_some();
         let result = self.inbox.give_back(ticket);

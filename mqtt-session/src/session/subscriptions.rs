@@ -340,8 +340,12 @@ impl Routes {
             matched,
             ..
         } = self;
-        found.clear();
         let topic = publish.topic();
+        if let Some(one) = all.only() {
+            let matches = one.filter.matches(topic);
+            return if matches { &one.queues } else { &[] };
+        }
+        found.clear();
         if tree.is_empty() {
             for (index, one) in all.iter() {
                 if one.filter.matches(topic) {
