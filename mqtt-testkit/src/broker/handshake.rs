@@ -178,7 +178,9 @@ impl Broker {
         // 3.1 has no session present flag, and 3.1.1 asks for resending whatever it says [MQTT-4.4.0-1 of 3.1.1].
         up.may_resend = claimed || keeps_state;
         // A session that was begun for a client which never heard of it is new to the client, too.
-        up.forgetful = up.may_resend && !(present && session.is_known);
+        session.is_foreign |= present && !session.is_known;
+        let untold = session.is_foreign || connect.version == Version::V3_1;
+        up.forgetful = up.may_resend && (!present || untold);
         up.receive_maximum = v5.then(|| config.receive_maximum.max(1));
         session.inbound.begin(up, config);
         let down = &mut connection.down;

@@ -15,6 +15,8 @@ pub(super) struct Session {
     pub(super) number: u64,
     /// The client has sent something behind a CONNACK of this session, so it knows of it.
     pub(super) is_known: bool,
+    /// The client may take it for one of before, of which it may have messages that the broker knows nothing of.
+    pub(super) is_foreign: bool,
     pub(super) client_id: Arc<str>,
     /// The connection that uses it.
     pub(super) conn: Option<ConnId>,
@@ -39,6 +41,7 @@ impl Session {
         Self {
             number,
             is_known: false,
+            is_foreign: false,
             client_id,
             conn: None,
             expires: None,
