@@ -6,6 +6,10 @@ use mqtt_session::Outcome;
 use mqtt_session::proto::{Publish, QoS, Topic};
 
 use crate::engine::Claim;
+use mqtt_testkit::Time;
+
+/// In seconds, of the messages that have one.
+pub(crate) const EXPIRY: u32 = 3;
 
 /// Topics that the client publishes to, most of them long enough for an alias. Those from [`REFUSABLE`] on may be refused; the last two come back to whoever subscribes.
 pub(crate) const UP: [&str; 8] = [
@@ -64,6 +68,10 @@ pub(crate) struct App {
     pub(crate) taken: BTreeMap<(usize, QoS), u32>,
     /// The session has ended.
     pub(crate) closed: bool,
+    /// How many messages there were when the process crashed: those may come once more, and in another order.
+    pub(crate) crashed_at: u32,
+    /// Re-authentications without a result.
+    pub(crate) reauthentications: usize,
     /// The application has disconnected.
     pub(crate) leaving: bool,
     pub(crate) connections: u64,
@@ -102,7 +110,10 @@ pub(crate) struct Message {
     pub(crate) size: usize,
     /// Its place among those that were accepted from the application.
     pub(crate) place: Option<u32>,
+    pub(crate) accepted_at: Option<Time>,
     pub(crate) outcome: Option<Outcome>,
+    /// A crash does not lose it.
+    pub(crate) stored: bool,
     /// Nobody waits for its outcome any more.
     pub(crate) forgotten: bool,
     /// It waits for room rather than to be given back.
@@ -161,7 +172,9 @@ impl App {
             len: len.max(4),
             size: 0,
             place: None,
+            accepted_at: None,
             outcome: None,
+            stored: false,
             forgotten: false,
             waits: false,
             receptions: Vec::new(),
@@ -171,6 +184,16 @@ impl App {
             taken: 0,
         });
         self.messages.len() as u32 - 1
+    }
+
+    /// The session has it from an earlier process.
+    pub(crate) fn restore(&mut self, n: u32) {
+        let message = &self.messages[n as usize];
+        self.pending_bytes += message.size;
+        if message.qos < QoS::ExactlyOnce {
+            self.pending_bytes_below_2 += message.size;
+        }
+        self.pending += 1;
     }
 
     /// Nobody will hear what becomes of a message that was accepted.
@@ -183,10 +206,11 @@ impl App {
     }
 
     /// The client has accepted a message.
-    pub(crate) fn accept(&mut self, n: u32) {
+    pub(crate) fn accept(&mut self, n: u32, now: Time) {
         self.next_place += 1;
         let message = &mut self.messages[n as usize];
         message.place = Some(self.next_place);
+        message.accepted_at = Some(now);
         self.pending_bytes += message.size;
         if message.qos < QoS::ExactlyOnce {
             self.pending_bytes_below_2 += message.size;

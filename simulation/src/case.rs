@@ -60,6 +60,12 @@ setup! {
     handles = 0;
     /// Then: 0 acknowledges by hand, 1 when a message is taken, 2 when it is queued.
     acks = 0;
+    /// 1 and more authenticate by AUTH, in so many rounds; 5.0 without handles only.
+    auth = 0;
+    /// 1 gives records out and waits for nothing, 2 writes ahead; without handles only.
+    durability = 0;
+    /// How long a record takes to be stored.
+    store_delay = 0;
     /// Clean Start, Clean Session.
     clean_start = 0;
     /// In seconds.
@@ -211,6 +217,8 @@ steps! {
     Withdraw "withdraw" { filter } work;
     /// It gives up waiting for room, or for an outcome.
     Forget "forget" { which } work;
+    /// It authenticates once more.
+    Reauthenticate "reauthenticate" {} work;
     /// Time passes.
     Run "run" { ms } work;
 
@@ -260,6 +268,10 @@ steps! {
     UnknownId "unknown-id" { packet } fault;
     /// Bytes come that are no packet, or a packet that may not come.
     Nonsense "nonsense" { which } fault;
+    /// The next step of an authentication is refused (0), its data are wrong (1), or it never ends (2).
+    AuthFault "auth-fault" { how } fault;
+    /// The client's process crashes, and begins again with what it had stored.
+    Crash "crash" {} fault;
     /// Another client takes the session over.
     TakeOver "take-over" {} fault;
 }

@@ -79,6 +79,9 @@ impl World {
         if waiting > 0 {
             return Some(format!("{waiting} messages are not accepted"));
         }
+        if self.app.reauthentications > 0 {
+            return Some("a re-authentication has no result".into());
+        }
         if self.app.pending > 0 {
             let mut open = self.app.messages.iter().enumerate();
             let open = open.find(|(_, m)| m.place.is_some() && m.outcome.is_none());

@@ -6,13 +6,14 @@ mod handles;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use mqtt_session::auth::{AuthAnswer, AuthError};
 use mqtt_session::client::{Acker, Report};
 use mqtt_session::proto::{
     Outbox, Publish, PublishView, QoS, ReasonCode, SubscribeOptions, TopicFilter,
 };
 use mqtt_session::{
-    Action, ConnectionError, Instant, Outcome, Phase, PublishRefused, Stale, Stats, SubscribeError,
-    Ticket,
+    Action, Attempt, ConnectionError, Instant, Outcome, Phase, PublishRefused, ReauthenticateError,
+    Record, Seq, Stale, Stats, SubscribeError, Ticket, WallClock,
 };
 
 use crate::world::Checked;
@@ -49,6 +50,9 @@ pub(crate) enum Notice {
         n: u32,
         outcome: Outcome,
     },
+    Stored {
+        n: u32,
+    },
     Subscribed {
         op: u32,
         result: Result<Vec<ReasonCode>, SubscribeError>,
@@ -67,6 +71,9 @@ pub(crate) enum Notice {
     SubscriptionLost {
         filter: TopicFilter,
         reason: ReasonCode,
+    },
+    Reauthenticated {
+        result: Result<(), ReauthenticateError>,
     },
     Readable,
     Dropping,
@@ -118,6 +125,51 @@ impl Engine {
         match self {
             Self::Direct(direct) => direct.turn(now, io),
             Self::Handles(handles) => handles.turn(now, io),
+        }
+    }
+
+    pub(crate) fn handle_auth(
+        &mut self,
+        now: Instant,
+        attempt: Attempt,
+        answer: Result<AuthAnswer, AuthError>,
+    ) {
+        if let Self::Direct(direct) = self {
+            direct.handle_auth(now, attempt, answer);
+        }
+    }
+
+    pub(crate) fn reauthenticate(&mut self, now: Instant) -> Result<(), ReauthenticateError> {
+        match self {
+            Self::Direct(direct) => direct.reauthenticate(now),
+            Self::Handles(_) => Err(ReauthenticateError::NoMethod),
+        }
+    }
+
+    pub(crate) fn set_wall_clock(&mut self, clock: WallClock) {
+        if let Self::Direct(direct) = self {
+            direct.set_wall_clock(clock);
+        }
+    }
+
+    pub(crate) fn poll_record(&mut self) -> Option<(Seq, Record)> {
+        match self {
+            Self::Direct(direct) => direct.poll_record(),
+            Self::Handles(_) => None,
+        }
+    }
+
+    pub(crate) fn handle_stored(&mut self, now: Instant, seq: Seq) {
+        if let Self::Direct(direct) = self {
+            direct.handle_stored(now, seq);
+        }
+    }
+
+    /// The numbers of the messages that an earlier process has left.
+    pub(crate) fn restored(&mut self) -> Vec<u32> {
+        match self {
+            Self::Direct(direct) => direct.restored(),
+            Self::Handles(_) => Vec::new(),
         }
     }
 

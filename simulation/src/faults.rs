@@ -21,6 +21,14 @@ const FAR: u16 = 30_000;
 impl World {
     /// Makes something go wrong. One that finds nothing to strike is not counted.
     pub(crate) fn fault(&mut self, step: Step) -> Checked {
+        if let Step::Crash {} = step {
+            if self.setup.durability < 2 || self.setup.handles > 0 {
+                return Ok(());
+            }
+            self.faults += 1;
+            self.tally.add(Kind::Fault, step.name());
+            return self.crash();
+        }
         let struck = self.strike(step);
         if struck && step.is_fault() {
             self.faults += 1;
@@ -34,6 +42,7 @@ impl World {
         match step {
             Step::Restart { keep } => {
                 self.broker.restart(now, keep > 0);
+                self.watch.may_lose |= keep == 0;
                 self.app.lost_untold |= keep == 0 && self.setup.version == 3;
                 self.net.wires.iter_mut().for_each(|wire| wire.link.cut());
                 true
@@ -100,7 +109,16 @@ impl World {
             Step::Clock { ms, back } => {
                 let nanos = Duration::from_millis(ms).as_nanos() as i64;
                 self.clock.skew += if back > 0 { -nanos } else { nanos };
+                if back > 0 {
+                    self.watch.back += Duration::from_millis(ms);
+                }
+                let clock = self.wall_clock();
+                self.engine.set_wall_clock(clock);
                 true
+            }
+            Step::AuthFault { how } => {
+                self.auth.fail(how);
+                self.setup.auth > 0
             }
             Step::TakeOver {} => self.take_over(),
             Step::UnknownId { packet } => self.unknown_id(packet),
@@ -222,6 +240,7 @@ impl World {
         {
             return false;
         }
+        self.watch.may_lose = true;
         let conn = self.broker.open(self.time);
         let mut input = BytesMut::from(&outbox.to_vec()[..]);
         self.broker.input(self.time, conn, &mut input);

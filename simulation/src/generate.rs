@@ -41,12 +41,21 @@ fn setup(rng: &mut Rng, seed: u64) -> Setup {
         ..Setup::default()
     };
     s.max_in_flight = rng.range(1, 30);
+    if s.handles == 0 && rng.chance(3) {
+        s.durability = *rng.pick(&[1, 2, 2, 2]);
+        s.store_delay = *rng.pick(&[0, 1, 20, 200]);
+    }
+    if s.version == 5 && s.handles == 0 && rng.chance(4) {
+        s.auth = rng.range(1, 3);
+    }
     if rng.chance(2) {
         s.receive_maximum = rng.range(1, 20);
     }
     // With handles nobody can read what comes to a subscription before its SUBACK: a narrow inbox may never empty then.
     if rng.chance(3) && s.handles == 0 {
         s.inbox_bytes = rng.range(200, 6000);
+        // Each connection may bring no more than a message or two.
+        s.backoff_longest = rng.range(1500, 4000);
     }
     if rng.chance(3) {
         s.max_queued = rng.range(1, 40);
@@ -76,6 +85,8 @@ fn setup(rng: &mut Rng, seed: u64) -> Setup {
     s.poisonous = u64::from(rng.chance(3));
     if s.version < 5 && s.poisonous > 0 && rng.chance(2) {
         s.broker_max_packet = rng.range(1000, 3000);
+        // Three connections for each of them, which shall not take all day.
+        s.backoff_longest = rng.range(1500, 2000);
     }
     if rng.chance(6) {
         s.time_to_live = rng.range(50, 10_000);
@@ -119,6 +130,8 @@ fn draw_pieces(rng: &mut Rng) -> u64 {
 struct Draw<'r> {
     rng: &'r mut Rng,
     v5: bool,
+    auth: bool,
+    crashes: bool,
     publishes: u64,
     sends: u64,
     takes: u64,
@@ -136,6 +149,8 @@ impl<'r> Draw<'r> {
         let v5 = setup.version == 5;
         Self {
             v5,
+            auth: setup.auth > 0,
+            crashes: setup.durability > 1,
             publishes: rng.range(1, 10),
             sends: rng.range(1, 10),
             takes: rng.range(2, 10),
@@ -245,6 +260,7 @@ impl<'r> Draw<'r> {
             2 if self.rng.chance(2) => Step::Forget {
                 which: self.rng.below(20),
             },
+            2 if self.auth && self.rng.chance(2) => Step::Reauthenticate {},
             2 => Step::Withdraw { filter },
             _ => Step::Unsubscribe { filter },
         }
@@ -254,6 +270,7 @@ impl<'r> Draw<'r> {
         let rng = &mut *self.rng;
         let up = rng.below(2);
         let step = match rng.below(42) {
+            0..=2 if self.crashes => Step::Crash {},
             0..=4 => Step::Cut {},
             5..=11 => Step::CutAfter {
                 up,
@@ -336,6 +353,7 @@ impl<'r> Draw<'r> {
             39 => Step::UnknownId {
                 packet: rng.below(6),
             },
+            40 if self.auth && rng.chance(2) => Step::AuthFault { how: rng.below(3) },
             40 => Step::Nonsense {
                 which: rng.below(8),
             },

@@ -5,6 +5,7 @@
 //! failed once is kept as a test that means the same for ever. `docs/simulation.md` tells more.
 
 mod app;
+mod auth;
 mod case;
 mod checks;
 mod end;
@@ -14,8 +15,10 @@ mod generate;
 mod network;
 mod run;
 mod steps;
+mod store;
 mod tally;
 mod trace;
+mod watch;
 mod world;
 
 pub use case::{BadCase, Case, Setup, Step};

@@ -77,6 +77,11 @@ impl Network {
         }
     }
 
+    /// Nobody waits for lookups and dials any more.
+    pub(crate) fn forget(&mut self) {
+        self.pending.clear();
+    }
+
     /// The stream that the client has.
     pub(crate) fn open_wire(&mut self) -> Option<&mut Wire> {
         self.wires.iter_mut().find(|wire| wire.at_client)
@@ -289,7 +294,7 @@ impl Wire {
     }
 
     /// The client closes the stream: what it has sent still arrives.
-    fn leave(&mut self, now: Time) {
+    pub(crate) fn leave(&mut self, now: Time) {
         self.at_client = false;
         self.closing = None;
         self.link.finish(now, Direction::ToBroker);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mqtt_session::proto::{Properties, QoS, SubscribeOptions, TopicFilter};
 use mqtt_session::{PublishRefused, SubscribeError};
 
-use crate::app::{DOWN, PASSING, STABLE, UP, Wanted, qos};
+use crate::app::{DOWN, EXPIRY, PASSING, STABLE, UP, Wanted, qos};
 use crate::case::Step;
 use crate::engine::Accepted;
 use crate::faults::downward_size;
@@ -15,9 +15,8 @@ use crate::world::{CLIENT, Checked, Failure, World, ensure};
 /// Bits of `extra`.
 const RETAIN: u64 = 1;
 const USER_PROPERTY: u64 = 2;
-const EXPIRY: u64 = 4;
+const EXPIRES: u64 = 4;
 const WAITS: u64 = 8;
-const EXPIRY_SECONDS: u32 = 3;
 
 impl World {
     pub(crate) fn step(&mut self, step: Step) -> Checked {
@@ -81,6 +80,12 @@ impl World {
                 self.withdraw(filter);
             }
             Step::Forget { which } => self.forget(which as usize),
+            Step::Reauthenticate {} => {
+                let now = self.clock.at(self.time);
+                if self.engine.reauthenticate(now).is_ok() {
+                    self.app.reauthentications += 1;
+                }
+            }
             Step::Run { ms } => self.run_for(Duration::from_millis(ms))?,
             fault => self.fault(fault)?,
         }
@@ -103,8 +108,8 @@ impl World {
             if extra & USER_PROPERTY > 0 {
                 properties = properties.user_property("number", &n.to_string());
             }
-            if extra & EXPIRY > 0 {
-                properties = properties.message_expiry_interval(EXPIRY_SECONDS);
+            if extra & EXPIRES > 0 {
+                properties = properties.message_expiry_interval(EXPIRY);
                 message.optional = true;
             }
             publish = publish.with_properties(properties.build().expect("good properties"));
@@ -125,7 +130,7 @@ impl World {
                 self.app.messages[n as usize].waits,
             );
             match self.engine.publish(now, n, qos, publish, waits) {
-                Ok(Accepted::Now) => self.app.accept(n),
+                Ok(Accepted::Now) => self.app.accept(n, self.time),
                 Ok(Accepted::Perhaps) => self.app.waiting += 1,
                 Err((publish, why)) if why.is_full() => {
                     self.tally.add(Kind::Other, "publishes refused: full");
@@ -182,8 +187,8 @@ impl World {
         if extra & USER_PROPERTY > 0 && self.version.is_v5() {
             properties = properties.user_property("number", &n.to_string());
         }
-        if extra & EXPIRY > 0 && self.version.is_v5() {
-            properties = properties.message_expiry_interval(EXPIRY_SECONDS);
+        if extra & EXPIRES > 0 && self.version.is_v5() {
+            properties = properties.message_expiry_interval(EXPIRY);
             message.optional = true;
         }
         publish = publish.with_properties(properties.build().expect("good properties"));
@@ -228,6 +233,7 @@ impl World {
             }
             let at = which as usize % self.app.claims.len();
             let (claim, n) = self.app.claims.remove(at);
+            self.watch.claims += 1;
             let now = self.clock.at(self.time);
             if self.engine.ack(now, claim).is_err() {
                 self.tally.add(Kind::Other, "stale tickets");
@@ -257,6 +263,7 @@ impl World {
             wanted.retain_as_published = options & 2 > 0;
         }
         let op = self.app.request(filter, true);
+        self.watch_subscribe();
         let now = self.clock.at(self.time);
         let filters = vec![(name, wanted)];
         let result = self.engine.subscribe(now, op, filters, queue);
@@ -315,7 +322,9 @@ impl World {
         self.tally.add(Kind::Other, "subscribes withdrawn");
         self.app.requests.remove(&op);
         self.app.filters[filter].request = None;
-        self.app.filters[filter].state = Wanted::No;
+        if self.app.filters[filter].state != Wanted::Either {
+            self.app.filters[filter].state = Wanted::No;
+        }
         let now = self.clock.at(self.time);
         self.engine.withdraw(now, op);
     }

@@ -155,15 +155,19 @@ impl Tally {
 const EXPECTED: &[(Kind, &str)] = &[
     (
         Kind::FromClient,
-        "CONNECT, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBSCRIBE, UNSUBSCRIBE, PINGREQ, DISCONNECT",
+        "CONNECT, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBSCRIBE, UNSUBSCRIBE, PINGREQ, DISCONNECT, AUTH",
     ),
     (
         Kind::FromBroker,
-        "CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, UNSUBACK, PINGRESP, DISCONNECT",
+        "CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, UNSUBACK, PINGRESP, DISCONNECT, AUTH",
     ),
     (
         Kind::Outcome,
         "written, acknowledged, acknowledged: republished, acknowledged: not completed, rejected, refused, expired, poisonous, session lost, connection lost, closed",
+    ),
+    (
+        Kind::Reason,
+        "-> DISCONNECT 0x00 Success, -> DISCONNECT 0x81 Malformed Packet, -> DISCONNECT 0x82 Protocol Error, -> DISCONNECT 0x97 Quota exceeded, -> PUBCOMP 0x92 Packet Identifier not found, -> PUBREL 0x92 Packet Identifier not found, -> AUTH 0x18 Continue authentication, -> AUTH 0x19 Re-authenticate, <- AUTH 0x00 Success, <- CONNACK 0x80 Unspecified error, <- CONNACK 0x86 Bad User Name or Password, <- CONNACK 0x87 Not authorized, <- CONNACK 0x88 Server unavailable, <- CONNACK 0x89 Server busy, <- CONNACK 0x97 Quota exceeded, <- CONNACK 0x9C Use another server, <- CONNACK 0x9D Server moved, <- CONNACK 0x9F Connection rate exceeded, <- DISCONNECT 0x87 Not authorized, <- DISCONNECT 0x89 Server busy, <- DISCONNECT 0x8B Server shutting down, <- DISCONNECT 0x8D Keep Alive timeout, <- DISCONNECT 0x8E Session taken over, <- DISCONNECT 0x93 Receive Maximum exceeded, <- DISCONNECT 0x97 Quota exceeded, <- DISCONNECT 0x98 Administrative action, <- DISCONNECT 0x9C Use another server, <- DISCONNECT 0x9D Server moved, <- DISCONNECT 0xA0 Maximum connect time, <- PUBACK 0x10 No matching subscribers, <- PUBACK 0x87 Not authorized, <- PUBACK 0x97 Quota exceeded, <- PUBREC 0x10 No matching subscribers, <- PUBREC 0x91 Packet Identifier in use, <- PUBREC 0x99 Payload format invalid, <- PUBCOMP 0x92 Packet Identifier not found, <- SUBACK 0x80 Unspecified error, <- SUBACK 0x00 granted, <- SUBACK 0x01 granted, <- SUBACK 0x02 granted, <- UNSUBACK 0x11 No subscription existed",
     ),
 ];
 

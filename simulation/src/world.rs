@@ -4,16 +4,23 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use mqtt_session::client::Report;
 use mqtt_session::proto::Version;
-use mqtt_session::{Backoff, Config, Endpoint, InboxFull, Limits, Offline, Poisonous, SessionLost};
+use mqtt_session::{
+    Action, Backoff, Config, Durability, Endpoint, InboxFull, Limits, Offline, Poisonous, Record,
+    SessionLost, WallClock,
+};
 use mqtt_testkit::{Broker, BrokerConfig, ConnId, Time};
 
 use crate::app::{App, Filter, PASSING, PASSING_V3, STABLE, qos};
+use crate::auth::{Authentication, METHOD};
 use crate::case::Setup;
 use crate::engine::{Direct, Engine, Handles, Io};
 use crate::network::{ClientClock, Network};
+use crate::store::Store;
 use crate::tally::Tally;
 use crate::trace::Trace;
+use crate::watch::Watch;
 
 /// What a case has shown to be wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +91,9 @@ pub(crate) struct World {
     lives: u64,
     /// Turns of the driver that did something.
     pub(crate) turns: u64,
+    pub(crate) watch: Watch,
+    pub(crate) auth: Authentication,
+    pub(crate) store: Store,
 }
 
 impl World {
@@ -104,7 +114,7 @@ impl World {
             clock: ClientClock::default(),
             broker,
             net: Network::new(setup),
-            engine: engine(setup, version, 0)?,
+            engine: engine(setup, version, 0, None)?,
             io: Io::default(),
             app: App::default(),
             trace,
@@ -117,7 +127,12 @@ impl World {
             tampered: BTreeSet::new(),
             lives: 0,
             turns: 0,
+            watch: Watch::default(),
+            store: Store::default(),
+            auth: Authentication::new(setup.auth.saturating_sub(1)),
         };
+        let verifier = world.auth.verifier();
+        world.broker.set_authenticator(Box::new(verifier));
         world.app.limited =
             setup.broker_max_packet > 0 || setup.broker_max_qos < 2 || setup.broker_retain == 0;
         world.begin()?;
@@ -125,7 +140,21 @@ impl World {
     }
 
     /// The application begins: it subscribes, and connects.
-    fn begin(&mut self) -> Checked {
+    pub(crate) fn begin(&mut self) -> Checked {
+        let clock = self.wall_clock();
+        self.engine.set_wall_clock(clock);
+        if self.app.filters.is_empty() {
+            self.make_filters();
+        }
+        for filter in 0..STABLE.len() {
+            self.subscribe_to(filter, 0)?;
+        }
+        let now = self.clock.at(self.time);
+        self.engine.connect(now);
+        self.run()
+    }
+
+    fn make_filters(&mut self) {
         let all = match self.version {
             Version::V5 => &PASSING[..],
             _ => &PASSING[..PASSING_V3],
@@ -142,12 +171,21 @@ impl World {
                 ..Filter::default()
             })
             .collect();
-        for filter in 0..STABLE.len() {
-            self.subscribe_to(filter, 0)?;
-        }
-        let now = self.clock.at(self.time);
-        self.engine.connect(now);
-        self.run()
+    }
+
+    /// A session of what an earlier process has stored.
+    pub(crate) fn restore_engine(&mut self, records: Vec<Record>) -> Checked {
+        self.lives += 1;
+        self.watch_crash();
+        let clock = self.wall_clock();
+        let made = engine(
+            &self.setup,
+            self.version,
+            self.lives,
+            Some((clock, records)),
+        )?;
+        self.engine = made;
+        Ok(())
     }
 
     /// The session has ended: the application makes another one, and the server knows nothing of the one before.
@@ -158,12 +196,14 @@ impl World {
             "new sessions after the end of one",
         );
         self.lives += 1;
+        self.watch_new_session();
         self.broker.restart(self.time, false);
         for wire in &mut self.net.wires {
             wire.link.cut();
         }
         self.io = Io::default();
-        self.engine = engine(&self.setup, self.version, self.lives)?;
+        self.store = Store::default();
+        self.engine = engine(&self.setup, self.version, self.lives, None)?;
         let old = std::mem::take(&mut self.app);
         self.app = App {
             messages: old.messages,
@@ -189,14 +229,26 @@ impl World {
     pub(crate) fn run(&mut self) -> Checked {
         for _ in 0..ROUNDS {
             let mut any = self.net.settle(self.time, &mut self.broker, &mut self.io);
+            let opened = |report: &&Report| matches!(report, Report::Opened(_));
+            self.watch.unanswered += self.io.reports.iter().filter(opened).count() as u64;
             any |= self.net.at_client(self.time, &mut self.io);
             let now = self.clock.at(self.time);
             if self.engine.turn(now, &mut self.io) {
                 self.turns += 1;
                 any = true;
             }
+            if self
+                .io
+                .actions
+                .iter()
+                .any(|action| matches!(action, Action::Resolve { .. } | Action::Dial { .. }))
+            {
+                self.watch_attempt()?;
+            }
+            any |= self.authenticate();
             any |= self.net.carry_out(self.time, &mut self.io);
             any |= self.net.at_broker(self.time, &mut self.broker);
+            any |= self.keep_records()?;
             any |= self.hear()?;
             if !any && !self.engine.has_work() {
                 return self.check_step();
@@ -204,6 +256,26 @@ impl World {
         }
         let text = format!("it never comes to rest at {:?}", self.time);
         Err(Failure::new("no wake storm", text))
+    }
+
+    /// Steps of an authentication, which happen beside the driver's loop.
+    fn authenticate(&mut self) -> bool {
+        let before = self.io.actions.len();
+        let (time, auth) = (self.time, &mut self.auth);
+        self.io.actions.retain(|action| match action {
+            Action::Authenticate { attempt, step } => {
+                auth.begin(time, *attempt, step);
+                false
+            }
+            _ => true,
+        });
+        let mut any = self.io.actions.len() != before;
+        let now = self.clock.at(self.time);
+        while let Some((attempt, answer)) = self.auth.ended(self.time) {
+            self.engine.handle_auth(now, attempt, answer);
+            any = true;
+        }
+        any
     }
 
     /// Lets time pass, doing what falls due on the way.
@@ -229,7 +301,11 @@ impl World {
         let deadline = self.io.deadline.map(|at| self.clock.time_of(at));
         let network = self.net.next_time(&self.broker, self.io.wants_read);
         let broker = self.broker.next_timeout();
-        let times = [deadline, network, broker].into_iter().flatten();
+        let auth = self.auth.next_time();
+        let store = self.store.next_time();
+        let times = [deadline, network, broker, auth, store]
+            .into_iter()
+            .flatten();
         times.min().map(|at| at.max(self.time))
     }
 }
@@ -253,7 +329,12 @@ pub(crate) fn broker_config(setup: &Setup) -> BrokerConfig {
     }
 }
 
-fn engine(setup: &Setup, version: Version, life: u64) -> Checked<Engine> {
+fn engine(
+    setup: &Setup,
+    version: Version,
+    life: u64,
+    records: Option<(WallClock, Vec<Record>)>,
+) -> Checked<Engine> {
     let mut limits = Limits::default();
     let small = |value: u64| {
         let value = u16::try_from(value).unwrap_or(u16::MAX).max(1);
@@ -290,6 +371,11 @@ fn engine(setup: &Setup, version: Version, life: u64) -> Checked<Engine> {
             0 => Poisonous::Keep,
             _ => Poisonous::Fail,
         })
+        .durability(match setup.durability {
+            1 if setup.handles == 0 => Durability::Behind,
+            2 if setup.handles == 0 => Durability::WriteAhead,
+            _ => Durability::Off,
+        })
         .offline(match setup.offline {
             0 => Offline::Queue,
             _ => Offline::Refuse,
@@ -300,6 +386,9 @@ fn engine(setup: &Setup, version: Version, life: u64) -> Checked<Engine> {
         });
     if setup.time_to_live > 0 {
         config = config.time_to_live(Duration::from_millis(setup.time_to_live));
+    }
+    if setup.auth > 0 && setup.handles == 0 && version.is_v5() {
+        config = config.authentication_method(METHOD);
     }
     if version.is_v5() {
         config = config.session_expiry(Duration::from_secs(setup.session_expiry));
@@ -317,7 +406,14 @@ fn engine(setup: &Setup, version: Version, life: u64) -> Checked<Engine> {
     Ok(if setup.handles > 0 {
         Engine::Handles(Box::new(Handles::new(config, endpoint, seed, setup.acks)))
     } else {
-        let direct = Direct::new(config, endpoint, seed, setup.queues.max(1));
+        let queues = setup.queues.max(1);
+        let direct = match records {
+            None => Direct::new(config, endpoint, seed, queues),
+            Some((clock, records)) => {
+                Direct::restore(config, endpoint, seed, queues, clock, records)
+                    .map_err(|error| Failure::new("records are restored", error.to_string()))?
+            }
+        };
         Engine::Direct(Box::new(direct))
     })
 }

@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use mqtt_session::auth::{AuthAnswer, AuthError};
 use mqtt_session::client::Report;
 use mqtt_session::proto::{Disconnect, Properties, Publish, QoS, SubscribeOptions, TopicFilter};
 use mqtt_session::{
-    Config, Connection, Endpoint, Event, Instant, PublishRefused, QueueId, Received, Session,
-    Stale, SubscribeError, Ticket, Token,
+    Attempt, Config, Connection, Endpoint, Event, Instant, PublishOptions, PublishRefused, QueueId,
+    ReauthenticateError, Received, Record, RestoreError, Seq, Session, Stale, SubscribeError,
+    Ticket, Token, WallClock,
 };
+
+use crate::app::number;
 
 use super::{Accepted, Claim, Io, Notice, Taken};
 
@@ -22,7 +26,10 @@ pub(crate) struct Direct {
 
 impl Direct {
     pub(crate) fn new(config: Config, endpoint: Endpoint, seed: u64, queues: u64) -> Self {
-        let mut session = Session::new(config, endpoint, seed);
+        Self::of(Session::new(config, endpoint, seed), queues)
+    }
+
+    fn of(mut session: Session, queues: u64) -> Self {
         let mut all = vec![QueueId::DEFAULT];
         for _ in 1..queues {
             all.push(session.open_queue());
@@ -41,6 +48,51 @@ impl Direct {
 
     pub(crate) fn connect(&mut self, now: Instant) {
         self.connection.session_mut().start(now);
+    }
+
+    pub(crate) fn handle_auth(
+        &mut self,
+        now: Instant,
+        attempt: Attempt,
+        answer: Result<AuthAnswer, AuthError>,
+    ) {
+        self.connection.handle_auth(now, attempt, answer);
+    }
+
+    pub(crate) fn reauthenticate(&mut self, now: Instant) -> Result<(), ReauthenticateError> {
+        self.connection.session_mut().reauthenticate(now).map(drop)
+    }
+
+    /// Of the records of an earlier process.
+    pub(crate) fn restore(
+        config: Config,
+        endpoint: Endpoint,
+        seed: u64,
+        queues: u64,
+        clock: WallClock,
+        records: Vec<Record>,
+    ) -> Result<Self, RestoreError> {
+        let session = Session::restore(config, endpoint, seed, clock, records)?;
+        Ok(Self::of(session, queues))
+    }
+
+    pub(crate) fn set_wall_clock(&mut self, clock: WallClock) {
+        self.connection.session_mut().handle_wall_clock(clock);
+    }
+
+    pub(crate) fn poll_record(&mut self) -> Option<(Seq, Record)> {
+        self.connection.session_mut().poll_record()
+    }
+
+    pub(crate) fn handle_stored(&mut self, now: Instant, seq: Seq) {
+        self.connection.session_mut().handle_stored(now, seq);
+    }
+
+    pub(crate) fn restored(&mut self) -> Vec<u32> {
+        let restored = self.connection.session().restored();
+        let named = restored.filter_map(|(token, tag)| Some((token, number(tag?)?)));
+        self.publishes = named.collect();
+        self.publishes.values().copied().collect()
     }
 
     pub(crate) fn turn(&mut self, now: Instant, io: &mut Io) -> bool {
@@ -90,6 +142,10 @@ impl Direct {
                     Some(n) => Notice::Outcome { n: *n, outcome },
                     None => continue,
                 },
+                Event::Stored { token } => match self.publishes.get(&token) {
+                    Some(n) => Notice::Stored { n: *n },
+                    None => continue,
+                },
                 Event::Subscribed { token, result } => match self.requests.remove(&token) {
                     Some(op) => Notice::Subscribed { op, result },
                     None => continue,
@@ -108,6 +164,7 @@ impl Direct {
                 Event::SubscriptionLost { filter, reason } => {
                     Notice::SubscriptionLost { filter, reason }
                 }
+                Event::Reauthenticated { result, .. } => Notice::Reauthenticated { result },
                 Event::Readable(_) => Notice::Readable,
                 Event::Dropping => Notice::Dropping,
                 Event::Room => Notice::Room,
@@ -124,7 +181,9 @@ impl Direct {
         qos: QoS,
         publish: Publish,
     ) -> Result<Accepted, (Publish, PublishRefused)> {
-        let token = match self.connection.session_mut().publish(now, qos, publish) {
+        let options = PublishOptions::new().with_tag(n.to_be_bytes().to_vec());
+        let session = self.connection.session_mut();
+        let token = match session.publish_with(now, qos, publish, &options) {
             Ok(token) => token,
             Err(error) => return Err((error.publish, error.reason)),
         };
