@@ -112,6 +112,12 @@ setup! {
     queues = 1;
     /// Whether the server is a name that is looked up.
     named = 0;
+    /// 2 adds a second server that shares its sessions, 3 one that does not.
+    servers = 1;
+    /// Where a server may send the client: 1 to one that shares its sessions, 2 to one that does not; 0 nowhere.
+    redirects = 0;
+    /// 1 asks for credentials before each attempt.
+    credentials = 0;
     /// How many addresses the name has.
     addresses = 1;
     /// Receive Maximum of the broker.
@@ -272,6 +278,12 @@ steps! {
     AuthFault "auth-fault" { how } fault;
     /// The client's process crashes, and begins again with what it had stored.
     Crash "crash" {} fault;
+    /// Addresses do not answer: 1 the first of the first server, 2 all of it, 3 those of the second; 0 all answer. `slowly` never ends.
+    Unreachable "unreachable" { which, slowly } fault;
+    /// The next request for credentials fails, or never ends where `slowly` is 1.
+    NoCredentials "no-credentials" { slowly } fault;
+    /// The server sends the client elsewhere: by CONNACK, or where `later` is 1 by DISCONNECT.
+    Redirect "redirect" { later, permanent } fault;
     /// Another client takes the session over.
     TakeOver "take-over" {} fault;
 }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use mqtt_session::proto::{
-    Ack, ConnAck, Connect, Encoder, Flow, Outbox, Packet, PacketId, PacketType, Properties, QoS,
-    ReasonCode, Sender, SubAck, Text, TopicFilter, UnsubAck,
+    Ack, ConnAck, Connect, Disconnect, Encoder, Flow, Outbox, Packet, PacketId, PacketType,
+    Properties, QoS, ReasonCode, Sender, SubAck, Text, TopicFilter, UnsubAck,
 };
 use mqtt_testkit::Direction;
 
 use crate::app::{REFUSABLE_FILTER, STABLE, qos};
 use crate::case::Step;
-use crate::network::pieces;
+use crate::network::{ELSEWHERE, pieces};
 use crate::tally::Kind;
 use crate::world::{CLIENT, Checked, World};
 
@@ -115,6 +115,32 @@ impl World {
                 let clock = self.wall_clock();
                 self.engine.set_wall_clock(clock);
                 true
+            }
+            Step::Unreachable { which, slowly } => {
+                self.net.unreachable = (which, slowly);
+                true
+            }
+            Step::NoCredentials { slowly } => {
+                self.net.no_credentials = 1 + slowly;
+                self.net.wires.iter_mut().for_each(|wire| wire.link.cut());
+                self.setup.credentials > 0
+            }
+            Step::Redirect { later, permanent } => {
+                let reason = if permanent > 0 {
+                    ReasonCode::SERVER_MOVED
+                } else {
+                    ReasonCode::USE_ANOTHER_SERVER
+                };
+                let properties = Properties::builder().server_reference(ELSEWHERE);
+                let properties = properties.build().expect("good properties");
+                if later == 0 {
+                    self.broker.refuse_next_with(reason, properties);
+                    self.net.wires.iter_mut().for_each(|wire| wire.link.cut());
+                } else if let Some(conn) = self.broker.connection_of(CLIENT) {
+                    let disconnect = Disconnect { reason, properties };
+                    self.broker.disconnect_with(time, conn, disconnect);
+                }
+                self.version.is_v5()
             }
             Step::AuthFault { how } => {
                 self.auth.fail(how);
@@ -332,6 +358,8 @@ impl World {
         self.broker.refuse_nothing();
         self.net.dial = 0;
         self.net.resolver = 0;
+        self.net.unreachable = (0, 0);
+        self.net.no_credentials = 0;
         let all: Vec<_> = self.broker.connections().collect();
         for conn in all {
             self.broker.set_reading(self.time, conn, true);

@@ -41,8 +41,13 @@ fn setup(rng: &mut Rng, seed: u64) -> Setup {
         ..Setup::default()
     };
     s.max_in_flight = rng.range(1, 30);
+    s.servers = *rng.pick(&[1, 1, 1, 2, 3]);
+    s.redirects = *rng.pick(&[0, 1, 2]);
+    s.credentials = u64::from(s.handles == 0 && rng.chance(4));
     if s.handles == 0 && rng.chance(3) {
         s.durability = *rng.pick(&[1, 2, 2, 2]);
+        // Records of a session at a server that is not configured are refused.
+        s.redirects = 0;
         s.store_delay = *rng.pick(&[0, 1, 20, 200]);
     }
     if s.version == 5 && s.handles == 0 && rng.chance(4) {
@@ -270,6 +275,27 @@ impl<'r> Draw<'r> {
         let rng = &mut *self.rng;
         let up = rng.below(2);
         let step = match rng.below(42) {
+            5 if rng.chance(2) => {
+                let which = rng.range(1, 3);
+                let slowly = rng.below(2);
+                let ms = rng.range(100, 9000);
+                steps.extend([
+                    Step::Unreachable { which, slowly },
+                    Step::Cut {},
+                    Step::Run { ms },
+                ]);
+                Step::Unreachable {
+                    which: 0,
+                    slowly: 0,
+                }
+            }
+            6 if rng.chance(2) => Step::NoCredentials {
+                slowly: rng.below(2),
+            },
+            7 if self.v5 && rng.chance(2) => Step::Redirect {
+                later: rng.below(2),
+                permanent: rng.below(2),
+            },
             0..=2 if self.crashes => Step::Crash {},
             0..=4 => Step::Cut {},
             5..=11 => Step::CutAfter {

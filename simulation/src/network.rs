@@ -1,11 +1,11 @@
 //! Lookups, dials and byte streams, on virtual time.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::{Buf, BytesMut};
 use mqtt_session::client::Report;
-use mqtt_session::{Action, Attempt, Cause, Instant};
+use mqtt_session::{Action, Attempt, Cause, Credentials, Instant};
 use mqtt_testkit::{Broker, ConnId, Direction, Link, Pieces, Rng, Time};
 
 use crate::case::Setup;
@@ -14,6 +14,10 @@ use crate::engine::Io;
 /// How long a stream may take to write its last bytes, as in the drivers.
 const CLOSING: Time = Time::from_millis(500);
 
+/// The last byte of the address of the second server, and of the one that clients are sent to.
+pub(crate) const SECOND: u8 = 70;
+pub(crate) const ELSEWHERE: &str = "192.0.2.90";
+
 /// Everything between the client and the broker.
 #[derive(Debug)]
 pub(crate) struct Network {
@@ -21,6 +25,10 @@ pub(crate) struct Network {
     pub(crate) dial: u64,
     /// What becomes of lookups: 0 they succeed, 1 they fail, 2 they find nothing, 3 they never end.
     pub(crate) resolver: u64,
+    /// Addresses that do not answer: see [`Step::Unreachable`](crate::case::Step::Unreachable).
+    pub(crate) unreachable: (u64, u64),
+    /// What becomes of the next request for credentials: 1 it fails, 2 it never ends.
+    pub(crate) no_credentials: u64,
     pub(crate) delay: [Time; 2],
     pub(crate) pieces: [Pieces; 2],
     pub(crate) capacity: usize,
@@ -60,6 +68,8 @@ impl Network {
         Self {
             dial: 0,
             resolver: 0,
+            unreachable: (0, 0),
+            no_credentials: 0,
             delay: [
                 Time::from_millis(setup.delay_up),
                 Time::from_millis(setup.delay_down),
@@ -116,6 +126,23 @@ impl Network {
                     };
                     self.pend(now, Report::Resolved(attempt, found));
                 }
+                Action::Credentials { attempt, .. } => {
+                    let given = Credentials::new("somebody", "secret");
+                    let given = given.map_err(|error| Cause::Other(error.to_string()));
+                    match std::mem::take(&mut self.no_credentials) {
+                        0 => self.pend(now, Report::Credentials(attempt, given)),
+                        1 => {
+                            let none = Err(Cause::Other("there are none".into()));
+                            self.pend(now, Report::Credentials(attempt, none));
+                        }
+                        _ => {}
+                    }
+                }
+                Action::Dial { addr, .. }
+                    if self.unreachable.1 > 0 && self.is_unreachable(addr) => {}
+                Action::Dial { attempt, addr } if self.is_unreachable(addr) => {
+                    self.pend(now, Report::Closed(attempt, Cause::Unreachable));
+                }
                 Action::Dial { attempt, .. } => match self.dial {
                     0 => self.pend(now, Report::Opened(attempt)),
                     1 => self.pend(now, Report::Closed(attempt, Cause::ConnectionRefused)),
@@ -125,6 +152,14 @@ impl Network {
                     self.pending
                         .retain(|(_, report)| report_of(report) != attempt);
                     self.leave(now, attempt);
+                }
+                // One that has lost the race against another address.
+                Action::Hangup {
+                    attempt,
+                    flush: false,
+                } => {
+                    self.leave(now, attempt);
+                    io.reports.push(Report::Closed(attempt, Cause::HungUp));
                 }
                 Action::Hangup { attempt, flush } => {
                     let until = if flush { now + CLOSING } else { now };
@@ -137,6 +172,19 @@ impl Network {
             }
         }
         any
+    }
+
+    fn is_unreachable(&self, addr: SocketAddr) -> bool {
+        let last = match addr.ip() {
+            IpAddr::V4(ip) => ip.octets()[3],
+            IpAddr::V6(_) => 0,
+        };
+        match self.unreachable.0 {
+            1 => last == 1,
+            2 => last < SECOND,
+            3 => last == SECOND,
+            _ => false,
+        }
     }
 
     fn pend(&mut self, now: Time, report: Report) {

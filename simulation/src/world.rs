@@ -8,7 +8,7 @@ use mqtt_session::client::Report;
 use mqtt_session::proto::Version;
 use mqtt_session::{
     Action, Backoff, Config, Durability, Endpoint, InboxFull, Limits, Offline, Poisonous, Record,
-    SessionLost, WallClock,
+    Redirects, Servers, SessionLost, WallClock,
 };
 use mqtt_testkit::{Broker, BrokerConfig, ConnId, Time};
 
@@ -16,7 +16,7 @@ use crate::app::{App, Filter, PASSING, PASSING_V3, STABLE, qos};
 use crate::auth::{Authentication, METHOD};
 use crate::case::Setup;
 use crate::engine::{Direct, Engine, Handles, Io};
-use crate::network::{ClientClock, Network};
+use crate::network::{ClientClock, ELSEWHERE, Network, SECOND};
 use crate::store::Store;
 use crate::tally::Tally;
 use crate::trace::Trace;
@@ -371,6 +371,12 @@ fn engine(
             0 => Poisonous::Keep,
             _ => Poisonous::Fail,
         })
+        .redirects(match setup.redirects {
+            0 => Redirects::refuse(),
+            1 => Redirects::to([ELSEWHERE]).sharing_sessions(),
+            _ => Redirects::to([ELSEWHERE]),
+        })
+        .ask_for_credentials(setup.credentials > 0 && setup.handles == 0)
         .durability(match setup.durability {
             1 if setup.handles == 0 => Durability::Behind,
             2 if setup.handles == 0 => Durability::WriteAhead,
@@ -401,7 +407,13 @@ fn engine(
     } else {
         "192.0.2.1"
     };
-    let endpoint = Endpoint::new(host, 1883);
+    let first = Servers::new(Endpoint::new(host, 1883));
+    let second = Endpoint::new(format!("192.0.2.{SECOND}"), 1883);
+    let endpoint = match setup.servers {
+        2 => first.or_sharing(second),
+        3 => first.or(second),
+        _ => first,
+    };
     let seed = setup.seed.wrapping_add(life.wrapping_mul(0x9E37_79B9));
     Ok(if setup.handles > 0 {
         Engine::Handles(Box::new(Handles::new(config, endpoint, seed, setup.acks)))

@@ -7,9 +7,9 @@ use mqtt_session::auth::{AuthAnswer, AuthError};
 use mqtt_session::client::Report;
 use mqtt_session::proto::{Disconnect, Properties, Publish, QoS, SubscribeOptions, TopicFilter};
 use mqtt_session::{
-    Attempt, Config, Connection, Endpoint, Event, Instant, PublishOptions, PublishRefused, QueueId,
-    ReauthenticateError, Received, Record, RestoreError, Seq, Session, Stale, SubscribeError,
-    Ticket, Token, WallClock,
+    Attempt, Config, Connection, Event, Instant, PublishOptions, PublishRefused, QueueId,
+    ReauthenticateError, Received, Record, RestoreError, Seq, Servers, Session, Stale,
+    SubscribeError, Ticket, Token, WallClock,
 };
 
 use crate::app::number;
@@ -25,7 +25,7 @@ pub(crate) struct Direct {
 }
 
 impl Direct {
-    pub(crate) fn new(config: Config, endpoint: Endpoint, seed: u64, queues: u64) -> Self {
+    pub(crate) fn new(config: Config, endpoint: Servers, seed: u64, queues: u64) -> Self {
         Self::of(Session::new(config, endpoint, seed), queues)
     }
 
@@ -66,7 +66,7 @@ impl Direct {
     /// Of the records of an earlier process.
     pub(crate) fn restore(
         config: Config,
-        endpoint: Endpoint,
+        endpoint: Servers,
         seed: u64,
         queues: u64,
         clock: WallClock,

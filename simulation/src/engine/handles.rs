@@ -14,7 +14,7 @@ use mqtt_session::client::{
     build,
 };
 use mqtt_session::proto::{Publish, QoS, ReasonCode, SubscribeOptions, TopicFilter};
-use mqtt_session::{Config, Endpoint, Instant, Phase, PublishRefused, Stats, SubscribeError};
+use mqtt_session::{Config, Instant, Phase, PublishRefused, Servers, Stats, SubscribeError};
 
 use super::{Accepted, Claim, Io, Notice, Taken};
 use crate::world::{Checked, ensure};
@@ -59,7 +59,7 @@ impl std::fmt::Debug for Handles {
 }
 
 impl Handles {
-    pub(crate) fn new(config: Config, endpoint: Endpoint, seed: u64, mode: u64) -> Self {
+    pub(crate) fn new(config: Config, endpoint: Servers, seed: u64, mode: u64) -> Self {
         let clock = Arc::new(AtomicU64::new(0));
         let now = Arc::clone(&clock);
         let (client, port) = build(config, endpoint, seed, move || {
