@@ -158,7 +158,7 @@ pub struct TopicFilter {
     bytes: Bytes,
     /// Where the pattern begins: behind `$share/{name}/`, or 0.
     pattern_at: u16,
-    /// Where its first wildcard is, or its end: up to there a topic must be the same, which is a single comparison.
+    /// Where its first wildcard is, or its end.
     wildcard_at: u16,
 }
 
@@ -217,18 +217,11 @@ impl TopicFilter {
     /// Whether a message on `topic` is one for this filter (section 4.7): level by level, without normalisation
     /// [MQTT-4.7.3-4]; a leading wildcard does not match a leading `$` [MQTT-4.7.2-1].
     pub fn matches(&self, topic: TopicRef<'_>) -> bool {
-        let topic = topic.0;
-        let (literal, pattern) = self
-            .pattern_bytes()
-            .split_at((self.wildcard_at - self.pattern_at).into());
-        let Some(rest) = topic.strip_prefix(literal) else {
-            // `sport/#` is for `sport`, too.
-            return pattern == b"#" && literal.strip_suffix(b"/") == Some(topic);
-        };
-        if literal.is_empty() && rest.first() == Some(&b'$') {
-            return pattern.is_empty();
+        let starts_wild = self.wildcard_at == self.pattern_at;
+        if starts_wild && topic.0.first() == Some(&b'$') {
+            return false;
         }
-        matches_levels(pattern, rest)
+        matches_levels(self.pattern_bytes(), topic.0)
     }
 }
 
@@ -247,6 +240,7 @@ fn matches_levels(mut pattern: &[u8], mut topic: &[u8]) -> bool {
                 pattern = rest;
                 topic = &topic[level_len(topic)..];
             }
+            // `sport/#` is for `sport`, too.
             rest => return topic.is_empty() && rest == b"/#",
         }
     }

@@ -3,7 +3,7 @@ use bytes::{Buf, BytesMut};
 use crate::packet::{Ack, Auth, ConnAck, Connect, Disconnect, Packet, PacketType, PublishView};
 use crate::packet::{SubAck, Subscribe, UnsubAck, Unsubscribe};
 use crate::reader::Reader;
-use crate::{DecodeError, Sender, VARINT_MAX, Version, varint};
+use crate::{DecodeError, PacketId, Sender, VARINT_MAX, Version, varint};
 
 /// Takes packets from the front of a read buffer. A plain value: it holds no state between calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,16 +74,24 @@ impl Decoder {
     }
 
     fn decode_other(&self, first: u8, input: &mut BytesMut) -> Result<Option<Packet>, DecodeError> {
+        // An acknowledgement without reason code and properties: nothing of the frame is kept.
+        if let [0x40 | 0x50 | 0x62 | 0x70, 2, high, low, ..] = **input
+            && let Some(id) = PacketId::new(u16::from_be_bytes([high, low]))
+            && self.max_packet_size >= 4
+        {
+            input.advance(4);
+            let ack = Ack::new(id);
+            return Ok(Some(match first {
+                0x40 => Packet::PubAck(ack),
+                0x50 => Packet::PubRec(ack),
+                0x62 => Packet::PubRel(ack),
+                _ => Packet::PubComp(ack),
+            }));
+        }
         let packet_type = self.other_type(first)?;
         let Some((header, size)) = self.frame(input)? else {
             return Ok(None);
         };
-        // An acknowledgement without reason code and properties: nothing of the frame is kept.
-        if size - header == 2 && matches!(packet_type as u8, 4..=7) {
-            let id = Reader::new(&input[..size], header).packet_id()?;
-            input.advance(size);
-            return Ok(Some(ack(packet_type, Ack::new(id))));
-        }
         self.decode_body(packet_type, input.split_to(size), header)
     }
 

@@ -109,7 +109,7 @@ impl Encoder {
     }
 
     /// The same for one that tells success and nothing else, as nearly all do: four bytes.
-    #[inline]
+    #[inline(always)]
     pub fn ack_success(
         &self,
         packet_type: PacketType,
