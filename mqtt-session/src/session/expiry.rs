@@ -85,15 +85,17 @@ impl Session {
     /// When a message that is accepted now expires: by its time to live, or by its Message Expiry Interval where that is shorter.
     #[inline]
     pub(super) fn expiry(&self, publish: &Publish, options: &PublishOptions) -> Option<Expiry> {
-        let time_to_live = options.time_to_live.or(self.config.time_to_live);
-        let has_interval = publish
-            .properties()
-            .has(PropertyId::MESSAGE_EXPIRY_INTERVAL);
-        (time_to_live.is_some() || has_interval).then(|| self.expiry_after(publish, time_to_live))
+        let expires = options.time_to_live.is_some()
+            || self.config.time_to_live.is_some()
+            || publish
+                .properties()
+                .has(PropertyId::MESSAGE_EXPIRY_INTERVAL);
+        expires.then(|| self.expiry_after(publish, options))
     }
 
     #[cold]
-    fn expiry_after(&self, publish: &Publish, time_to_live: Option<Duration>) -> Expiry {
+    fn expiry_after(&self, publish: &Publish, options: &PublishOptions) -> Expiry {
+        let time_to_live = options.time_to_live.or(self.config.time_to_live);
         let interval = publish.properties().message_expiry_interval();
         let interval = interval.map_or(Duration::MAX, |seconds| {
             // With less than a second left it would be sent with 0, which is to say never to some servers.
