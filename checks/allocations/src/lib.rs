@@ -1,1 +1,1 @@
-//! There are only tests here: `tests/codec.rs`.
+//! There are only tests here: `tests/codec.rs` and `tests/session.rs`.

@@ -3,9 +3,10 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
-use crate::{Event, Observation, Outcome, PacketSummary, Token};
+use crate::{Event, Observation, Outcome, PacketSummary, QueueId, Token};
 
-/// Events until they are polled. Outcomes, of which there may be millions a second, are kept small; the others are rare.
+/// Events until they are polled. Those of which there may be millions a second are kept small, and without memory of their own; the others are
+/// rare.
 #[derive(Debug, Default)]
 pub(super) struct Events {
     entries: VecDeque<Entry>,
@@ -15,6 +16,8 @@ pub(super) struct Events {
 #[derive(Debug)]
 enum Entry {
     Published { token: Token, outcome: Outcome },
+    Readable(QueueId),
+    Room,
     Other(Box<Event>),
 }
 
@@ -36,7 +39,11 @@ impl Events {
         if let Some(observed) = &mut self.observed {
             observed.see(&event);
         }
-        self.entries.push_back(Entry::Other(Box::new(event)));
+        self.entries.push_back(match event {
+            Event::Readable(queue) => Entry::Readable(queue),
+            Event::Room => Entry::Room,
+            other => Entry::Other(Box::new(other)),
+        });
     }
 
     pub(super) fn give_memory_back(&mut self) {
@@ -49,6 +56,8 @@ impl Events {
     pub(super) fn pop_front(&mut self) -> Option<Event> {
         self.entries.pop_front().map(|entry| match entry {
             Entry::Published { token, outcome } => Event::Published { token, outcome },
+            Entry::Readable(queue) => Event::Readable(queue),
+            Entry::Room => Event::Room,
             Entry::Other(event) => *event,
         })
     }
