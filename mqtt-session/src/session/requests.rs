@@ -152,7 +152,7 @@ impl Session {
 
     /// Whether SUBSCRIBE tells the server an identifier.
     pub(super) fn identifies(&self) -> bool {
-        self.config.version().is_v5() && self.link.server.identifiers_available
+        self.link.version.is_v5() && self.link.server.identifiers_available
     }
 
     pub(super) fn can_send_request(&self) -> bool {
