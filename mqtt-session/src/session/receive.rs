@@ -160,7 +160,8 @@ impl Session {
     /// Takes note of a message of QoS 1 or 2. Nothing, where it is none to deliver.
     #[inline]
     fn arrives(&mut self, id: PacketId, publish: &PublishView, full: bool) -> Option<u32> {
-        if !publish.dup() && self.records.is_some() && self.inbox.is_doubtful(id) {
+        let is_another = publish.qos() == QoS::ExactlyOnce && !publish.dup();
+        if is_another && self.records.is_some() && self.inbox.is_doubtful(id) {
             self.record(|| Record::Released { id });
         }
         let (seen, arrival) = self.inbox.see(id, publish.qos(), publish.dup());
