@@ -259,6 +259,9 @@ impl Session {
     pub(super) fn configure_queue(&mut self, queue: QueueId, options: QueueOptions) {
         self.inbox.set_queue(queue, options);
         self.send_acks();
+        if self.inbox_was_full {
+            self.retry();
+        }
     }
 
     #[cold]
