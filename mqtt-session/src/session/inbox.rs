@@ -314,7 +314,7 @@ impl Inbox {
         if self.epoch.wrapping_sub(ticket.epoch) > self.lost {
             return Err(Stale);
         }
-        self.queues.bytes = self.queues.bytes.saturating_sub(ticket.bytes as usize);
+        self.queues.free(&ticket);
         let Some(index) = ticket.arrival else {
             return Ok(());
         };

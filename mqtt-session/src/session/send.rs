@@ -451,12 +451,15 @@ impl Session {
 
     /// The operating system took bytes: QoS 0 messages that ended among them are done.
     pub(super) fn written(&mut self, n: usize) {
+        // No more than the driver has taken.
+        let taken = self.link.encoded - self.link.outbox.len() as u64;
+        let n = (n as u64).min(taken.saturating_sub(self.link.written));
         if n == 0 || !matches!(self.stage, Stage::Open { .. } | Stage::Closing { .. }) {
             return;
         }
-        self.link.written += n as u64;
+        self.link.written += n;
         self.link.last_written = self.now;
-        self.stats.bytes_written += n as u64;
+        self.stats.bytes_written += n;
         self.finish_written();
         self.ping_written();
         self.tell_room();

@@ -221,7 +221,7 @@ impl Queues {
         let dropped: Vec<_> = queue.droppable.drain(..beyond).collect();
         self.over_bound += beyond as u64;
         for received in &dropped {
-            self.bytes -= received.ticket.bytes as usize;
+            self.free(&received.ticket);
             self.leaves(received);
         }
         acked
@@ -263,6 +263,11 @@ impl Queues {
             }
         }
         fifo.pop_front()
+    }
+
+    /// The room of a ticket is free. One of another client may have freed more than it had taken here.
+    pub(super) const fn free(&mut self, ticket: &Ticket) {
+        self.bytes = self.bytes.saturating_sub(ticket.bytes as usize);
     }
 
     /// A QoS 0 message is dropped.
@@ -340,7 +345,7 @@ impl Queues {
         {
             to.dropped += 1;
             self.over_bound += 1;
-            self.bytes -= oldest.ticket.bytes as usize;
+            self.free(&oldest.ticket);
             self.leaves(&oldest);
         }
         let Some(to) = self.queues.get_mut(queue.0 as usize) else {
@@ -376,7 +381,7 @@ impl Queues {
                 .get_mut(index)
                 .and_then(|queue| queue.droppable.pop_front());
             if let Some(dropped) = oldest {
-                self.bytes -= dropped.ticket.bytes as usize;
+                self.free(&dropped.ticket);
                 self.leaves(&dropped);
                 return true;
             }
