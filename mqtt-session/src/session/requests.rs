@@ -176,6 +176,8 @@ impl Session {
         if let RequestKind::Subscribe { filters, .. } = &mut request.kind {
             let server = self.link.server;
             if request.token.is_none() {
+                // All who wanted it are gone: the server is told nothing of it.
+                filters.retain(|(filter, _)| self.subscriptions.is_wanted(filter));
                 let refused =
                     filters.extract_if(.., |(filter, _)| server.refuses_filter(filter).is_some());
                 for (filter, _) in refused.collect::<Vec<_>>() {

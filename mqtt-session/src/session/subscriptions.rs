@@ -190,6 +190,11 @@ impl Routes {
         self.all.get(self.find(filter)?)
     }
 
+    /// Whether somebody takes its messages.
+    pub(super) fn is_wanted(&self, filter: &TopicFilter) -> bool {
+        self.get(filter).is_some_and(|one| !one.queues.is_empty())
+    }
+
     fn enter_group(&mut self, group: u32) {
         if let Some(group) = self.groups.get_mut(group) {
             group.members += 1;
