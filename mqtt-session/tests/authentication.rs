@@ -172,6 +172,59 @@ fn an_authenticator_that_never_answers_is_waited_for_as_long_as_configured() {
     }
 }
 
+/// [MQTT-3.1.2-20]
+#[test]
+fn an_authenticator_is_not_waited_for_longer_than_the_server_waits_for_a_packet() {
+    let keep_alive = |seconds| Properties::builder().server_keep_alive(seconds);
+    for (packet, most) in [
+        (challenge("who?"), 10),
+        (connack(with_data("welcome")), 10),
+        (
+            connack(
+                keep_alive(4)
+                    .extend(with_data("welcome").view())
+                    .build()
+                    .unwrap(),
+            ),
+            4,
+        ),
+        (
+            connack(
+                keep_alive(0)
+                    .extend(with_data("welcome").view())
+                    .build()
+                    .unwrap(),
+            ),
+            30,
+        ),
+    ] {
+        let mut raw = opened(authenticating().keep_alive(Duration::from_secs(10)));
+        answer(&mut raw, "me");
+        raw.packets();
+        let asked = raw.now;
+        raw.feed(&packet);
+        let (timer, at) = raw.session.next_timer().unwrap();
+        assert_eq!(
+            (timer, at - asked),
+            (Timer::Auth, Duration::from_secs(most))
+        );
+        raw.advance(at - asked);
+        let loss = raw.last_loss();
+        assert!(
+            matches!(loss, ConnectionError::AuthenticatorTimedOut { .. }),
+            "{loss}"
+        );
+    }
+    // Where the server took long itself, a quarter of the interval is left: it waits for one and a half.
+    let mut raw = opened(authenticating().keep_alive(Duration::from_secs(8)));
+    answer(&mut raw, "me");
+    raw.packets();
+    raw.advance(Duration::from_secs(8));
+    raw.feed(&challenge("who?"));
+    let (timer, at) = raw.session.next_timer().unwrap();
+    assert_eq!((timer, at - raw.now), (Timer::Auth, Duration::from_secs(2)));
+}
+
 #[test]
 fn a_server_that_falls_silent_during_the_exchange_is_given_the_time_for_connack() {
     let mut raw = begun();

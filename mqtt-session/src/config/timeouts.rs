@@ -18,7 +18,8 @@ pub struct Timeouts {
     /// For CONNACK after the stream is open (10 s).
     pub connack: Duration,
     /// For each step of the authenticator (30 s), and for the server's answer to each AUTH of a re-authentication. Before CONNACK
-    /// the server has `connack` for each of its own.
+    /// the server has `connack` for each of its own. Between CONNECT and being connected a step may take no longer than the keep-alive
+    /// interval: nothing else can be sent meanwhile.
     pub auth: Duration,
     /// For PINGRESP after PINGREQ was written (10 s). Other bytes that arrive extend it, by one keep-alive interval at most.
     pub pingresp: Duration,

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::ToString;
+use core::time::Duration;
 
 use mqtt_proto::{Auth, ConnAck, Packet, PacketType, Properties, PropertiesRef, ReasonCode};
 
@@ -96,19 +97,41 @@ impl Session {
         self.ask(AuthStep::Begin { method, again }, Waits::Begin);
     }
 
-    /// Asks the authenticator, which has as long as `timeouts.auth`. The server's time does not run meanwhile.
+    /// Asks the authenticator. The server's time does not run meanwhile.
     fn ask(&mut self, step: AuthStep, waits: impl FnOnce(Attempt) -> Waits) {
         let attempt = self.next_attempt();
+        let patience = self.patience(&step);
         let Some(exchange) = &mut self.link.exchange else {
             return;
         };
         exchange.waits = waits(attempt);
         exchange.since = self.now;
         self.timers.stop(Timer::ConnAck);
-        self.timers
-            .set(Timer::Auth, self.now + self.config.timeouts.auth);
+        self.timers.set(Timer::Auth, self.now + patience);
         self.actions
             .push_back(Action::Authenticate { attempt, step });
+    }
+
+    /// How long the authenticator may take: `timeouts.auth`. But between CONNECT and being connected nothing else can be sent, and the server counts
+    /// our silence: no longer than keep-alive allows [MQTT-3.1.2-20].
+    fn patience(&self, step: &AuthStep) -> Duration {
+        let patience = self.config.timeouts.auth;
+        let said = match step {
+            AuthStep::Challenge { properties } | AuthStep::Verify { properties }
+                if !self.link.connected =>
+            {
+                properties.view().server_keep_alive()
+            }
+            _ => return patience,
+        };
+        let keep_alive = said.unwrap_or(self.config.connect.keep_alive);
+        if keep_alive == 0 {
+            return patience;
+        }
+        let interval = Duration::from_secs(keep_alive.into());
+        let silent = self.now - self.link.last_written;
+        // A server that took long itself has left little of it: it waits for one and a half.
+        patience.min(interval.saturating_sub(silent).max(interval / 4))
     }
 
     /// It is the server's turn.
