@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::fmt;
 #[cfg(feature = "std")]
 use std::io::IoSlice;
 
@@ -16,7 +17,9 @@ pub(crate) const CHAIN_FROM: usize = 4096;
 ///
 /// Small payloads are copied behind their header, large ones are chained as they are. It is a [`Buf`]: after a write of `n`
 /// bytes, full or partial, `advance(n)`. Its memory is kept for the next packets.
-#[derive(Debug, Default)]
+///
+/// `Debug` shows how much waits, and not what: passwords and payloads are among it.
+#[derive(Default)]
 pub struct Outbox {
     /// Copied bytes, in the order of sending.
     copied: Vec<u8>,
@@ -26,6 +29,14 @@ pub struct Outbox {
     chained: VecDeque<(usize, Bytes)>,
     /// The sum of the lengths in `chained`.
     chained_len: usize,
+}
+
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Outbox {

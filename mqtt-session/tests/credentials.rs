@@ -169,3 +169,18 @@ fn debug_does_not_show_the_password() {
         "{shown}"
     );
 }
+
+#[test]
+fn debug_of_a_session_does_not_show_the_password_in_connect() {
+    let mut raw = Raw::new(config(Version::V5).credentials("user", "hunter2"));
+    raw.session.start(raw.now);
+    raw.poll();
+    let attempt = raw.attempt.expect("an attempt");
+    raw.session.handle_opened(raw.now, attempt);
+    assert!(raw.session.has_transmit());
+    let shown = format!("{:?}", raw.session);
+    let as_list = format!("{:?}", b"hunter2");
+    for secret in ["hunter2", as_list.trim_matches(['[', ']'])] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
