@@ -461,6 +461,8 @@ impl Session {
     pub fn poll_transmit(&mut self, now: Instant, out: &mut Outbox) -> bool {
         self.tick(now);
         self.pump();
+        // What has expired instead of being sent again was perhaps the last.
+        self.leave_if_drained();
         let any = !self.link.outbox.is_empty();
         if any {
             out.append(&mut self.link.outbox);

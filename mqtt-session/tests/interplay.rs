@@ -5,13 +5,13 @@ mod pair;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use mqtt_session::proto::{Flow, Packet, Properties, QoS, ReasonCode, SubAck, Version};
+use mqtt_session::proto::{Disconnect, Flow, Packet, Properties, QoS, ReasonCode, SubAck, Version};
 use mqtt_session::{
-    Cause, ConnectionError, Durability, Endpoint, Event, Instant, Limits, Phase, QueueId,
-    QueueOptions, Record, Session, UnixTime, WallClock,
+    Cause, ConnectionError, Durability, Endpoint, Event, Instant, Limits, Outcome, Phase,
+    PublishOptions, QueueId, QueueOptions, Record, Session, UnixTime, WallClock,
 };
-use pair::config;
 use pair::raw::{Raw, at_least_once, exactly_once, id};
+use pair::{config, message};
 
 const NONE: Properties = Properties::new();
 
@@ -171,4 +171,30 @@ fn a_declared_subscription_whose_queue_is_closed_before_it_was_sent_is_not_sent(
     let lines = raw.lines();
     assert!(lines.iter().all(|line| line.ends_with(" b")), "{lines:?}");
     assert!(!lines.is_empty());
+}
+
+#[test]
+fn draining_ends_when_the_last_message_has_expired_by_the_time_that_it_is_stored() {
+    let mut raw = Raw::connected(config(Version::V5).durability(Durability::WriteAhead));
+    let stored = |raw: &mut Raw| {
+        raw.poll();
+        while let Some((seq, _)) = raw.session.poll_record() {
+            raw.session.handle_stored(raw.now, seq);
+        }
+        raw.poll();
+    };
+    stored(&mut raw);
+    let options = PublishOptions::new().with_time_to_live(Duration::from_secs(1));
+    let token = raw
+        .session
+        .publish_with(raw.now, QoS::AtLeastOnce, message("a", b"x"), &options)
+        .expect("accepted");
+    let drain = Duration::from_secs(60);
+    raw.session
+        .disconnect(raw.now, Disconnect::default(), drain)
+        .expect("allowed");
+    raw.advance(Duration::from_secs(2));
+    stored(&mut raw);
+    assert_eq!(raw.outcome(token), Some(Outcome::Expired));
+    assert_eq!(raw.session.phase(), Phase::Closing);
 }

@@ -297,5 +297,7 @@ impl Session {
         }
         self.release_withheld();
         self.tell_room();
+        // What had expired by now is done without an acknowledgement.
+        self.leave_if_drained();
     }
 }
