@@ -2,7 +2,7 @@
 
 mod pair;
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use mqtt_session::proto::{Disconnect, Flow, Packet, Properties, QoS, ReasonCode, SubAck, Version};
@@ -197,4 +197,61 @@ fn draining_ends_when_the_last_message_has_expired_by_the_time_that_it_is_stored
     stored(&mut raw);
     assert_eq!(raw.outcome(token), Some(Outcome::Expired));
     assert_eq!(raw.session.phase(), Phase::Closing);
+}
+
+fn granted(raw: &mut Raw, filter: &str) {
+    raw.subscribe(filter, QueueId::DEFAULT);
+    let [Packet::Subscribe(sent)] = &raw.packets()[..] else {
+        panic!("no SUBSCRIBE")
+    };
+    raw.feed(&Packet::SubAck(SubAck {
+        id: sent.id,
+        codes: vec![ReasonCode::SUCCESS],
+        properties: NONE,
+    }));
+}
+
+#[test]
+fn an_unsubscribe_is_not_withdrawn_with_its_token() {
+    for sent in [false, true] {
+        let mut raw = Raw::connected(config(Version::V5));
+        granted(&mut raw, "a");
+        if !sent {
+            raw.closed(Cause::Eof);
+        }
+        let filters = vec!["a".try_into().expect("a filter")];
+        let token = raw
+            .session
+            .unsubscribe(raw.now, filters, NONE)
+            .expect("accepted");
+        raw.poll();
+        raw.session.withdraw(raw.now, token);
+        if sent {
+            raw.closed(Cause::Eof);
+        }
+        raw.wait_for_dial();
+        raw.open();
+        raw.accept(true, NONE);
+        assert_eq!(raw.lines(), ["UNSUBSCRIBE 65535 a"]);
+    }
+}
+
+#[test]
+fn an_unsubscribe_that_can_not_be_sent_leaves_the_subscription_as_it_was() {
+    let mut raw = Raw::connected(config(Version::V5));
+    granted(&mut raw, "a");
+    raw.closed(Cause::Eof);
+    let large = Properties::builder().user_property("k", "v".repeat(100).as_str());
+    let large = large.build().expect("good properties");
+    let filters = vec!["a".try_into().expect("a filter")];
+    raw.session
+        .unsubscribe(raw.now, filters, large)
+        .expect("accepted");
+    let small = Properties::builder().maximum_packet_size(NonZeroU32::MIN.saturating_add(49));
+    raw.wait_for_dial();
+    raw.open();
+    raw.accept(true, small.build().expect("good properties"));
+    assert!(raw.lines().is_empty());
+    raw.reconnect(false, NONE);
+    assert_eq!(raw.lines(), ["SUBSCRIBE 65535 a"]);
 }

@@ -63,6 +63,10 @@ impl Request {
         (!second.is_empty()).then(|| Self::own(second, self.properties.clone()))
     }
 
+    pub(super) const fn is_subscribe(&self) -> bool {
+        matches!(self.kind, RequestKind::Subscribe { .. })
+    }
+
     pub(super) fn filters(&self) -> usize {
         match &self.kind {
             RequestKind::Subscribe { filters, .. } => filters.len(),

@@ -247,7 +247,12 @@ impl Session {
                     result: Err(error),
                 });
             }
-            (Some(token), RequestKind::Unsubscribe { .. }) => {
+            (Some(token), RequestKind::Unsubscribe { filters }) => {
+                for filter in &filters {
+                    // The server goes on with it.
+                    let code = Some(ReasonCode::UNSPECIFIED_ERROR);
+                    self.subscriptions.unsubscribed(filter, code);
+                }
                 self.events.push_back(Event::Unsubscribed {
                     token,
                     result: Err(error),
@@ -347,17 +352,21 @@ impl Session {
             .subscriptions
             .pending
             .iter()
-            .position(|request| request.token == Some(token));
+            .position(|request| request.token == Some(token) && request.is_subscribe());
         let mut was_sent = false;
         let withdrawn = match waiting.and_then(|at| self.subscriptions.pending.remove(at)) {
             Some(request) => {
                 was_sent = request.was_sent;
                 Some(request.kind)
             }
-            None => self.outgoing.inflight.requests_mut(token).map(|request| {
-                request.withdrawn = true;
-                request.kind.clone()
-            }),
+            None => {
+                let sent = self.outgoing.inflight.requests_mut(token);
+                sent.filter(|request| request.is_subscribe())
+                    .map(|request| {
+                        request.withdrawn = true;
+                        request.kind.clone()
+                    })
+            }
         };
         if let Some(RequestKind::Subscribe { filters, queue }) = withdrawn {
             for (filter, _) in &filters {
