@@ -1,5 +1,6 @@
 //! Enhanced authentication: a method that counts, at both ends, and what can go wrong with it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -69,16 +70,18 @@ pub(crate) struct Script {
 #[derive(Debug)]
 pub(crate) struct Verifier {
     script: Arc<Mutex<Script>>,
-    asked: u8,
+    /// How many times it has asked on each connection: one that the client has left may still have something on the way.
+    asked: BTreeMap<ConnId, u8>,
 }
 
 impl mqtt_testkit::Authenticator for Verifier {
-    fn step(&mut self, _: ConnId, first: bool, _: &str, data: Option<&[u8]>) -> AuthStep {
+    fn step(&mut self, conn: ConnId, first: bool, _: &str, data: Option<&[u8]>) -> AuthStep {
         let mut script = self.script.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = self.asked.entry(conn).or_default();
         if first {
-            self.asked = 0;
+            *asked = 0;
         }
-        let expected = 2 * self.asked + 1;
+        let expected = 2 * *asked + 1;
         if data != Some(&[expected]) {
             script.wrong = Some(format!("{data:?} instead of {expected}"));
         }
@@ -88,8 +91,8 @@ impl mqtt_testkit::Authenticator for Verifier {
             _ => expected + 1,
         };
         let data = Bytes::copy_from_slice(&[next]);
-        if self.asked < script.rounds {
-            self.asked += 1;
+        if *asked < script.rounds {
+            *asked += 1;
             AuthStep::Continue(data)
         } else {
             AuthStep::Accept(Some(data))
@@ -123,7 +126,8 @@ impl Authentication {
 
     pub(crate) fn verifier(&self) -> Verifier {
         let script = Arc::clone(&self.script);
-        Verifier { script, asked: 0 }
+        let asked = BTreeMap::new();
+        Verifier { script, asked }
     }
 
     /// Something goes wrong with the next step.
