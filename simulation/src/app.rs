@@ -77,8 +77,8 @@ pub(crate) struct App {
     pub(crate) connections: u64,
     /// The broker said once that it has no session, though it had.
     pub(crate) denied: bool,
-    /// The broker has lost a session of 3.1, which can't tell that: what comes under an identifier that the client still holds may be
-    /// another message, and nobody knows.
+    /// The broker has lost a session, and the client can't know: 3.1 can't tell it, and the CONNACK that did, or the record of it, may be
+    /// lost. What comes under an identifier that the client still holds may be another message.
     pub(crate) lost_untold: bool,
     /// The broker has had limits that a message may not fit into.
     pub(crate) limited: bool,

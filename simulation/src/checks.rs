@@ -1,6 +1,6 @@
 //! What must hold at each step, and what the client tells.
 
-use mqtt_session::proto::{PublishView, QoS};
+use mqtt_session::proto::{PublishView, QoS, Version};
 use mqtt_session::{ConnectionError, Outcome, SubscribeError};
 
 use crate::app::{DOWN, REFUSABLE, STABLE, UP, Wanted, number, payload};
@@ -71,11 +71,14 @@ impl World {
                 self.watch_connected(session_present)?;
                 self.app.connections += 1;
                 self.connections += 1;
-                if !session_present
-                    && !self.app.denied
+                if !self.app.denied
                     && let Some(session) = self.broker.session(CLIENT)
                 {
-                    self.told.insert(session.number);
+                    if !session_present {
+                        self.told.insert(session.number);
+                    } else if self.version != Version::V3_1 {
+                        self.app.lost_untold |= !self.told.contains(&session.number);
+                    }
                 }
                 self.tally.add(
                     Kind::Other,

@@ -81,8 +81,8 @@ pub(crate) struct World {
     pub(crate) tally: Tally,
     pub(crate) faults: u64,
     pub(crate) connections: u64,
-    /// The broker's sessions that the client was told of when they began. Where a CONNACK was lost that said so, nobody can tell an old
-    /// packet identifier from a new one.
+    /// The broker's sessions that the client was told of when they began. Where a CONNACK was lost that said so, or a crash came before
+    /// that was stored, nobody can tell an old packet identifier from a new one.
     pub(crate) told: BTreeSet<u64>,
     pub(crate) violations: usize,
     pub(crate) received: usize,
