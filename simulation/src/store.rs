@@ -76,7 +76,12 @@ impl World {
             "records lost by crashes",
             self.store.pending.len() as u64,
         );
-        self.store.pending.clear();
+        for (.., record) in self.store.pending.drain(..) {
+            if record == Record::SessionBegan {
+                // What the process was told dies with it: the next one takes this session for the one before.
+                self.told.pop_last();
+            }
+        }
         for wire in &mut self.net.wires {
             wire.leave(self.time);
         }
