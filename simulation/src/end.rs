@@ -204,7 +204,7 @@ impl World {
     /// One message to each topic: all that is subscribed to arrives.
     fn probe(&mut self) -> Checked {
         self.note(|| "a last message to each topic".into());
-        let first = self.app.messages.len();
+        let (first, connections) = (self.app.messages.len(), self.app.connections);
         for topic in 0..crate::app::DOWN.len() as u64 {
             let step = crate::case::Step::Send {
                 topic,
@@ -221,12 +221,16 @@ impl World {
         let session = self.broker.session(CLIENT);
         let number = session.map_or(0, |session| session.number);
         let narrow = self.setup.inbox_bytes < 16 << 20;
+        // Over a narrow inbox the connection may be lost, and a message come for the first time with DUP: under an identifier that the client
+        // still holds from a session of which nobody told that it is lost, it passes for the old one.
+        let mistaken = self.app.lost_untold && self.app.connections > connections;
         for n in first..first + STABLE.len() {
             let message = &self.app.messages[n];
             ensure!(
                 message.taken == 1
                     || message.session != number
-                    || (narrow && message.delivered == Some(QoS::AtMostOnce)),
+                    || (narrow && message.delivered == Some(QoS::AtMostOnce))
+                    || (narrow && mistaken && message.taken == 0),
                 "subscriptions work at the end",
                 "message {n} on '{}' came {} times",
                 message.topic_name(),
