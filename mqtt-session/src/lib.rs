@@ -19,6 +19,22 @@
 //! use mqtt_session::proto::{Outbox, Publish, QoS, Topic};
 //! use mqtt_session::{Action, Attempt, Cause, Config, Endpoint, Event, Instant, QueueId, Session};
 //!
+//! /// Writes what there is, as far as the system takes it before the stream's write timeout.
+//! fn write(session: &mut Session, now: Instant, tcp: &mut TcpStream, output: &mut Outbox) -> io::Result<()> {
+//!     while output.has_remaining() || session.poll_transmit(now, output) {
+//!         let n = tcp.write(output.chunk())?;
+//!         output.advance(n);
+//!         session.handle_written(now, n);
+//!     }
+//!     Ok(())
+//! }
+//!
+//! /// A timeout of the socket is no error: the rest is for the next turn.
+//! fn or_later<T: Default>(result: io::Result<T>) -> io::Result<T> {
+//!     use ErrorKind::{Interrupted, TimedOut, WouldBlock};
+//!     result.or_else(|e| if matches!(e.kind(), WouldBlock | TimedOut | Interrupted) { Ok(T::default()) } else { Err(e) })
+//! }
+//!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let config = Config::builder("sensor-7").build()?;
 //! let mut session = Session::new(config, Endpoint::parse("mqtt://localhost")?, 7 /* the seed of its dice */);
@@ -33,6 +49,14 @@
 //! session.publish(now(), QoS::AtLeastOnce, Publish::new(Topic::try_from("readings/7")?, "21.5"))?;
 //!
 //! loop {
+//!     session.handle_timeout(now());
+//!     // What was read, and the messages in it. Where the inbox is full, the rest stays in `input` until there is room.
+//!     loop {
+//!         session.handle_input(now(), &mut input);
+//!         let Some(received) = session.poll_message(QueueId::DEFAULT) else { break };
+//!         println!("{}: {} bytes", received.publish.topic(), received.publish.payload().len());
+//!         let _ = session.ack(now(), received.ticket); // an error: the session is gone, and the message may come again
+//!     }
 //!     // What the session wants done outside of reading and writing.
 //!     while let Some(action) = session.poll_action() {
 //!         match action {
@@ -42,7 +66,9 @@
 //!             }
 //!             Action::Dial { attempt, addr } => match TcpStream::connect_timeout(&addr, Duration::from_secs(5)) {
 //!                 Ok(tcp) => {
-//!                     let _ = tcp.set_nodelay(true);
+//!                     tcp.set_nodelay(true)?;
+//!                     // A server that stops reading must not stop this loop.
+//!                     tcp.set_write_timeout(Some(Duration::from_millis(100)))?;
 //!                     stream = Some((attempt, tcp));
 //!                     session.handle_opened(now(), attempt);
 //!                 }
@@ -50,59 +76,53 @@
 //!             },
 //!             Action::Hangup { attempt, flush } => {
 //!                 if let Some((_, mut tcp)) = stream.take().filter(|_| flush) {
-//!                     session.poll_transmit(now(), &mut output);
-//!                     let _ = tcp.write_all(&output.to_vec());
+//!                     let _ = write(&mut session, now(), &mut tcp, &mut output); // the stream is closed in any case
 //!                 }
 //!                 input.clear();
 //!                 output.clear();
 //!                 session.handle_closed(now(), attempt, Cause::HungUp);
 //!             }
+//!             // It came too late: nothing else is under way, as this loop waits for each lookup and dial.
+//!             Action::Cancel { attempt } => drop(stream.take_if(|(opened, _)| *opened == attempt)),
+//!             // `Credentials` and `Authenticate` come only where the configuration asks for them; then they must be answered.
 //!             _ => {}
 //!         }
 //!     }
-//!     // Bytes out and in, for no longer than until the session's deadline.
-//!     let wait = session.poll_timeout().map_or(Duration::from_secs(60), |at| at - now());
-//!     if let Some((attempt, tcp)) = &mut stream {
-//!         let mut exchange = || -> io::Result<()> {
-//!             session.poll_transmit(now(), &mut output);
-//!             while output.has_remaining() {
-//!                 let n = tcp.write(output.chunk())?;
-//!                 output.advance(n);
-//!                 session.handle_written(now(), n);
-//!             }
-//!             tcp.set_read_timeout(Some(wait.max(Duration::from_millis(1))))?;
-//!             let mut chunk = [0; 4096];
-//!             match tcp.read(&mut chunk) {
-//!                 Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
-//!                 Ok(n) => {
-//!                     input.extend_from_slice(&chunk[..n]);
-//!                     session.handle_input(now(), &mut input);
-//!                     Ok(())
-//!                 }
-//!                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(()),
-//!                 Err(e) => Err(e),
-//!             }
-//!         };
-//!         if let Err(e) = exchange() {
-//!             session.handle_closed(now(), *attempt, Cause::from(&e));
-//!             stream = None;
-//!             input.clear();
-//!             output.clear();
-//!         }
-//!     } else {
-//!         std::thread::sleep(wait);
-//!     }
-//!     session.handle_timeout(now());
-//!     // What there is to tell the application.
+//!     // What there is to tell the application, before there is anything to wait for.
 //!     while let Some(event) = session.poll_event() {
 //!         println!("{event:?}");
 //!         if let Event::Closed = event {
 //!             return Ok(());
 //!         }
 //!     }
-//!     while let Some(received) = session.poll_message(QueueId::DEFAULT) {
-//!         println!("{}: {} bytes", received.publish.topic(), received.publish.payload().len());
-//!         let _ = session.ack(now(), received.ticket); // an error: the session is gone, and the message may come again
+//!     // Bytes out and in, for no longer than until the session's deadline.
+//!     let wait = session.poll_timeout().map_or(Duration::from_secs(60), |at| at - now());
+//!     let Some((attempt, tcp)) = &mut stream else {
+//!         std::thread::sleep(wait);
+//!         continue;
+//!     };
+//!     // Asked before writing: if that makes room, what stayed in `input` has its turn before more is read.
+//!     let reads = session.wants_read();
+//!     let mut exchange = || -> io::Result<()> {
+//!         or_later(write(&mut session, now(), tcp, &mut output))?;
+//!         if !reads {
+//!             std::thread::sleep(Duration::from_millis(1));
+//!             return Ok(());
+//!         }
+//!         // What could not be written yet is tried again soon.
+//!         let wait = if output.has_remaining() { Duration::ZERO } else { wait };
+//!         tcp.set_read_timeout(Some(wait.max(Duration::from_millis(1))))?;
+//!         let mut chunk = [0; 4096];
+//!         match or_later(tcp.read(&mut chunk).map(Some))? {
+//!             Some(0) => Err(ErrorKind::UnexpectedEof.into()),
+//!             n => Ok(input.extend_from_slice(&chunk[..n.unwrap_or(0)])),
+//!         }
+//!     };
+//!     if let Err(e) = exchange() {
+//!         session.handle_closed(now(), *attempt, Cause::from(&e));
+//!         stream = None;
+//!         input.clear();
+//!         output.clear();
 //!     }
 //! }
 //! # }
