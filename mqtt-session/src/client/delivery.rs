@@ -101,7 +101,9 @@ impl fmt::Display for DeliveryError {
             Outcome::Refused(reason) => {
                 write!(f, "the message could not be sent to this server: {reason}")
             }
-            Outcome::Expired => f.write_str("the message expired before it could be sent"),
+            Outcome::Expired => f.write_str(
+                "the message expired before it was sent or acknowledged; if it had been sent, the server may have it",
+            ),
             Outcome::Poisonous { connections } => write!(
                 f,
                 "{connections} connections in a row ended before the message was acknowledged"
