@@ -115,6 +115,7 @@ impl FromStr for Servers {
     type Err = EndpointError;
 
     fn from_str(urls: &str) -> Result<Self, EndpointError> {
+        Endpoint::refuse_credentials(urls)?;
         let mut urls = urls
             .split([',', ' '])
             .filter(|url| !url.is_empty())

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mqtt_session::proto::{Properties, QoS, Version};
-use mqtt_session::{Backoff, Config, ConfigBuilder, Endpoint, Limits, Timeouts};
+use mqtt_session::{Backoff, Config, ConfigBuilder, Endpoint, Limits, Servers, Timeouts};
 
 fn refused(builder: ConfigBuilder) -> String {
     builder
@@ -307,7 +307,7 @@ fn urls_that_name_no_server_are_refused_with_what_is_wrong() {
         ),
         (
             "mqtt://a:",
-            "\"\" is no port; it must be a number from 1 to 65535",
+            "what follows the host is no port; it must be a number from 1 to 65535",
         ),
         (
             "mqtt://a:0",
@@ -319,33 +319,65 @@ fn urls_that_name_no_server_are_refused_with_what_is_wrong() {
         ),
         (
             "mqtt://a:b",
-            "\"b\" is no port; it must be a number from 1 to 65535",
+            "what follows the host is no port; it must be a number from 1 to 65535",
         ),
         (
             "mqtt://[::1]x",
-            "\"x\" is no port; it must be a number from 1 to 65535",
+            "what follows the host is no port; it must be a number from 1 to 65535",
         ),
         (
             "mqtt://::1",
             "\"mqtt://::1\" has no host; an IPv6 address stands in brackets: mqtt://[::1]:1883",
         ),
+        ("mqtt://a/b", "\"/b\" does not belong into the URL"),
+        ("mqtt://a?b=c", "\"?\" does not belong into the URL"),
         (
-            "mqtt://a/b",
-            "\"/b\" does not belong into the URL; credentials go into the configuration",
-        ),
-        (
-            "mqtt://a?b=c",
-            "\"?b=c\" does not belong into the URL; credentials go into the configuration",
+            "mqtt://me:secret@a",
+            "\"user:password@\" does not belong into the URL; credentials go into the configuration",
         ),
     ];
     for (url, text) in bad {
         assert_eq!(Endpoint::parse(url).expect_err(url).to_string(), text);
     }
-    for url in ["mqtt://me:hunter2@a", "me:hunter2@a", "http://me:hunter2@a"] {
-        let error = Endpoint::parse(url).expect_err("credentials");
-        assert!(!error.to_string().contains("hunter2"), "{error}");
-        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+}
+
+#[test]
+fn no_part_of_a_password_in_a_url_is_shown() {
+    for urls in [
+        "mqtt://me:hunter2@a",
+        "me:hunter2@a",
+        "http://me:hunter2@a",
+        "mqtt://me:hunter2",
+        "me:hunter2",
+        "mqtt://:hunter2",
+        "mqtt://[me:hunter2",
+        "me:hunter2://a",
+        "mqtt://me:hunter2/x",
+        "mqtt://me:/hunter2",
+        "mqtt://a?hunter2",
+        "mqtt://a?password=hunter2",
+        "mqtt://a/b?password=hunter2",
+        "mqtt://a/password=hunter2",
+        "mqtt://a#hunter2",
+        "a?password=hunter2",
+        "mqtt://me:hunter2,more@a",
+        "mqtt://me:more,hunter2@a",
+        "mqtt://me:1,hunter2 @a",
+        "mqtt://a, mqtt://me:hunter2@b",
+    ] {
+        let one = Endpoint::parse(urls).expect_err(urls);
+        let list = Servers::try_from(urls).expect_err(urls);
+        for error in [one, list] {
+            for text in [error.to_string(), format!("{error:?}")] {
+                assert!(!text.contains("hunter2"), "{urls}: {text}");
+            }
+            let names_credentials = error.to_string().contains("credentials");
+            assert_eq!(names_credentials, urls.contains('@'), "{urls}: {error}");
+        }
     }
+    // Else a number before the comma were taken for a port, and shown.
+    let error = Servers::try_from("mqtt://me:123456,more@a").expect_err("credentials");
+    assert!(!format!("{error:?}").contains("123456"), "{error:?}");
 }
 
 #[test]
