@@ -51,6 +51,11 @@
 //! [`connect_with`] and [`build_with`] also take [`Answers`]: fresh credentials for each attempt, or an [`authenticator()`] for enhanced
 //! authentication. The feature `scram` adds SCRAM.
 //!
+//! # Hooks
+//!
+//! [`Client::set_hooks`] takes code that alters or refuses each message on its way out and in ([`Interceptor`]), or that watches packets and the
+//! changes of the connection ([`Observer`]).
+//!
 //! # Where it runs
 //!
 //! The driver is one task, and ends with the runtime: what was accepted is sent by [`Client::disconnect`], or while its deliveries are
@@ -71,22 +76,24 @@ pub use authenticate::scram;
 pub use driver::Driver;
 /// Enhanced authentication: what an [`Authenticator`](auth::Authenticator) is.
 pub use mqtt_session::auth;
+pub use mqtt_session::auth::AuthError;
 pub use mqtt_session::client::{
     AckMode, Acker, Answers, Client, ClientEvent, Closed, Delivery, DeliveryError, Events,
-    HandlerPanicked, Message, Publishing, SendError, SubscribeFailed, Subscription,
+    HandlerPanicked, Hooks, Intercepted, Interceptor, Message, Observer, Publishing, Refusal,
+    SendError, SubscribeFailed, Subscription,
 };
 pub use mqtt_session::proto::{
-    ConnAck, Disconnect, Properties, PropertiesRef, Publish, PublishView, QoS, ReasonCode,
-    RetainHandling, SubscribeOptions, Topic, TopicError, TopicFilter, TopicRef, Version, Will,
+    ConnAck, DecodeError, Disconnect, EncodeError, Flow, PacketId, PacketType, Properties,
+    PropertiesRef, Publish, PublishView, QoS, ReasonCode, RetainHandling, SubscribeOptions,
+    TextError, Topic, TopicError, TopicFilter, TopicRef, Version, Will,
 };
 pub use mqtt_session::{
     Backoff, Capacity, Cause, Config, ConfigBuilder, ConfigError, ConnectionError, Credentials,
-    DisconnectError, Endpoint, EndpointError, Fault, InboxFull, Limits, Offline, Outcome, Phase,
-    Poisonous, PublishError, PublishOptions, PublishRefused, ReauthenticateError, RedirectRefused,
-    Redirects, Servers, SessionLost, Stale, Stats, SubscribeError, Timeouts, Token, Verdict,
+    Direction, DisconnectError, Endpoint, EndpointError, Fault, InboxFull, Instant, Limits,
+    Observation, Offline, Outcome, PacketSummary, Phase, Poisonous, PublishError, PublishOptions,
+    PublishRefused, QueueId, ReauthenticateError, RedirectRefused, Redirects, Servers, SessionLost,
+    Stale, Stats, SubscribeError, Timeouts, Token, Verdict, Violation,
 };
-
-use mqtt_session::Instant;
 
 /// Why [`connect`] has no client to give.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
