@@ -138,7 +138,8 @@ pub async fn connect(
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let answers = Answers::new().credentials(|_server| async {
-///     let token = std::fs::read("/run/secrets/token")?;
+///     let token = tokio::fs::read_to_string("/run/secrets/token").await?; // needs tokio's feature `fs`
+///     let token = token.trim_end().to_owned(); // without the line's end
 ///     Ok::<_, Box<dyn std::error::Error + Send + Sync>>(Credentials::new("sensor-7", token)?)
 /// });
 /// let servers = "mqtt://a.example, mqtt://b.example";
