@@ -1,14 +1,7 @@
-//! Runs seeds, or one case.
-//!
-//! ```text
-//! mqtt-simulation --seeds 0..5000       these seeds; prints what occurred
-//! mqtt-simulation --minutes 10          seeds from a place of their own, for so long
-//! mqtt-simulation --seed 17             one seed, with its trace
-//! mqtt-simulation --case FILE           one case, with its trace
-//! mqtt-simulation --survey 0..5000      these seeds, whether they fail or not; prints how many failed by which check
-//! mqtt-simulation --shrink 17           cuts a seed that fails down, and prints the case
-//! ```
+//! Runs seeds, or one case: `--help` says how.
 
+use std::fmt::Display;
+use std::ops::Range;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -16,6 +9,15 @@ use mqtt_simulation::{Case, Failure, explain, generate, run, run_seeds, shrink, 
 
 /// From so many seeds on everything that can occur must have.
 const ENOUGH: usize = 2000;
+
+const USAGE: &str = "\
+mqtt-simulation --seeds 0..5000       these seeds; prints what occurred
+mqtt-simulation --minutes 10          seeds from a place of their own, for so long
+mqtt-simulation --seed 17             one seed, with its trace
+mqtt-simulation --case FILE           one case, with its trace
+mqtt-simulation --survey 0..5000      these seeds, whether they fail or not; prints how many failed by which check
+mqtt-simulation --shrink 17           cuts a seed that fails down, and prints the case
+mqtt-simulation --help                prints this";
 
 type Error = Box<dyn std::error::Error>;
 
@@ -32,46 +34,80 @@ fn main() -> ExitCode {
 
 fn command() -> Result<bool, Error> {
     let mut args = std::env::args().skip(1);
-    let (Some(option), Some(value), None) = (args.next(), args.next(), args.next()) else {
-        return Err(
-            "one of --seeds A..B, --survey A..B, --minutes M, --seed N, --case FILE, --shrink N"
-                .into(),
-        );
+    let (option, value) = match (args.next(), args.next(), args.next()) {
+        (Some(option), None, None) if option == "--help" || option == "-h" => {
+            println!("{USAGE}");
+            return Ok(true);
+        }
+        (Some(option), Some(value), None) => (option, value),
+        _ => return Err(format!("one option and its value:\n{USAGE}").into()),
     };
     match option.as_str() {
         "--seeds" => {
-            let (from, to) = value.split_once("..").ok_or("--seeds A..B")?;
-            Ok(many(from.parse()?, to.parse()?, None))
+            let Range { start, end } = range(&option, &value)?;
+            Ok(many(start, end, None))
         }
         "--survey" => {
+            let seeds = range(&option, &value)?;
             std::panic::set_hook(Box::new(|_| {}));
-            let (from, to) = value.split_once("..").ok_or("--survey A..B")?;
-            let found = survey(from.parse()?..to.parse()?);
+            let found = survey(seeds);
             for (check, (count, first)) in &found {
                 println!("{count:>6} seeds, first {first}: {check}");
             }
             Ok(found.is_empty())
         }
         "--minutes" => {
-            let minutes: f64 = value.parse()?;
+            let minutes: f64 = value.parse().map_err(|e| named(&option, &value, e))?;
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
             // Whoever runs this again runs other seeds.
             let from = now.as_secs() * 1_000_000;
-            let time = Duration::try_from_secs_f64(minutes * 60.0)?;
+            let time = Duration::try_from_secs_f64(minutes * 60.0)
+                .map_err(|e| named(&option, &value, e))?;
             Ok(many(from, u64::MAX, Some(time)))
         }
-        "--seed" => Ok(one(&generate(value.parse()?))),
-        "--case" => Ok(one(&std::fs::read_to_string(value)?.parse()?)),
+        "--seed" => Ok(one(&generate(seed(&option, &value)?))),
+        "--case" => {
+            let text = std::fs::read_to_string(&value).map_err(|e| named(&option, &value, e))?;
+            let case: Case = text.parse().map_err(|e| named(&option, &value, e))?;
+            Ok(one(&case))
+        }
         "--shrink" => {
-            let case = generate(value.parse()?);
+            let case = generate(seed(&option, &value)?);
             let Err(Failure { check, text, .. }) = run(&case) else {
                 return Err("this seed passes".into());
             };
             println!("# {check}: {text}\n{}", shrink(&case, &check));
             Ok(false)
         }
-        other => Err(format!("no option '{other}'").into()),
+        other => Err(format!("no option '{other}'; there are\n{USAGE}").into()),
     }
+}
+
+/// An error with the argument that it is about.
+fn named(option: &str, value: &str, error: impl Display) -> Error {
+    format!("{option} {value}: {error}").into()
+}
+
+fn seed(option: &str, value: &str) -> Result<u64, Error> {
+    value
+        .parse()
+        .map_err(|e| named(option, value, format!("no seed: {e}")))
+}
+
+/// At least one seed: a run of none would pass.
+fn range(option: &str, value: &str) -> Result<Range<u64>, Error> {
+    let (from, to) = value
+        .split_once("..")
+        .ok_or_else(|| named(option, value, "A..B is meant"))?;
+    let number = |text: &str| {
+        text.parse::<u64>()
+            .map_err(|e| named(option, value, format!("'{text}' is no seed: {e}")))
+    };
+    let seeds = number(from)?..number(to)?;
+    if seeds.is_empty() {
+        return Err(named(option, value, "there is no seed in it"));
+    }
+    Ok(seeds)
 }
 
 fn one(case: &Case) -> bool {
