@@ -356,6 +356,7 @@ impl World {
         self.note(|| "all faults end".into());
         self.release_all();
         self.broker.refuse_nothing();
+        self.broker.claim_nothing();
         self.net.dial = 0;
         self.net.resolver = 0;
         self.net.unreachable = (0, 0);

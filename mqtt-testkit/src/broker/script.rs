@@ -80,6 +80,11 @@ impl Broker {
         self.script.session_present.push_back(session_present);
     }
 
+    /// Takes back what was claimed for the next sessions: they are told as they are.
+    pub fn claim_nothing(&mut self) {
+        self.script.session_present.clear();
+    }
+
     /// Answers the next PUBLISH of QoS 1 or 2 with this code in PUBACK or PUBREC; a message that is refused goes nowhere. Further calls
     /// are for those after it. 3.x can't carry a code: there the message is acknowledged as usual [MQTT-3.3.5-2 of 3.1.1].
     pub fn answer_next_publish(&mut self, reason: ReasonCode) {

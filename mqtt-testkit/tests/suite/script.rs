@@ -181,6 +181,11 @@ fn session_present_can_be_a_lie() {
     client.publish(&mut world, &message("t", "anew"), qos2(1, false));
     world.expect_no_violation();
     assert_eq!(world.broker.received().len(), 2);
+    client.cut(&mut world);
+    world.broker.claim_session_present(false);
+    world.broker.claim_nothing();
+    let (_, connack) = world.connect_with_ack(resuming(Version::V5, "c"));
+    assert!(connack.session_present);
 }
 
 #[test]
