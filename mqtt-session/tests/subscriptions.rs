@@ -176,6 +176,50 @@ fn a_withdrawn_subscribe_is_undone_also_when_the_connection_is_lost_before_its_s
     assert_eq!(raw.lines(), Vec::<String>::new());
 }
 
+/// A SUBSCRIBE that is sent a second time, as the answer to the first one was lost.
+fn sent_again() -> (Raw, mqtt_session::Token) {
+    let mut raw = Raw::connected(config(Version::V5));
+    let queue = raw.session.open_queue();
+    let token = raw.subscribe("a", queue);
+    assert_eq!(raw.lines(), ["SUBSCRIBE 65535 a"]);
+    raw.reconnect(true, NONE);
+    assert_eq!(raw.lines(), ["SUBSCRIBE 65535 a"]);
+    (raw, token)
+}
+
+#[test]
+fn a_subscribe_that_is_refused_at_its_second_sending_is_undone_as_the_first_may_have_been_granted()
+{
+    let (mut raw, token) = sent_again();
+    raw.feed(&suback(65535, &[0x87]));
+    let told = raw.events.iter().any(|event| {
+        matches!(event, Event::Subscribed { token: of, result: Ok(codes) }
+            if *of == token && codes[..] == [ReasonCode::NOT_AUTHORIZED])
+    });
+    assert!(told);
+    assert_eq!(raw.lines(), ["UNSUBSCRIBE 65535 a"]);
+    raw.feed(&unsuback(65535));
+    raw.reconnect(true, NONE);
+    assert_eq!(raw.lines(), Vec::<String>::new());
+}
+
+#[test]
+fn a_withdrawn_subscribe_is_undone_also_when_its_second_sending_is_refused() {
+    let (mut raw, token) = sent_again();
+    raw.session.withdraw(raw.now, token);
+    raw.feed(&suback(65535, &[0x87]));
+    assert_eq!(raw.lines(), ["UNSUBSCRIBE 65535 a"]);
+}
+
+#[test]
+fn a_subscribe_that_is_refused_at_its_first_sending_needs_no_undoing() {
+    let mut raw = Raw::connected(config(Version::V5));
+    raw.subscribe("a", QueueId::DEFAULT);
+    assert_eq!(raw.lines(), ["SUBSCRIBE 65535 a"]);
+    raw.feed(&suback(65535, &[0x87]));
+    assert_eq!(raw.lines(), Vec::<String>::new());
+}
+
 #[test]
 fn subscribing_again_before_the_unsuback_came_keeps_the_new_subscription() {
     let mut raw = Raw::connected(config(Version::V5));

@@ -45,11 +45,9 @@ impl World {
                     filter.request = None;
                     filter.state = match &result {
                         Ok(codes) if codes.iter().all(|code| !code.is_error()) => Wanted::Yes,
-                        // It may have been granted before the answer was lost.
-                        Ok(_) => Wanted::Either,
                         // What an earlier request left open stays open.
-                        Err(_) if filter.state == Wanted::Either => Wanted::Either,
-                        Err(_) => Wanted::No,
+                        _ if filter.state == Wanted::Either => Wanted::Either,
+                        _ => Wanted::No,
                     };
                     let refused = filter.state != Wanted::Yes
                         && !matches!(result, Err(SubscribeError::Closed));

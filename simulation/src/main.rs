@@ -50,10 +50,13 @@ fn command() -> Result<bool, Error> {
         "--survey" => {
             let seeds = range(&option, &value)?;
             std::panic::set_hook(Box::new(|_| {}));
+            let of = seeds.end.saturating_sub(seeds.start);
             let found = survey(seeds);
             for (check, (count, first)) in &found {
                 println!("{count:>6} seeds, first {first}: {check}");
             }
+            let failed: u64 = found.values().map(|(count, _)| count).sum();
+            println!("{failed} of {of} seeds failed");
             Ok(found.is_empty())
         }
         "--minutes" => {

@@ -302,14 +302,7 @@ impl Session {
     fn settle_request(&mut self, request: Request, codes: &[ReasonCode]) {
         match request.kind {
             RequestKind::Subscribe { filters, .. } if request.withdrawn => {
-                let granted = filters
-                    .into_iter()
-                    .zip(codes)
-                    .filter(|(_, code)| !code.is_error());
-                let undo = self
-                    .subscriptions
-                    .undo(granted.map(|((filter, _), _)| filter).collect());
-                self.subscriptions.pending.extend(undo);
+                self.undo(filters, codes, |code| request.was_sent || !code.is_error());
             }
             RequestKind::Subscribe { filters, queue } => {
                 for ((filter, _), code) in filters.iter().zip(codes) {
@@ -318,6 +311,10 @@ impl Session {
                     } else {
                         self.subscriptions.settle(filter, queue, *code);
                     }
+                }
+                if request.was_sent {
+                    // What is told as refused now may have been granted before, by an answer that was lost.
+                    self.undo(filters, codes, ReasonCode::is_error);
                 }
                 if let Some(token) = request.token {
                     self.events.push_back(Event::Subscribed {
@@ -339,6 +336,20 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Unsubscribes from those of these filters whose codes say so, and that no queue wants.
+    fn undo(
+        &mut self,
+        filters: Vec<(TopicFilter, SubscribeOptions)>,
+        codes: &[ReasonCode],
+        says: impl Fn(ReasonCode) -> bool,
+    ) {
+        let filters = filters.into_iter().zip(codes);
+        let filters = filters.filter(|(_, code)| says(**code));
+        let filters = filters.map(|((filter, _), _)| filter).collect();
+        let undo = self.subscriptions.undo(filters);
+        self.subscriptions.pending.extend(undo);
     }
 
     fn subscription_lost(&mut self, filter: TopicFilter, reason: ReasonCode) {
