@@ -1,5 +1,6 @@
 //! The protocol state machine: its state, and its public methods.
 
+mod acknowledged;
 mod alias;
 mod asked;
 mod authenticate;

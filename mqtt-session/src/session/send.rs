@@ -4,9 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::num::NonZeroU64;
 
-use mqtt_proto::{
-    EncodeError, Flow, PacketId, PacketType, PropertyId, Publish, QoS, ReasonCode, Sender,
-};
+use mqtt_proto::{EncodeError, Flow, PacketId, PacketType, PropertyId, Publish, QoS, Sender};
 
 use super::Session;
 use super::expiry::Expiry;
@@ -30,7 +28,7 @@ pub(super) struct Outgoing {
     pub(super) bytes: usize,
     next_token: u64,
     /// Counts PUBRECs, whose order the PUBRELs keep.
-    pubrecs: u64,
+    pub(super) pubrecs: u64,
     /// A message of this size, or larger ones, were refused because the queue is full: tell when there is room.
     pub(super) wants_room: Option<usize>,
     /// Messages that have their outcome, where somebody wants to drop them elsewhere.
@@ -138,23 +136,24 @@ impl Session {
         let token = self.outgoing.next_token();
         self.outgoing.bytes += size;
         self.stats.accepted += 1;
+        let queued = Queued {
+            token,
+            qos,
+            publish,
+            republished: false,
+            expiry,
+        };
         match encoded {
-            Some(len) => self.keep(token, qos, publish, expiry, false, len),
+            Some(len) => self.keep(queued, len),
             None => {
                 if !self.link.connected {
                     self.outgoing.fits = None;
                 }
                 if recorded {
-                    self.record_accepted(token, qos, &publish, options, expiry);
+                    self.record_accepted(token, qos, &queued.publish, options, expiry);
                 }
                 self.watch_expiry(expiry);
-                self.outgoing.queue.push_back(Queued {
-                    token,
-                    qos,
-                    publish,
-                    republished: false,
-                    expiry,
-                });
+                self.outgoing.queue.push_back(queued);
                 if recorded {
                     self.pump();
                 }
@@ -243,22 +242,17 @@ impl Session {
         if self.writes_ahead(queued.qos) {
             return self.send_when_stored(queued);
         }
-        let Queued {
-            token,
-            qos,
-            publish,
-            republished,
-            expiry,
-        } = queued;
-        let id = self.outgoing.inflight.next_id();
-        match self.encode(qos, &publish, expiry, id) {
+        let (republished, id) = (queued.republished, self.outgoing.inflight.next_id());
+        match self.encode(queued.qos, &queued.publish, queued.expiry, id) {
             Ok(len) => {
-                self.keep(token, qos, publish, expiry, republished, len);
+                self.keep(queued, len);
                 if republished {
                     self.suspect(id, len);
                 }
             }
-            Err(refused) => self.finish_with(token, publish, Outcome::Refused(refused)),
+            Err(refused) => {
+                self.finish_with(queued.token, queued.publish, Outcome::Refused(refused));
+            }
         }
     }
 
@@ -284,40 +278,46 @@ impl Session {
 
     /// Keeps a message that was encoded, as the next in flight: QoS 0 until it is written, the others until they are acknowledged.
     #[inline]
-    fn keep(
-        &mut self,
-        token: Token,
-        qos: QoS,
-        publish: Publish,
-        expiry: Option<Expiry>,
-        republished: bool,
-        len: usize,
-    ) {
-        if qos == QoS::AtMostOnce {
-            let (end, len) = (self.link.encoded, len as u64);
+    fn keep(&mut self, queued: Queued, len: usize) {
+        let len = len as u64;
+        if queued.qos == QoS::AtMostOnce {
             self.link.unwritten.push_back(Unwritten {
-                end,
+                end: self.link.encoded,
                 len,
-                token,
-                publish,
-                expiry,
+                token: queued.token,
+                publish: queued.publish,
+                expiry: queued.expiry,
             });
         } else {
-            self.link.quota = self.link.quota.saturating_sub(1);
-            let state = SentState::Unacknowledged {
-                qos,
-                publish,
-                expiry,
-            };
-            let id = self.outgoing.inflight.insert(Sent {
-                token,
-                republished,
-                counted: true,
-                unsent: NonZeroU64::new(self.link.encoded - len as u64),
-                state,
-            });
-            self.record(|| Record::Sent { token, id });
+            self.take_id(queued, NonZeroU64::new(self.link.encoded - len));
         }
+    }
+
+    /// Gives a message the next packet identifier. It is in flight from now on, and `unsent` as [`Sent`] has it.
+    #[inline]
+    pub(super) fn take_id(&mut self, queued: Queued, unsent: Option<NonZeroU64>) -> PacketId {
+        let Queued {
+            token,
+            qos,
+            publish,
+            republished,
+            expiry,
+        } = queued;
+        self.link.quota = self.link.quota.saturating_sub(1);
+        let state = SentState::Unacknowledged {
+            qos,
+            publish,
+            expiry,
+        };
+        let id = self.outgoing.inflight.insert(Sent {
+            token,
+            republished,
+            counted: true,
+            unsent,
+            state,
+        });
+        self.record(|| Record::Sent { token, id });
+        id
     }
 
     /// Encodes a message in flight: once more, or at last for the first time.
@@ -464,122 +464,6 @@ impl Session {
         self.ping_written();
         self.tell_room();
         self.leave_if_drained();
-    }
-
-    /// PUBACK, or the end of a QoS 2 exchange.
-    pub(super) fn acknowledged(&mut self, packet: PacketType, id: PacketId, reason: ReasonCode) {
-        use PacketType::{PubAck, PubComp, PubRec};
-        let Some(sent) = self.outgoing.inflight.get_mut(id) else {
-            self.stats.unexpected += 1;
-            if packet == PubRec {
-                // Nobody waits for it, but the server must not wait for ever.
-                self.acknowledge(
-                    PacketType::PubRel,
-                    id,
-                    ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
-                );
-            }
-            return;
-        };
-        match (&sent.state, packet) {
-            (
-                SentState::Unacknowledged {
-                    qos: QoS::AtLeastOnce,
-                    ..
-                },
-                PubAck,
-            ) => self.conclude(id, reason),
-            // [MQTT-4.4.0-2], [MQTT-4.3.3-9]
-            (
-                SentState::Unacknowledged {
-                    qos: QoS::ExactlyOnce,
-                    ..
-                },
-                PubRec,
-            ) if reason.is_error() => {
-                self.conclude(id, reason);
-            }
-            (
-                SentState::Unacknowledged {
-                    qos: QoS::ExactlyOnce,
-                    publish,
-                    ..
-                },
-                PubRec,
-            ) => {
-                let (token, size) = (sent.token, publish.size());
-                let order = self.outgoing.pubrecs;
-                let released = &mut self.outgoing.released;
-                sent.release(
-                    released.as_deref_mut(),
-                    SentState::Released { reason, order },
-                );
-                self.outgoing.pubrecs += 1;
-                self.outgoing.bytes -= size;
-                self.stats.acknowledged += 1;
-                self.record(|| Record::PubRec { token, reason });
-                // [MQTT-4.3.3-4]
-                self.acknowledge(PacketType::PubRel, id, ReasonCode::SUCCESS);
-            }
-            // The identifier is free with it [MQTT-4.3.3-9], though the message was taken before.
-            (SentState::Released { reason: taken, .. }, PubRec) if reason.is_error() => {
-                let taken = *taken;
-                self.conclude(id, taken);
-            }
-            (SentState::GivenUp, PubRec) if reason.is_error() => self.free(id),
-            // The PUBREC came again: so goes the PUBREL.
-            (SentState::Released { .. } | SentState::GivenUp, PubRec) => {
-                self.acknowledge(PacketType::PubRel, id, ReasonCode::SUCCESS)
-            }
-            (SentState::Released { reason, .. }, PubComp) => {
-                let reason = *reason;
-                self.conclude(id, reason);
-            }
-            (SentState::GivenUp, PubComp) => self.free(id),
-            _ => return self.violated(crate::Violation::WrongAck { packet, id }),
-        }
-        self.pump();
-        self.leave_if_drained();
-    }
-
-    /// The exchange of a message is over that was given up before.
-    fn free(&mut self, id: PacketId) {
-        self.outgoing.inflight.remove(id);
-        self.record(|| Record::Freed { id });
-    }
-
-    /// The exchange is over: its identifier is free.
-    fn conclude(&mut self, id: PacketId, reason: ReasonCode) {
-        let released = self.outgoing.released.as_deref_mut();
-        let ended = self.outgoing.inflight.end(id, |sent| {
-            let size = match &sent.state {
-                SentState::Unacknowledged { publish, .. } => Some(publish.size()),
-                SentState::Released { .. } | SentState::GivenUp => None,
-            };
-            sent.release(released, SentState::GivenUp);
-            (sent.token, sent.counted, sent.republished, size)
-        });
-        let Some((token, counted, republished, size)) = ended else {
-            return;
-        };
-        // [MQTT-3.3.4-7]: one whose PUBLISH went out on an earlier connection was not counted on this one.
-        if counted {
-            self.link.quota = self.link.quota.saturating_add(1).min(self.link.quota_max);
-        }
-        let outcome = if reason.is_error() {
-            Outcome::Rejected(reason)
-        } else {
-            Outcome::Acknowledged {
-                reason,
-                republished,
-                completed: true,
-            }
-        };
-        if let Some(size) = size {
-            self.stats.acknowledged += 1;
-            self.outgoing.bytes -= size;
-        }
-        self.finish(token, outcome);
     }
 
     #[inline]

@@ -67,30 +67,11 @@ impl Session {
 
     /// Gives a message its packet identifier, under which it is sent when that is stored.
     pub(super) fn send_when_stored(&mut self, queued: Queued) {
-        let Queued {
-            token,
-            qos,
-            publish,
-            republished,
-            expiry,
-        } = queued;
-        if let Some(refused) = self.refuses(qos, &publish) {
-            return self.finish_with(token, publish, Outcome::Refused(refused));
+        let token = queued.token;
+        if let Some(refused) = self.refuses(queued.qos, &queued.publish) {
+            return self.finish_with(token, queued.publish, Outcome::Refused(refused));
         }
-        self.link.quota = self.link.quota.saturating_sub(1);
-        let state = SentState::Unacknowledged {
-            qos,
-            publish,
-            expiry,
-        };
-        let id = self.outgoing.inflight.insert(Sent {
-            token,
-            republished,
-            counted: true,
-            unsent: Some(NonZeroU64::MAX),
-            state,
-        });
-        self.record(|| Record::Sent { token, id });
+        let id = self.take_id(queued, Some(NonZeroU64::MAX));
         if let Some(seq) = self.write_ahead().map(Records::last) {
             let withheld = self.link.withheld.get_or_insert_default();
             withheld.publishes.push_back((seq, id, token));
