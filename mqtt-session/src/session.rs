@@ -281,7 +281,7 @@ impl Session {
     ///
     /// A message waits for as long as its time to live and, in 5.0, its Message Expiry Interval allow: then it ends as
     /// [`Outcome::Expired`](crate::Outcome::Expired), in the queue at once, in flight when it would be sent again
-    /// (but not by the interval at QoS 2 [MQTT-4.3.3-7]).
+    /// (but not by the interval at QoS 2 [MQTT-4.3.3-7], once a byte of it has left).
     /// What is sent after it has waited carries the rest of the interval; the time waited is rounded up to whole seconds, and with
     /// less than a second left it has expired.
     ///

@@ -4,7 +4,9 @@ mod pair;
 
 use std::time::Duration;
 
-use mqtt_session::proto::{Packet, PacketType, Properties, Publish, QoS, ReasonCode, Version};
+use mqtt_session::proto::{
+    Outbox, Packet, PacketType, Properties, Publish, QoS, ReasonCode, Version,
+};
 use mqtt_session::{Cause, Event, Outcome, Phase, PublishOptions, Timeouts, Timer, Token};
 use pair::raw::Raw;
 use pair::{ACKNOWLEDGED, QOS, VERSIONS, config, message};
@@ -254,6 +256,26 @@ fn the_identifier_of_a_qos_2_message_that_expired_in_flight_stays_taken() {
         let next = raw.lines();
         assert_eq!(next.len(), 1);
         assert_ne!(first, next, "{version}");
+    }
+}
+
+/// [MQTT-4.3.3-7] speaks of a PUBLISH that was sent.
+#[test]
+fn the_interval_of_a_qos_2_message_counts_until_a_byte_of_it_has_left() {
+    for (left, outcome) in [(0, Some(Outcome::Expired)), (1, None)] {
+        let mut raw = Raw::connected(config(Version::V5).keep_alive(Duration::ZERO));
+        raw.poll();
+        let token = raw.offer(QoS::ExactlyOnce, expiring(10)).expect("accepted");
+        let mut out = Outbox::new();
+        raw.session.poll_transmit(raw.now, &mut out);
+        raw.session.handle_written(raw.now, left);
+        raw.closed(Cause::Eof);
+        raw.now = raw.now + 11 * SECOND;
+        raw.wait_for_dial();
+        raw.open();
+        raw.accept(true, Properties::new());
+        assert_eq!(raw.lines().len(), left, "{left} bytes had left");
+        assert_eq!(raw.outcome(token), outcome, "{left} bytes had left");
     }
 }
 

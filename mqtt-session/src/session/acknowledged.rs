@@ -67,16 +67,23 @@ impl Session {
                 let taken = *taken;
                 self.conclude(id, taken);
             }
-            (SentState::GivenUp, PubRec) if reason.is_error() => self.free(id),
+            (SentState::GivenUp { .. }, PubRec) if reason.is_error() => self.free(id),
+            // Nobody waits for it any more, but PUBCOMP frees the identifier.
+            (SentState::GivenUp { order: None }, PubRec) => {
+                let order = Some(self.outgoing.pubrecs);
+                sent.state = SentState::GivenUp { order };
+                self.outgoing.pubrecs += 1;
+                self.acknowledge(PacketType::PubRel, id, ReasonCode::SUCCESS);
+            }
             // The PUBREC came again: so goes the PUBREL.
-            (SentState::Released { .. } | SentState::GivenUp, PubRec) => {
+            (SentState::Released { .. } | SentState::GivenUp { .. }, PubRec) => {
                 self.acknowledge(PacketType::PubRel, id, ReasonCode::SUCCESS)
             }
             (SentState::Released { reason, .. }, PubComp) => {
                 let reason = *reason;
                 self.conclude(id, reason);
             }
-            (SentState::GivenUp, PubComp) => self.free(id),
+            (SentState::GivenUp { .. }, PubComp) => self.free(id),
             _ => return self.violated(crate::Violation::WrongAck { packet, id }),
         }
         self.pump();
@@ -95,9 +102,9 @@ impl Session {
         let ended = self.outgoing.inflight.end(id, |sent| {
             let size = match &sent.state {
                 SentState::Unacknowledged { publish, .. } => Some(publish.size()),
-                SentState::Released { .. } | SentState::GivenUp => None,
+                SentState::Released { .. } | SentState::GivenUp { .. } => None,
             };
-            sent.release(released, SentState::GivenUp);
+            sent.release(released, SentState::GIVEN_UP);
             (sent.token, sent.counted, sent.republished, size)
         });
         let Some((token, counted, republished, size)) = ended else {

@@ -58,11 +58,17 @@ impl Expiry {
         now >= self.over()
     }
 
-    /// Whether a message that was sent before is not to be sent again. The Message Expiry Interval of a QoS 2 message does not count
-    /// once its exchange has begun [MQTT-4.3.3-7]; a time to live, of which the server knows nothing, does.
-    pub(super) fn ends_resending(&self, qos: QoS, publish: &Publish, now: Instant) -> bool {
+    /// Whether a message in flight is not to be sent again, or at last for the first time. The Message Expiry Interval of a QoS 2 message
+    /// does not count once it was sent [MQTT-4.3.3-7]; a time to live, of which the server knows nothing, does.
+    pub(super) fn ends_resending(
+        &self,
+        qos: QoS,
+        publish: &Publish,
+        was_sent: bool,
+        now: Instant,
+    ) -> bool {
         let interval = publish.properties().message_expiry_interval();
-        let begun = qos == QoS::ExactlyOnce && interval.is_some();
+        let begun = was_sent && qos == QoS::ExactlyOnce && interval.is_some();
         !begun && self.is_over(now)
     }
 

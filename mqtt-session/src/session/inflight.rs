@@ -42,6 +42,18 @@ pub(super) struct Sent {
 }
 
 impl Sent {
+    /// PUBREL is sent again, and not the message.
+    pub(super) const fn is_released(&self) -> bool {
+        matches!(
+            self.state,
+            SentState::Released { .. } | SentState::GivenUp { order: Some(_) }
+        )
+    }
+
+    pub(super) const fn is_given_up(&self) -> bool {
+        matches!(self.state, SentState::GivenUp { .. })
+    }
+
     /// The message is held no more. It is dropped where it stands, unless somebody wants to drop it elsewhere.
     #[inline]
     pub(super) fn release(&mut self, released: Option<&mut Released>, next: SentState) {
@@ -85,10 +97,19 @@ pub(super) enum SentState {
         /// Which PUBREC it was: PUBRELs keep their order [MQTT-4.6.0-4].
         order: u64,
     },
-    /// QoS 2: sent on an earlier connection, and this server can't be sent it again. The message has its outcome; the identifier stays
-    /// taken until the session ends, since the server may hold the message under it and would swallow another as a duplicate
+    /// QoS 2: sent on an earlier connection, and not to be sent again. The message has its outcome; the identifier stays taken until PUBCOMP
+    /// or the end of the session, since the server may hold the message under it and would swallow another as a duplicate
     /// [MQTT-4.3.3-10].
-    GivenUp,
+    GivenUp {
+        /// PUBREC came all the same, as the PUBREC of that number: PUBREL is sent until PUBCOMP comes [MQTT-4.4.0-1]. A later process
+        /// does not know of it.
+        order: Option<u64>,
+    },
+}
+
+impl SentState {
+    /// PUBREC has not come.
+    pub(super) const GIVEN_UP: Self = Self::GivenUp { order: None };
 }
 
 impl InFlight {
@@ -104,8 +125,7 @@ impl InFlight {
     /// What an earlier process had in flight, with its identifiers.
     pub(super) fn restore(base: u16, sent: BTreeMap<PacketId, Sent>) -> Self {
         let mut inflight = Self::new(base);
-        let given_up = |sent: &&Sent| matches!(sent.state, SentState::GivenUp);
-        inflight.given_up = sent.values().filter(given_up).count();
+        inflight.given_up = sent.values().filter(|sent| sent.is_given_up()).count();
         let sent = sent
             .into_iter()
             .map(|(id, sent)| (inflight.index(id), sent));
@@ -192,7 +212,7 @@ impl InFlight {
     pub(super) fn remove(&mut self, id: PacketId) -> Option<Sent> {
         let index = self.index(id);
         let sent = self.publishes.remove(index)?;
-        self.given_up -= usize::from(matches!(sent.state, SentState::GivenUp));
+        self.given_up -= usize::from(sent.is_given_up());
         Some(sent)
     }
 
@@ -202,7 +222,7 @@ impl InFlight {
         let index = self.index(id);
         let given_up = &mut self.given_up;
         self.publishes.remove_with(index, |sent| {
-            *given_up -= usize::from(matches!(sent.state, SentState::GivenUp));
+            *given_up -= usize::from(sent.is_given_up());
             take(sent)
         })
     }
@@ -211,7 +231,7 @@ impl InFlight {
     pub(super) fn give_up(&mut self, id: PacketId) -> Option<GivenUp> {
         let sent = self.get_mut(id)?;
         let (token, republished) = (sent.token, sent.republished);
-        match core::mem::replace(&mut sent.state, SentState::GivenUp) {
+        match core::mem::replace(&mut sent.state, SentState::GIVEN_UP) {
             SentState::Unacknowledged { qos, publish, .. } => {
                 self.given_up += 1;
                 if qos != QoS::ExactlyOnce {
@@ -227,7 +247,7 @@ impl InFlight {
                     republished,
                 })
             }
-            SentState::GivenUp => None,
+            SentState::GivenUp { .. } => None,
         }
     }
 
@@ -279,7 +299,7 @@ impl InFlight {
     pub(super) fn drain(&mut self) -> Vec<Sent> {
         self.given_up = 0;
         let mut all: Vec<_> = self.publishes.drain().collect();
-        all.retain(|sent| !matches!(sent.state, SentState::GivenUp));
+        all.retain(|sent| !sent.is_given_up());
         all.sort_by_key(|sent| sent.token);
         all
     }
@@ -295,9 +315,10 @@ impl InFlight {
             .iter()
             .filter_map(|(index, sent)| {
                 let order = match sent.state {
-                    SentState::Released { order, .. } => (0, order),
+                    SentState::Released { order, .. }
+                    | SentState::GivenUp { order: Some(order) } => (0, order),
                     SentState::Unacknowledged { .. } => (1, sent.token.get()),
-                    SentState::GivenUp => return None,
+                    SentState::GivenUp { order: None } => return None,
                 };
                 Some((order, (self.id(index), sent.token)))
             })
@@ -315,7 +336,7 @@ impl InFlight {
                 SentState::Unacknowledged { qos, publish, .. } => {
                     Some((self.id(index), wrong(*qos, publish)?))
                 }
-                SentState::Released { .. } | SentState::GivenUp => None,
+                SentState::Released { .. } | SentState::GivenUp { .. } => None,
             });
         refused.collect()
     }

@@ -24,7 +24,7 @@ impl Session {
         } in self.outgoing.inflight.drain()
         {
             match state {
-                SentState::GivenUp => {}
+                SentState::GivenUp { .. } => {}
                 SentState::Released { reason, .. } => {
                     let outcome = Outcome::Acknowledged {
                         reason,
@@ -191,7 +191,7 @@ impl Session {
                 SentState::Unacknowledged { publish, .. } => {
                     self.finish_with(token, publish, Outcome::Closed)
                 }
-                SentState::GivenUp => {}
+                SentState::GivenUp { .. } => {}
             }
         }
         while let Some(queued) = self.outgoing.queue.pop_front() {

@@ -51,7 +51,8 @@ impl Session {
             return;
         }
         let stuck = |sent: &Sent| {
-            sent.token == first.token && sent.is_released() == first.released && !sent.is_given_up()
+            let goes_on = !sent.is_given_up() || sent.is_released();
+            sent.token == first.token && sent.is_released() == first.released && goes_on
         };
         if !self.outgoing.inflight.get(first.id).is_some_and(stuck) {
             self.outgoing.suspect = None;
@@ -65,21 +66,19 @@ impl Session {
         if connections < CONNECTIONS {
             return;
         }
+        if let Some(sent) = self.outgoing.inflight.get_mut(first.id)
+            && sent.is_given_up()
+        {
+            // Its message has its outcome, and nobody waits for the identifier.
+            sent.state = SentState::GIVEN_UP;
+            self.outgoing.suspect = None;
+            return;
+        }
         self.events
             .push_back(Event::Poisonous { token, connections });
         if self.config.poisonous == Poisonous::Fail {
             self.outgoing.suspect = None;
             self.give_up(first.id, Outcome::Poisonous { connections });
         }
-    }
-}
-
-impl Sent {
-    const fn is_released(&self) -> bool {
-        matches!(self.state, SentState::Released { .. })
-    }
-
-    const fn is_given_up(&self) -> bool {
-        matches!(self.state, SentState::GivenUp)
     }
 }

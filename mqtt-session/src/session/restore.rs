@@ -152,7 +152,7 @@ impl Session {
             if token.is_none() {
                 // Nobody asks for the token of a message that is finished.
                 let (token, republished, counted) = (Token(0), false, false);
-                let state = SentState::GivenUp;
+                let state = SentState::GIVEN_UP;
                 sent.insert(
                     id,
                     Sent {
@@ -240,7 +240,7 @@ impl Session {
                         tag: tag(token),
                     },
                 )),
-                SentState::GivenUp => all.push(Record::Kept { id }),
+                SentState::GivenUp { .. } => all.push(Record::Kept { id }),
             }
         }
         pubrecs.sort_unstable_by_key(|(order, _)| *order);

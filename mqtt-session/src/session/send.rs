@@ -427,17 +427,19 @@ impl Session {
         let before = self.link.encoded;
         match self.outgoing.inflight.get(id) {
             Some(sent) if sent.token == token => match sent.state {
-                SentState::Released { .. } => self.release_again(id),
+                SentState::Released { .. } | SentState::GivenUp { order: Some(_) } => {
+                    self.release_again(id);
+                }
                 SentState::Unacknowledged {
                     qos,
                     ref publish,
                     expiry: Some(expiry),
-                } if expiry.ends_resending(qos, publish, self.now) => {
+                } if expiry.ends_resending(qos, publish, sent.unsent.is_none(), self.now) => {
                     self.give_up(id, Outcome::Expired);
                 }
                 SentState::Unacknowledged { .. } if self.link.quota == 0 => return false,
                 SentState::Unacknowledged { .. } => self.transmit(id),
-                SentState::GivenUp => {}
+                SentState::GivenUp { order: None } => {}
             },
             // It was acknowledged meanwhile.
             _ => {}
