@@ -5,12 +5,15 @@
 //! one piece. The lock is held for a moment and never while code of others runs: wakers and payloads are woken and dropped after it.
 //!
 //! Who only uses a client finds everything in the crate for their runtime, such as `mqtt-tokio`. A driver is made of
-//! [`build`] and a loop around [`Port::turn`].
+//! [`build`] and a loop around [`Port::turn`]: on an asynchronous runtime [`drive::Drive`] is that loop.
 
 mod answers;
 mod closed;
+mod connect_error;
 mod delivery;
+pub mod drive;
 mod events;
+pub mod exports;
 mod handle;
 mod handler;
 mod hooks;
@@ -31,6 +34,7 @@ use crate::{Config, Instant, Servers, Session};
 
 pub use answers::Answers;
 pub use closed::Closed;
+pub use connect_error::ConnectError;
 pub use delivery::{Delivery, DeliveryError};
 pub use events::{ClientEvent, Events};
 pub use handle::Client;

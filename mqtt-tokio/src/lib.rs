@@ -64,8 +64,8 @@
 //! task where speed matters.
 
 mod authenticate;
-mod dial;
 mod driver;
+mod runtime;
 mod stream;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -74,41 +74,8 @@ pub use authenticate::authenticator;
 #[cfg(feature = "scram")]
 pub use authenticate::scram;
 pub use driver::Driver;
-/// Enhanced authentication: what an [`Authenticator`](auth::Authenticator) is.
-pub use mqtt_session::auth;
-pub use mqtt_session::auth::AuthError;
-pub use mqtt_session::client::{
-    AckMode, Acker, Answers, Client, ClientEvent, Closed, Delivery, DeliveryError, Events,
-    HandlerPanicked, Hooks, Intercepted, Interceptor, Message, Observer, Publishing, Refusal,
-    SendError, SubscribeFailed, Subscription,
-};
-pub use mqtt_session::proto::{
-    ConnAck, DecodeError, Disconnect, EncodeError, Flow, PacketId, PacketType, Properties,
-    PropertiesRef, Publish, PublishView, QoS, ReasonCode, RetainHandling, SubscribeOptions,
-    TextError, Topic, TopicError, TopicFilter, TopicRef, Version, Will,
-};
-pub use mqtt_session::{
-    Backoff, Capacity, Cause, Config, ConfigBuilder, ConfigError, ConnectionError, Credentials,
-    Direction, DisconnectError, Endpoint, EndpointError, Fault, InboxFull, Instant, Limits,
-    Observation, Offline, Outcome, PacketSummary, Phase, Poisonous, PublishError, PublishOptions,
-    PublishRefused, QueueId, ReauthenticateError, RedirectRefused, Redirects, Servers, SessionLost,
-    Stale, Stats, SubscribeError, Timeouts, Token, Verdict, Violation,
-};
-
-/// Why [`connect`] has no client to give.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// A URL names no server.
-    #[error(transparent)]
-    Endpoint(#[from] EndpointError),
-    /// No server accepted: the last error, with the address and the time it took.
-    #[error(transparent)]
-    Connection(Box<ConnectionError>),
-    /// The session was closed meanwhile: the runtime is shutting down.
-    #[error("the session was closed before the server answered")]
-    Closed,
-}
+#[doc(inline)]
+pub use mqtt_session::client::exports::*;
 
 /// Connects to a server, or to the first of several that accepts: looks the name up, tries its addresses, and waits for CONNACK. The
 /// driver is spawned on the current runtime.
@@ -158,13 +125,8 @@ pub async fn connect_with(
 ) -> Result<Client, ConnectError> {
     let (client, driver) = build_with(servers, config, answers)?;
     tokio::spawn(driver);
-    match client.connect().await {
-        Ok(_) => Ok(client),
-        Err(Closed {
-            error: Some(error), ..
-        }) => Err(ConnectError::Connection(error)),
-        Err(_) => Err(ConnectError::Closed),
-    }
+    client.connect().await?;
+    Ok(client)
 }
 
 /// Begins to connect and returns at once. The session keeps trying; what is published and subscribed meanwhile waits.

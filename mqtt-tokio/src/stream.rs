@@ -1,102 +1,49 @@
-//! An open byte stream, and how much is read from it at once.
+//! A byte stream of the runtime.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use bytes::{Buf, BytesMut};
-use mqtt_session::proto::Outbox;
-use mqtt_session::{Attempt, Cause, Instant};
+use bytes::BytesMut;
+use mqtt_session::client::drive::ByteStream;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 
-const LEAST: usize = 4 * 1024;
-const MOST: usize = 64 * 1024;
-/// So many reads in a row that need a quarter of their buffer make it smaller.
-const SMALL_READS: u8 = 16;
-/// Chunks for one write: large payloads are chunks of their own.
-const CHUNKS: usize = 64;
-
-pub(crate) struct Stream {
-    pub(crate) attempt: Attempt,
-    tcp: TcpStream,
-    /// How much the next read takes.
-    size: usize,
-    small_reads: u8,
-    /// A write has failed. What the server said before is still read: it may be the reason.
-    pub(crate) broken: Option<Cause>,
-    /// The session has hung up: this is closed when all is written and the server has closed, too, or at this time.
-    pub(crate) closing: Option<Instant>,
-    shut_down: bool,
-}
+pub(crate) struct Stream(TcpStream);
 
 impl Stream {
-    pub(crate) fn new(attempt: Attempt, tcp: TcpStream) -> Self {
-        Self {
-            attempt,
-            tcp,
-            size: LEAST,
-            small_reads: 0,
-            broken: None,
-            closing: None,
-            shut_down: false,
-        }
+    pub(crate) async fn connect(addr: SocketAddr) -> io::Result<Self> {
+        let tcp = TcpStream::connect(addr).await?;
+        // Everything that is to be sent goes in one write: waiting for more could only delay it.
+        tcp.set_nodelay(true)?;
+        Ok(Self(tcp))
+    }
+}
+
+impl ByteStream for Stream {
+    fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_read_ready(context)
     }
 
-    /// One read. There is memory for it only once there is something to read.
-    pub(crate) fn poll_read(
+    fn poll_read(
         &mut self,
         input: &mut BytesMut,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        ready!(self.tcp.poll_read_ready(context))?;
-        input.reserve(self.size);
-        let room = input.capacity() - input.len();
-        let n = ready!(pin!(self.tcp.read_buf(input)).poll(context))?;
-        self.adapt(n, room);
-        Poll::Ready(Ok(n))
+        pin!(self.0.read_buf(input)).poll(context)
     }
 
-    fn adapt(&mut self, n: usize, room: usize) {
-        self.small_reads = if n < self.size / 4 {
-            self.small_reads.saturating_add(1)
-        } else {
-            0
-        };
-        if n == room {
-            self.size = (self.size * 4).min(MOST);
-        } else if self.small_reads == SMALL_READS {
-            self.size = (self.size / 2).max(LEAST);
-            self.small_reads = 0;
-        }
-    }
-
-    /// One write of as much as there is.
-    pub(crate) fn poll_write(
+    fn poll_write(
         &mut self,
-        output: &mut Outbox,
+        chunks: &[IoSlice<'_>],
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let mut chunks = [IoSlice::new(&[]); CHUNKS];
-        let filled = output.chunks_vectored(&mut chunks);
-        let n = ready!(Pin::new(&mut self.tcp).poll_write_vectored(context, &chunks[..filled]))?;
-        output.advance(n);
-        Poll::Ready(if n == 0 {
-            Err(io::ErrorKind::WriteZero.into())
-        } else {
-            Ok(n)
-        })
+        Pin::new(&mut self.0).poll_write_vectored(context, chunks)
     }
 
-    /// Tells the server that nothing follows. Then its end of file is awaited: closing while there is something unread would reset
-    /// the connection, and could take a last DISCONNECT with it.
-    pub(crate) fn shut_down(&mut self, context: &mut Context<'_>) {
-        if !self.shut_down {
-            self.shut_down = true;
-            if let Poll::Ready(Err(error)) = Pin::new(&mut self.tcp).poll_shutdown(context) {
-                self.broken.get_or_insert(Cause::from(&error));
-            }
-        }
+    fn poll_shut_down(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
     }
 }

@@ -2,30 +2,48 @@
 
 #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
 
-use std::future::poll_fn;
+use std::future::ready;
 use std::net::SocketAddr;
-use std::task::Poll;
 use std::time::Duration;
 
-use mqtt_session::Config;
+use mqtt_session::client::drive::{Opening, Runtime};
+use mqtt_session::{Config, Endpoint, Instant};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::*;
 
-/// Takes one step of a driver whose lookup then gives these addresses, and spawns it.
+/// Finds these addresses for any name.
+struct Found(Tokio, Vec<SocketAddr>);
+
+impl Runtime for Found {
+    type Stream = <Tokio as Runtime>::Stream;
+
+    fn resolve(&mut self, _host: String, _port: u16) -> Opening<Vec<SocketAddr>> {
+        Box::pin(ready(Ok(self.1.clone())))
+    }
+
+    fn dial(&mut self, addr: SocketAddr) -> Opening<Self::Stream> {
+        self.0.dial(addr)
+    }
+
+    fn set_timer(&mut self, at: Instant) {
+        self.0.set_timer(at);
+    }
+
+    fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.0.poll_timer(context)
+    }
+}
+
 async fn spawn_with(addrs: Vec<SocketAddr>) -> crate::Client {
     let config = Config::builder("client").build().unwrap();
-    let (client, mut driver) = crate::build("mqtt://several.invalid", config).unwrap();
+    let server = Endpoint::parse("mqtt://several.invalid").unwrap();
+    let epoch = tokio::time::Instant::now();
+    let clock = move || Instant::ZERO + epoch.elapsed();
+    let (client, port) = mqtt_session::client::build(config, server, 7, clock);
     client.start();
-    poll_fn(|context| {
-        let _ = Pin::new(&mut driver).poll(context);
-        Poll::Ready(())
-    })
-    .await;
-    let attempt = driver.openings[0].attempt;
-    driver.openings = vec![Opening::found(attempt, addrs)];
-    tokio::spawn(driver);
+    tokio::spawn(Drive::new(port, Found(Tokio::new(epoch), addrs)));
     client
 }
 

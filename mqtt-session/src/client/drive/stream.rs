@@ -1,0 +1,103 @@
+//! An open byte stream, and how much is read from it at once.
+
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use mqtt_proto::Outbox;
+
+use crate::{Attempt, Cause, Instant};
+
+use super::ByteStream;
+
+const LEAST: usize = 4 * 1024;
+const MOST: usize = 64 * 1024;
+/// So many reads in a row that need a quarter of their buffer make it smaller.
+const SMALL_READS: u8 = 16;
+/// Chunks for one write: large payloads are chunks of their own.
+const CHUNKS: usize = 64;
+
+pub(super) struct Stream<S> {
+    pub(super) attempt: Attempt,
+    bytes: S,
+    /// How much the next read takes.
+    size: usize,
+    small_reads: u8,
+    /// A write has failed. What the server said before is still read: it may be the reason.
+    pub(super) broken: Option<Cause>,
+    /// The session has hung up: this is closed when all is written and the server has closed, too, or at this time.
+    pub(super) closing: Option<Instant>,
+    shut_down: bool,
+}
+
+impl<S: ByteStream> Stream<S> {
+    pub(super) fn new(attempt: Attempt, bytes: S) -> Self {
+        Self {
+            attempt,
+            bytes,
+            size: LEAST,
+            small_reads: 0,
+            broken: None,
+            closing: None,
+            shut_down: false,
+        }
+    }
+
+    /// One read. There is memory for it only once there is something to read.
+    pub(super) fn poll_read(
+        &mut self,
+        input: &mut BytesMut,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.bytes.poll_readable(context))?;
+        input.reserve(self.size);
+        let room = input.capacity() - input.len();
+        let n = ready!(self.bytes.poll_read(input, context))?;
+        self.adapt(n, room);
+        Poll::Ready(Ok(n))
+    }
+
+    fn adapt(&mut self, n: usize, room: usize) {
+        self.small_reads = if n < self.size / 4 {
+            self.small_reads.saturating_add(1)
+        } else {
+            0
+        };
+        if n == room {
+            self.size = (self.size * 4).min(MOST);
+        } else if self.small_reads == SMALL_READS {
+            self.size = (self.size / 2).max(LEAST);
+            self.small_reads = 0;
+        }
+    }
+
+    /// One write of as much as there is.
+    pub(super) fn poll_write(
+        &mut self,
+        output: &mut Outbox,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let mut chunks = [IoSlice::new(&[]); CHUNKS];
+        let filled = output.chunks_vectored(&mut chunks);
+        let n = ready!(self.bytes.poll_write(&chunks[..filled], context))?;
+        output.advance(n);
+        Poll::Ready(if n == 0 {
+            Err(io::ErrorKind::WriteZero.into())
+        } else {
+            Ok(n)
+        })
+    }
+
+    /// Tells the server that nothing follows. Then its end of file is awaited: closing while there is something unread would reset
+    /// the connection, and could take a last DISCONNECT with it.
+    pub(super) fn shut_down(&mut self, context: &mut Context<'_>) {
+        if !self.shut_down
+            && let Poll::Ready(result) = self.bytes.poll_shut_down(context)
+        {
+            self.shut_down = true;
+            if let Err(error) = result {
+                self.broken.get_or_insert(Cause::from(&error));
+            }
+        }
+    }
+}
