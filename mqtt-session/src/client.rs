@@ -30,11 +30,11 @@ mod watch;
 
 use std::sync::Arc;
 
-use crate::{Config, Instant, Servers, Session};
+use crate::{Config, ConfigError, Durability, Instant, Servers, Session};
 
 pub use answers::Answers;
 pub use closed::Closed;
-pub use connect_error::ConnectError;
+pub use connect_error::{BuildError, ConnectError};
 pub use delivery::{Delivery, DeliveryError};
 pub use events::{ClientEvent, Events};
 pub use handle::Client;
@@ -51,29 +51,41 @@ use shared::Shared;
 /// A client and the port for its driver. Nothing happens before [`Client::connect`] or [`Client::start`], and the driver's first turn.
 ///
 /// `seed` decides the session's dice. `clock` tells the time by the epoch that the driver has picked, from any thread.
+///
+/// # Errors
+///
+/// The configuration asks for records ([`Durability`]): this is for drivers that have no store. See [`build_over`].
 pub fn build(
     config: Config,
     servers: impl Into<Servers>,
     seed: u64,
     clock: impl Fn() -> Instant + Send + Sync + 'static,
-) -> (Client, Port) {
+) -> Result<(Client, Port), ConfigError> {
     build_with(config, servers, Answers::new(), seed, clock)
 }
 
 /// The same, with functions that answer what the session asks the application for.
+///
+/// # Errors
+///
+/// As for [`build`].
 pub fn build_with(
     config: Config,
     servers: impl Into<Servers>,
     answers: Answers,
     seed: u64,
     clock: impl Fn() -> Instant + Send + Sync + 'static,
-) -> (Client, Port) {
-    build_over_with(Session::new(config, servers, seed), answers, clock)
+) -> Result<(Client, Port), ConfigError> {
+    if config.durability != Durability::Off {
+        return Err(ConfigError::NoStore);
+    }
+    let session = Session::new(config, servers, seed);
+    Ok(build_over_with(session, answers, clock))
 }
 
 /// The same over a session that there is, such as one that [`Session::restore`] made of records.
 ///
-/// Its driver carries the records to their store: [`Port::poll_records`] and [`Port::handle_stored`].
+/// Where it gives records, its driver must carry them to a store: [`Port::poll_records`] and [`Port::handle_stored`].
 pub fn build_over(
     session: Session,
     clock: impl Fn() -> Instant + Send + Sync + 'static,

@@ -6,8 +6,8 @@ use mqtt_session::proto::{
     Ack, ConnAck, Encoder, Outbox, Packet, PacketId, PacketType, QoS, Sender, Version,
 };
 use mqtt_session::{
-    Action, Config, Durability, Endpoint, Instant, Outcome, Record, Seq, Session, UnixTime,
-    WallClock,
+    Action, Config, ConfigError, Durability, Endpoint, Instant, Outcome, Record, Seq, Session,
+    UnixTime, WallClock,
 };
 
 struct Driver {
@@ -89,7 +89,8 @@ fn first_of(output: &Outbox) -> Option<PacketType> {
 
 #[test]
 fn a_driver_stores_records_and_the_next_process_has_the_deliveries() {
-    let (client, mut driver) = started(build(config(), server(), 7, || Instant::ZERO));
+    let session = Session::new(config(), server(), 7);
+    let (client, mut driver) = started(build_over(session, || Instant::ZERO));
     driver.connect(false);
     let delivery: Delivery = client
         .try_publish("a", QoS::AtLeastOnce, "1")
@@ -126,4 +127,15 @@ fn a_driver_stores_records_and_the_next_process_has_the_deliveries() {
         delivery.outcome(),
         Some(Outcome::Acknowledged { .. })
     ));
+}
+
+/// Else nothing would ever be stored, and write-ahead would send nothing.
+#[test]
+fn a_driver_without_a_store_gets_no_client_that_records() {
+    for durability in [Durability::Behind, Durability::WriteAhead] {
+        let config = Config::builder("client").durability(durability).build();
+        let config = config.expect("good for a driver with a store");
+        let built = build(config, server(), 7, || Instant::ZERO);
+        assert_eq!(built.err(), Some(ConfigError::NoStore), "{durability:?}");
+    }
 }

@@ -86,7 +86,8 @@ pub use mqtt_session::client::exports::*;
 ///
 /// # Errors
 ///
-/// A URL is none, or no server accepts; then the last error.
+/// A URL is none, the configuration asks for records (`durability`), which this driver has no store for, or no server accepts; then the last
+/// error.
 ///
 /// # Panics
 ///
@@ -133,7 +134,7 @@ pub async fn connect_with(
 ///
 /// # Errors
 ///
-/// A URL names no server.
+/// A URL names no server, or the configuration asks for records (`durability`), which this driver has no store for.
 ///
 /// # Panics
 ///
@@ -141,7 +142,7 @@ pub async fn connect_with(
 pub fn start(
     servers: impl TryInto<Servers, Error: Into<EndpointError>>,
     config: Config,
-) -> Result<Client, EndpointError> {
+) -> Result<Client, BuildError> {
     let (client, driver) = build(servers, config)?;
     client.start();
     tokio::spawn(driver);
@@ -152,11 +153,11 @@ pub fn start(
 ///
 /// # Errors
 ///
-/// A URL names no server.
+/// As for [`start`].
 pub fn build(
     servers: impl TryInto<Servers, Error: Into<EndpointError>>,
     config: Config,
-) -> Result<(Client, Driver), EndpointError> {
+) -> Result<(Client, Driver), BuildError> {
     build_with(servers, config, Answers::new())
 }
 
@@ -164,18 +165,18 @@ pub fn build(
 ///
 /// # Errors
 ///
-/// A URL names no server.
+/// As for [`start`].
 pub fn build_with(
     servers: impl TryInto<Servers, Error: Into<EndpointError>>,
     config: Config,
     answers: Answers,
-) -> Result<(Client, Driver), EndpointError> {
-    let servers = servers.try_into().map_err(Into::into)?;
+) -> Result<(Client, Driver), BuildError> {
+    let servers = servers.try_into().map_err(Into::<EndpointError>::into)?;
     let epoch = tokio::time::Instant::now();
     let clock =
         move || Instant::ZERO + tokio::time::Instant::now().saturating_duration_since(epoch);
     // Dice: no two clients come back in step.
     let seed = RandomState::new().build_hasher().finish();
-    let (client, port) = mqtt_session::client::build_with(config, servers, answers, seed, clock);
+    let (client, port) = mqtt_session::client::build_with(config, servers, answers, seed, clock)?;
     Ok((client, Driver::new(port, epoch)))
 }

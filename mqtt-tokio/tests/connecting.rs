@@ -6,10 +6,11 @@ mod server;
 
 use std::time::Duration;
 
+use mqtt_session::Durability;
 use mqtt_testkit::BrokerConfig;
 use mqtt_tokio::{
-    Cause, ClientEvent, Config, ConnectError, ConnectionError, Phase, QoS, ReasonCode, Timeouts,
-    connect, start,
+    Cause, ClientEvent, Config, ConfigError, ConnectError, ConnectionError, Phase, QoS, ReasonCode,
+    Timeouts, connect, start,
 };
 use server::{Result, Server, VERSIONS, config, soon};
 use tokio::net::TcpListener;
@@ -70,6 +71,26 @@ async fn a_url_without_meaning_is_refused_before_anything_is_opened() -> Result 
         assert!(!error.to_string().contains("secret"), "{error}");
         assert!(start(url, config("client").build()?).is_err(), "{url}");
     }
+    Ok(())
+}
+
+/// There is no store here: nothing would ever be told as stored.
+#[tokio::test]
+async fn durability_is_refused_before_anything_is_opened() -> Result {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("mqtt://{}", listener.local_addr()?);
+    for durability in [Durability::Behind, Durability::WriteAhead] {
+        let config = || config("client").durability(durability).build();
+        let error = soon(connect(&url, config()?)).await.unwrap_err();
+        assert!(
+            matches!(error, ConnectError::Config(ConfigError::NoStore)),
+            "{error:?}"
+        );
+        assert!(error.to_string().starts_with("durability: "), "{error}");
+        assert!(start(&url, config()?).is_err());
+    }
+    let accepted = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
+    assert!(accepted.is_err(), "{accepted:?}");
     Ok(())
 }
 

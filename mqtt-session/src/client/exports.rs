@@ -3,9 +3,9 @@
 //! An adapter has `pub use mqtt_session::client::exports::*`, and its own driver and functions to connect.
 
 pub use super::{
-    AckMode, Acker, Answers, Client, ClientEvent, Closed, ConnectError, Delivery, DeliveryError,
-    Events, HandlerPanicked, Hooks, Intercepted, Interceptor, Message, Observer, Publishing,
-    Refusal, SendError, SubscribeFailed, Subscription,
+    AckMode, Acker, Answers, BuildError, Client, ClientEvent, Closed, ConnectError, Delivery,
+    DeliveryError, Events, HandlerPanicked, Hooks, Intercepted, Interceptor, Message, Observer,
+    Publishing, Refusal, SendError, SubscribeFailed, Subscription,
 };
 pub use crate::auth::{self, AuthError};
 pub use crate::{

@@ -1,6 +1,6 @@
 use mqtt_proto::{EncodeError, PropertyError, TextError, TopicError, Version};
 
-/// Why a configuration can't work. The fault is the caller's.
+/// Why a configuration can't work, or not with the driver that it is given to. The fault is the caller's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -80,6 +80,12 @@ pub enum ConfigError {
         /// The configured version.
         version: Version,
     },
+    /// Records are asked for, and this driver has no store to take them to: nothing would ever be told as stored, and with
+    /// [`Durability::WriteAhead`](crate::Durability::WriteAhead) nothing sent.
+    #[error(
+        "durability: this driver has no store for records; leave it off, or use a driver that has one"
+    )]
+    NoStore,
     /// 3.x has no session expiry: a session either ends with its connection or is kept for ever.
     #[error("session_expiry: {version} has none; use clean_start(false) to keep the session")]
     SessionExpiry {

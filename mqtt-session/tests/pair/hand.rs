@@ -43,7 +43,9 @@ pub fn ready<F: Future>(future: F) -> F::Output {
 
 impl Hand {
     pub fn new(config: ConfigBuilder) -> Self {
-        Self::with(config, build)
+        Self::with(config, |config, server, seed, clock| {
+            build(config, server, seed, clock).expect("nothing is recorded")
+        })
     }
 
     /// The same, and this makes the client.

@@ -41,7 +41,7 @@ async fn spawn_with(addrs: Vec<SocketAddr>) -> crate::Client {
     let server = Endpoint::parse("mqtt://several.invalid").unwrap();
     let epoch = tokio::time::Instant::now();
     let clock = move || Instant::ZERO + epoch.elapsed();
-    let (client, port) = mqtt_session::client::build(config, server, 7, clock);
+    let (client, port) = mqtt_session::client::build(config, server, 7, clock).unwrap();
     client.start();
     tokio::spawn(Drive::new(port, Found(Tokio::new(epoch), addrs)));
     client

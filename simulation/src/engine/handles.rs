@@ -64,7 +64,8 @@ impl Handles {
         let now = Arc::clone(&clock);
         let (client, port) = build(config, endpoint, seed, move || {
             Instant::from_nanos(now.load(Ordering::Relaxed))
-        });
+        })
+        .expect("sessions that record are driven without handles");
         let rest = client.messages().with_ack_mode(AckMode::Manual);
         Self {
             events: client.events(),
