@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use crate::{Config, ConfigError, Durability, Instant, Servers, Session};
 
-pub use answers::Answers;
+pub use answers::{Answers, AuthTask};
 pub use closed::Closed;
 pub use connect_error::{BuildError, ConnectError};
 pub use delivery::{Delivery, DeliveryError};

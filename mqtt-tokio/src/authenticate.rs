@@ -1,7 +1,5 @@
 //! Enhanced authentication that does not hold the driver up, and SCRAM with the system's randomness.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use mqtt_session::auth::{AuthError, Authenticator};
 #[cfg(feature = "scram")]
 use mqtt_session::auth::{Mechanism, Scram};
@@ -16,14 +14,8 @@ use crate::Answers;
 ///
 /// A step that is given up, because its time is over or the connection lost, computes to its end; the next one waits for that.
 pub fn authenticator(authenticator: impl Authenticator + Send + 'static) -> Answers {
-    let authenticator = Arc::new(Mutex::new(authenticator));
-    Answers::new().authentication(move |step| {
-        let authenticator = Arc::clone(&authenticator);
-        let answering = spawn_blocking(move || {
-            // After a panic the next exchange begins from the beginning.
-            let mut authenticator = authenticator.lock().unwrap_or_else(PoisonError::into_inner);
-            authenticator.answer(&step)
-        });
+    Answers::new().authenticator_on(authenticator, |step| {
+        let answering = spawn_blocking(step);
         async move {
             answering.await.unwrap_or_else(|error| {
                 let words = if error.is_panic() {

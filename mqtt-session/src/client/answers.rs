@@ -7,6 +7,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::string::{String, ToString};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::vec::Vec;
 
@@ -16,6 +17,9 @@ use crate::{Action, Attempt, Cause, Credentials, Endpoint};
 use super::port::Report;
 
 type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
+/// A step of an authenticator that waits to be run: see [`Answers::authenticator_on`].
+pub type AuthTask = Box<dyn FnOnce() -> Result<AuthAnswer, AuthError> + Send>;
+
 type AskCredentials = Box<dyn FnMut(Endpoint) -> Answering + Send>;
 type AskAuth = Box<dyn FnMut(AuthStep) -> Answering + Send>;
 
@@ -100,6 +104,30 @@ impl Answers {
     /// methods that compute little; an adapter may have a way to run them on a thread.
     pub fn authenticator(self, mut authenticator: impl Authenticator + Send + 'static) -> Self {
         self.authentication(move |step| std::future::ready(authenticator.answer(&step)))
+    }
+
+    /// The same by an [`Authenticator`] that may compute for long: `run` runs each step where that holds nobody up, such as on the runtime's
+    /// threads for blocking work. Adapters have a function that does.
+    ///
+    /// A step that is given up computes to its end; the next one waits for that.
+    pub fn authenticator_on<A>(
+        self,
+        authenticator: impl Authenticator + Send + 'static,
+        mut run: impl FnMut(AuthTask) -> A + Send + 'static,
+    ) -> Self
+    where
+        A: Future<Output = Result<AuthAnswer, AuthError>> + Send + 'static,
+    {
+        let authenticator = Arc::new(Mutex::new(authenticator));
+        self.authentication(move |step| {
+            let authenticator = Arc::clone(&authenticator);
+            run(Box::new(move || {
+                // After a panic the next exchange begins from the beginning.
+                let mut authenticator =
+                    authenticator.lock().unwrap_or_else(PoisonError::into_inner);
+                authenticator.answer(&step)
+            }))
+        })
     }
 
     /// Whether the session shall ask for credentials.
