@@ -523,7 +523,7 @@ impl Session {
 
     /// From now on messages that have their outcome are kept for [`poll_released`](Self::poll_released), which must then be called.
     ///
-    /// Dropping the last handle on a payload may run code of its owner (`Bytes::from_owner`): who calls the session under a lock can
+    /// Dropping the last handle on a payload or tag may run code of its owner (`Bytes::from_owner`): who calls the session under a lock can
     /// drop them after it.
     pub fn keep_released(&mut self) {
         self.outgoing.released.get_or_insert_default();

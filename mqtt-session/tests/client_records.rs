@@ -1,13 +1,16 @@
 //! Records through the handles: a driver takes them to a store, and the deliveries of an earlier process are there again.
 
-use bytes::BytesMut;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
 use mqtt_session::client::{Client, Delivery, Next, Port, Report, Turn, build, build_over};
 use mqtt_session::proto::{
-    Ack, ConnAck, Encoder, Outbox, Packet, PacketId, PacketType, QoS, Sender, Version,
+    Ack, ConnAck, Encoder, Outbox, Packet, PacketId, PacketType, Publish, QoS, Sender, Version,
 };
 use mqtt_session::{
-    Action, Config, ConfigError, Durability, Endpoint, Instant, Outcome, Record, Seq, Session,
-    UnixTime, WallClock,
+    Action, Config, ConfigError, Durability, Endpoint, Instant, Outcome, PublishOptions, Record,
+    Seq, Session, Stats, UnixTime, WallClock,
 };
 
 struct Driver {
@@ -127,6 +130,50 @@ fn a_driver_stores_records_and_the_next_process_has_the_deliveries() {
         delivery.outcome(),
         Some(Outcome::Acknowledged { .. })
     ));
+}
+
+/// The memory of a tag may be the application's own (`Bytes::from_owner`), whose code may call the client.
+#[test]
+fn a_tag_is_dropped_after_unlocking() {
+    struct Owner {
+        tag: Vec<u8>,
+        client: Client,
+        told: mpsc::Sender<Stats>,
+    }
+    impl AsRef<[u8]> for Owner {
+        fn as_ref(&self) -> &[u8] {
+            &self.tag
+        }
+    }
+    impl Drop for Owner {
+        fn drop(&mut self) {
+            // Fails where nobody waits any more.
+            let _ = self.told.send(self.client.stats());
+        }
+    }
+    // Under the lock this would stop for ever, and is not waited for.
+    let (told, stats) = mpsc::channel();
+    std::thread::spawn(move || {
+        let session = Session::new(config(), server(), 7);
+        let (client, mut driver) = started(build_over(session, || Instant::ZERO));
+        driver.connect(false);
+        let mut options = PublishOptions::new();
+        options.tag = Some(Bytes::from_owner(Owner {
+            tag: b"order 7".to_vec(),
+            client: client.clone(),
+            told,
+        }));
+        let publish = Publish::new("a".try_into().expect("a topic"), "1");
+        let delivery = client.try_publish_with(QoS::AtLeastOnce, publish, &options);
+        drop((delivery.expect("accepted"), options));
+        driver.turn(&[]);
+        driver.store();
+        driver.records.clear();
+        driver.turn(&[]);
+        driver.turn(&[Packet::PubAck(Ack::new(PacketId::MIN))]);
+    });
+    let stats = stats.recv_timeout(Duration::from_secs(10));
+    assert_eq!(stats.expect("it was dropped").acknowledged, 1);
 }
 
 /// Else nothing would ever be stored, and write-ahead would send nothing.

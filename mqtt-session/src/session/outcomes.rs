@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
 use mqtt_proto::{PacketId, Publish, QoS};
 
 use super::Session;
@@ -259,10 +260,12 @@ impl Session {
     }
 }
 
-/// Messages that have their outcome, to be dropped: see [`Session::poll_released`].
+/// Messages that have their outcome, and their tags, to be dropped: see [`Session::poll_released`].
 #[derive(Debug, Default)]
 pub struct Released {
     publishes: Vec<Publish>,
+    /// What the application called messages: its own memory, too.
+    tags: Vec<Bytes>,
     /// A whole list, handed over as it is: moving the messages one by one would cost more than sending them.
     written: VecDeque<Unwritten>,
 }
@@ -270,12 +273,13 @@ pub struct Released {
 impl Released {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.publishes.is_empty() && self.written.is_empty()
+        self.publishes.is_empty() && self.tags.is_empty() && self.written.is_empty()
     }
 
     /// Drops them; keeps the memory of the list.
     pub fn clear(&mut self) {
         self.publishes.clear();
+        self.tags.clear();
         self.written.clear();
     }
 
@@ -283,11 +287,16 @@ impl Released {
         self.publishes.push(publish);
     }
 
+    pub(super) fn push_tag(&mut self, tag: Bytes) {
+        self.tags.push(tag);
+    }
+
     pub(super) fn append(&mut self, other: &mut Self) {
         if self.is_empty() {
             core::mem::swap(self, other);
         } else {
             self.publishes.append(&mut other.publishes);
+            self.tags.append(&mut other.tags);
             self.written.append(&mut other.written);
         }
     }

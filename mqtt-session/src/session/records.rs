@@ -165,12 +165,16 @@ impl Records {
         self.unstored_bytes += bytes;
     }
 
+    /// What the application called the message, to be dropped.
     #[cold]
-    fn finished(&mut self, token: Token, outcome: &Outcome) {
-        if !self.ended && self.live.remove(&token).is_some() {
-            let ending = outcome.into();
-            self.push(Record::Finished { token, ending });
+    fn finished(&mut self, token: Token, outcome: &Outcome) -> Option<Bytes> {
+        if self.ended {
+            return None;
         }
+        let tag = self.live.remove(&token)?;
+        let ending = outcome.into();
+        self.push(Record::Finished { token, ending });
+        tag
     }
 
     pub(super) fn lifetime(&self, expiry: Option<Expiry>) -> Option<Lifetime> {
@@ -228,8 +232,11 @@ impl Session {
     /// A message has its outcome. What ends with the session goes on in a later one that is restored.
     #[inline]
     pub(super) fn record_finished(&mut self, token: Token, outcome: &Outcome) {
-        if let Some(records) = &mut self.records {
-            records.finished(token, outcome);
+        if let Some(records) = &mut self.records
+            && let Some(tag) = records.finished(token, outcome)
+            && let Some(released) = &mut self.outgoing.released
+        {
+            released.push_tag(tag);
         }
     }
 
