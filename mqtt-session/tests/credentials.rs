@@ -184,3 +184,36 @@ fn debug_of_a_session_does_not_show_the_password_in_connect() {
         assert!(!shown.contains(secret), "{shown}");
     }
 }
+
+#[cfg(feature = "client")]
+#[test]
+fn a_turn_shows_no_bytes() {
+    use bytes::BytesMut;
+    use mqtt_session::Instant;
+    use mqtt_session::client::Turn;
+    use mqtt_session::proto::{Encoder, Flow, Outbox, Sender};
+
+    let mut out = Outbox::new();
+    let publish = pair::message("a", b"hunter2");
+    Encoder::new(Version::V5, Sender::Server)
+        .publish(&publish, Flow::AtMostOnce, None, &mut out)
+        .expect("a good message");
+    let mut input = BytesMut::from(&out.to_vec()[..]);
+    let shown = format!(
+        "{:?}",
+        Turn {
+            now: Instant::ZERO,
+            input: &mut input,
+            written: 0,
+            reports: &mut Vec::new(),
+            output: &mut out,
+            actions: &mut Vec::new(),
+            idle: None,
+        }
+    );
+    let as_list = format!("{:?}", b"hunter2");
+    for secret in ["hunter2", as_list.trim_matches(['[', ']'])] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+    assert!(shown.contains("input_len: 13"), "{shown}");
+}

@@ -1,5 +1,6 @@
 //! The driver's side of the shared state.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -32,8 +33,7 @@ pub struct Port {
     waker: Option<Waker>,
 }
 
-/// What a driver brings to a turn, and where it takes things from.
-#[derive(Debug)]
+/// What a driver brings to a turn, and where it takes things from. `Debug` shows of bytes how many there are.
 pub struct Turn<'a> {
     /// What time it is.
     pub now: Instant,
@@ -49,6 +49,21 @@ pub struct Turn<'a> {
     pub actions: &'a mut Vec<Action>,
     /// The driver's waker, if it has nothing else to do and would sleep after this turn.
     pub idle: Option<&'a Waker>,
+}
+
+impl fmt::Debug for Turn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turn")
+            .field("now", &self.now)
+            // Payloads are among them, and a password may be.
+            .field("input_len", &self.input.len())
+            .field("written", &self.written)
+            .field("reports", &self.reports)
+            .field("output_len", &self.output.len())
+            .field("actions", &self.actions)
+            .field("idle", &self.idle.is_some())
+            .finish()
+    }
 }
 
 /// How an action ended, or a connection.
