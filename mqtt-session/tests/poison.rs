@@ -3,8 +3,11 @@
 mod pair;
 
 use mqtt_session::proto::{Packet, PacketType, Properties, QoS, Version};
-use mqtt_session::{Cause, ConfigBuilder, Event, Outcome, Poisonous, Token};
-use pair::raw::Raw;
+use mqtt_session::{
+    Cause, ConfigBuilder, ConnectionError, Event, Limits, Outcome, Poisonous, QueueId, Received,
+    Token,
+};
+use pair::raw::{Raw, at_least_once};
 use pair::{ACKNOWLEDGED, VERSIONS, config};
 
 fn resuming(version: Version) -> ConfigBuilder {
@@ -100,6 +103,40 @@ fn an_acknowledgement_of_the_first_message_clears_it() {
             assert_eq!(raw.outcome(token), Some(ACKNOWLEDGED));
         }
         assert_eq!(told(&mut raw), []);
+    }
+}
+
+/// The message was not acknowledged in time, but it is us who ended the connection.
+#[test]
+fn a_message_is_not_to_blame_for_our_own_full_inbox() {
+    for (version, qos) in VERSIONS.into_iter().flat_map(|v| QOS.map(|qos| (v, qos))) {
+        let mut limits = Limits::default();
+        limits.inbox_bytes = 3 * (Received::OVERHEAD + 120);
+        let config = resuming(version).limits(limits);
+        let mut raw = Raw::connected(config.poisonous(Poisonous::Fail));
+        let innocent = raw.publish(qos, b"innocent");
+        raw.poll();
+        raw.closed(Cause::Eof);
+        for connection in 0..5 {
+            raw.wait_for_dial();
+            raw.open();
+            raw.accept(true, Properties::new());
+            assert_eq!(raw.lines().len(), 1, "it is sent again");
+            for number in 1..=5 {
+                // Each time other messages: those of before were acknowledged.
+                raw.feed_publish("a", at_least_once(10 * connection + number), &[0; 100]);
+            }
+            assert!(
+                matches!(raw.last_loss(), ConnectionError::InboxFull { .. }),
+                "{version}"
+            );
+            raw.hang_up();
+            while let Some(received) = raw.session.poll_message(QueueId::DEFAULT) {
+                let _ = raw.session.ack(raw.now, received.ticket);
+            }
+        }
+        assert_eq!(told(&mut raw), [], "{version} {qos}");
+        assert_eq!(raw.outcome(innocent), None, "{version} {qos}");
     }
 }
 

@@ -12,8 +12,8 @@ use super::Session;
 use super::link::Link;
 use super::race::Race;
 use crate::{
-    Action, Attempt, Cause, ConnectionError, Credentials, Event, Instant, ReauthenticateError,
-    Timer, Verdict,
+    Action, Attempt, Cause, ConnectionError, Credentials, Event, Fault, Instant,
+    ReauthenticateError, Timer, Verdict,
 };
 
 /// Where the session stands, with what is known only there.
@@ -351,6 +351,10 @@ impl Session {
     /// The connection, or the attempt at one, has failed.
     pub(super) fn lose(&mut self, error: ConnectionError, farewell: Farewell) {
         self.inbox_was_full |= matches!(error, ConnectionError::InboxFull { .. });
+        if error.fault() == Fault::Caller {
+            // Ended from here: no message that was sent again is to blame.
+            self.link.first_resent = None;
+        }
         let next = self.after(&error);
         let retry_in = match next {
             Next::Now => Some(Duration::ZERO),
