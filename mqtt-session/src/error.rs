@@ -111,6 +111,9 @@ pub enum SubscribeError {
         /// The filter.
         filter: TopicFilter,
     },
+    /// The queue was closed, or is of another session: nobody would take the messages.
+    #[error("there is no such queue: it was closed, or is of another session")]
+    NoQueue,
     /// A Subscription Identifier was given: the session assigns them by itself.
     #[error("subscription identifiers are assigned by the session")]
     IdentifierGiven,

@@ -23,12 +23,34 @@ impl Token {
 }
 
 /// One of the queues that received messages wait in. The session begins with [`QueueId::DEFAULT`]; who wants several opens them.
+///
+/// Of a queue that was closed it names none any more, and nor does that of another session (unless both have one seed): there is nothing in it,
+/// and nothing can be subscribed to for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct QueueId(pub(crate) u32);
+pub struct QueueId {
+    place: u32,
+    /// Which of the queues that have stood in this place.
+    generation: u32,
+}
 
 impl QueueId {
     /// Where everything goes that no subscription claims for another queue.
-    pub const DEFAULT: Self = Self(0);
+    pub const DEFAULT: Self = Self {
+        place: 0,
+        generation: 0,
+    };
+
+    pub(crate) const fn new(place: u32, generation: u32) -> Self {
+        Self { place, generation }
+    }
+
+    pub(crate) const fn place(self) -> usize {
+        self.place as usize
+    }
+
+    pub(crate) const fn generation(self) -> u32 {
+        self.generation
+    }
 }
 
 /// How a queue treats what is put into it. See [`Session::set_queue`](crate::Session::set_queue).

@@ -345,7 +345,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Nothing is sent if a filter can't be subscribed to at this server or in this version, if one is subscribed to with other options
+    /// Nothing is sent if there is no such queue, if a filter can't be subscribed to at this server or in this version, if one is subscribed to with other options
     /// ([`replace_subscription`](Self::replace_subscription) changes them), or if a Subscription Identifier is among the properties.
     pub fn subscribe(
         &mut self,

@@ -77,7 +77,7 @@ pub(super) enum Seen {
 impl Inbox {
     pub(super) fn new(epoch: u32) -> Self {
         Self {
-            queues: Queues::new(),
+            queues: Queues::new(epoch),
             epoch,
             lost: 0,
             arrivals: Slab::new(),
@@ -116,6 +116,10 @@ impl Inbox {
 
     pub(super) fn open_queue(&mut self) -> QueueId {
         self.queues.open()
+    }
+
+    pub(super) fn has_queue(&self, id: QueueId) -> bool {
+        self.queues.is_open(id)
     }
 
     pub(super) fn close_queue(&mut self, id: QueueId) -> Vec<Received> {

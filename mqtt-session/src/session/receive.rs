@@ -399,6 +399,9 @@ impl Session {
     }
 
     pub(super) fn detach(&mut self, queue: QueueId) {
+        if !self.inbox.has_queue(queue) {
+            return;
+        }
         self.subscriptions.remove_queue(queue);
         let was_readable = self.inbox.is_readable(QueueId::DEFAULT);
         for dropped in self.inbox.close_queue(queue) {

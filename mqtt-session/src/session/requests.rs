@@ -58,6 +58,9 @@ impl Session {
         let RequestKind::Subscribe { filters, .. } = &request.kind else {
             return Err(SubscribeError::NoFilters);
         };
+        if !self.inbox.has_queue(queue) {
+            return Err(SubscribeError::NoQueue);
+        }
         if how != How::Replace
             && let Some(filter) = self.subscriptions.conflict(filters)
         {

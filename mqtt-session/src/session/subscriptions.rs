@@ -219,7 +219,7 @@ impl Routes {
         }
         subscription.queues.push(queue);
         subscription.waiting.push(queue);
-        let of_queue = queue.0 as usize;
+        let of_queue = queue.place();
         if self.of_queue.len() <= of_queue {
             self.of_queue.resize_with(of_queue + 1, Vec::new);
         }
@@ -230,14 +230,16 @@ impl Routes {
 
     /// Takes a handle off. `false` where it was the last.
     fn detach(&mut self, index: u32, queue: QueueId) -> bool {
-        if let Some(filters) = self.of_queue.get_mut(queue.0 as usize)
+        let Some(subscription) = self.all.get_mut(index) else {
+            return false;
+        };
+        // Else another queue may stand in its place.
+        if subscription.queues.contains(&queue)
+            && let Some(filters) = self.of_queue.get_mut(queue.place())
             && let Some(at) = filters.iter().position(|of_queue| *of_queue == index)
         {
             filters.swap_remove(at);
         }
-        let Some(subscription) = self.all.get_mut(index) else {
-            return false;
-        };
         subscription.leave(queue);
         !subscription.queues.is_empty()
     }
@@ -256,7 +258,7 @@ impl Routes {
         self.tree.remove(&gone.filter);
         self.leave_group(gone.group);
         for queue in gone.queues {
-            if let Some(filters) = self.of_queue.get_mut(queue.0 as usize) {
+            if let Some(filters) = self.of_queue.get_mut(queue.place()) {
                 filters.retain(|of_queue| *of_queue != index);
             }
         }
@@ -322,7 +324,7 @@ impl Routes {
 
     /// Takes the handles of a queue off. The server goes on with what it has, and so it stays known.
     pub(super) fn remove_queue(&mut self, queue: QueueId) {
-        let filters = self.of_queue.get_mut(queue.0 as usize);
+        let filters = self.of_queue.get_mut(queue.place());
         for index in filters.map(core::mem::take).unwrap_or_default() {
             if let Some(subscription) = self.all.get_mut(index) {
                 subscription.leave(queue);

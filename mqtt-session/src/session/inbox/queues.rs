@@ -17,6 +17,8 @@ const USUAL_READ: usize = 128 * 1024;
 #[derive(Debug)]
 pub(super) struct Queues {
     queues: Vec<Queue>,
+    /// That of the queue which was opened last. Begins at a point drawn from the seed, so that a queue of another session is told apart.
+    generation: u32,
     /// What the messages cost that have a ticket outside, or wait.
     pub(super) bytes: usize,
     /// How many wait at QoS 0.
@@ -38,6 +40,8 @@ struct Queue {
     droppable: VecDeque<Received>,
     kept: VecDeque<Received>,
     open: bool,
+    /// As its [`QueueId`] has it.
+    generation: u32,
     ack_on_arrival: bool,
     /// How many of QoS 0 may wait. Small, as an idle session is to be.
     max_at_most_once: Option<NonZeroU32>,
@@ -109,13 +113,22 @@ impl Queue {
     }
 }
 
+#[inline]
+fn get_mut(queues: &mut [Queue], id: QueueId) -> Option<&mut Queue> {
+    queues
+        .get_mut(id.place())
+        .filter(|queue| queue.open && queue.generation == id.generation())
+}
+
 impl Queues {
-    pub(super) fn new() -> Self {
+    /// The generations of queues begin here.
+    pub(super) fn new(generation: u32) -> Self {
         Self {
             queues: alloc::vec![Queue {
                 open: true,
                 ..Queue::default()
             }],
+            generation,
             bytes: 0,
             droppable: 0,
             copied: 0,
@@ -144,11 +157,24 @@ impl Queues {
             self.queues.push(Queue::default());
             self.queues.len() - 1
         });
+        self.generation = self.generation.wrapping_add(1);
         self.queues[index] = Queue {
             open: true,
+            generation: self.generation,
             ..Queue::default()
         };
-        QueueId(index as u32)
+        QueueId::new(index as u32, self.generation)
+    }
+
+    #[inline]
+    fn get(&self, id: QueueId) -> Option<&Queue> {
+        let queue = self.queues.get(id.place())?;
+        (queue.open && queue.generation == id.generation()).then_some(queue)
+    }
+
+    /// Whether there is this queue.
+    pub(super) fn is_open(&self, id: QueueId) -> bool {
+        self.get(id).is_some()
     }
 
     /// Closes a queue. QoS 1 and 2 messages go to the default queue, still to be acknowledged; the QoS 0 ones are given back.
@@ -156,7 +182,7 @@ impl Queues {
         if id == QueueId::DEFAULT {
             return Vec::new();
         }
-        let Some(queue) = self.queues.get_mut(id.0 as usize) else {
+        let Some(queue) = get_mut(&mut self.queues, id) else {
             return Vec::new();
         };
         let Queue {
@@ -182,20 +208,16 @@ impl Queues {
     }
 
     pub(super) fn acks_on_arrival(&self, id: QueueId) -> bool {
-        let queue = self.queues.get(id.0 as usize);
-        queue.is_some_and(|queue| queue.ack_on_arrival)
+        self.get(id).is_some_and(|queue| queue.ack_on_arrival)
     }
 
     pub(super) fn dropped_of(&self, id: QueueId) -> u64 {
-        self.queues
-            .get(id.0 as usize)
-            .map_or(0, |queue| queue.dropped)
+        self.get(id).map_or(0, |queue| queue.dropped)
     }
 
     /// Sets how a queue treats its messages. Gives the tickets of those that need none any more, without the room that they still take.
     pub(super) fn set(&mut self, id: QueueId, options: QueueOptions) -> Vec<Ticket> {
-        let queue = self.queues.get_mut(id.0 as usize);
-        let Some(queue) = queue.filter(|queue| queue.open) else {
+        let Some(queue) = get_mut(&mut self.queues, id) else {
             return Vec::new();
         };
         queue.ack_on_arrival = options.ack_on_arrival;
@@ -229,26 +251,23 @@ impl Queues {
 
     /// The first message of QoS 1 or 2.
     pub(super) fn first_kept(&self, id: QueueId) -> Option<&PublishView> {
-        let queue = self.queues.get(id.0 as usize)?;
-        queue.kept.front().map(|received| &received.publish)
+        self.get(id)?.kept.front().map(|received| &received.publish)
     }
 
     pub(super) fn is_readable(&self, id: QueueId) -> bool {
-        self.queues
-            .get(id.0 as usize)
-            .is_some_and(|queue| !queue.is_empty())
+        self.get(id).is_some_and(|queue| !queue.is_empty())
     }
 
     #[cfg(feature = "client")]
     #[inline]
     pub(super) fn next_block(&self, id: QueueId) -> Option<Option<u32>> {
-        let Ticket { block, .. } = self.queues.get(id.0 as usize)?.front()?.ticket;
+        let Ticket { block, .. } = self.get(id)?.front()?.ticket;
         Some((block != OWN).then_some(block))
     }
 
     #[inline]
     pub(super) fn pop(&mut self, id: QueueId) -> Option<Received> {
-        let queue = self.queues.get_mut(id.0 as usize)?;
+        let queue = get_mut(&mut self.queues, id)?;
         let droppable = queue.next_is_droppable();
         let fifo = queue.fifo(droppable);
         let Received { publish, ticket } = fifo.front_mut()?;
@@ -331,7 +350,7 @@ impl Queues {
         arrival: Option<u32>,
         number: u64,
     ) -> bool {
-        let Some(to) = self.queues.get_mut(queue.0 as usize) else {
+        let Some(to) = get_mut(&mut self.queues, queue) else {
             return false;
         };
         let droppable = arrival.is_none();
@@ -348,7 +367,7 @@ impl Queues {
             self.free(&oldest.ticket);
             self.leaves(&oldest);
         }
-        let Some(to) = self.queues.get_mut(queue.0 as usize) else {
+        let Some(to) = get_mut(&mut self.queues, queue) else {
             return false;
         };
         // The memory is shared, but nobody knows which copy will hold it last: each counts in full.
@@ -373,7 +392,7 @@ impl Queues {
         if self.droppable == 0 {
             return false;
         }
-        let mut index = id.0 as usize;
+        let mut index = id.place();
         // The search goes on where it ended last: a queue is passed over once for what is dropped from the others.
         for _ in 0..=self.queues.len() {
             let oldest = self
@@ -403,10 +422,12 @@ impl Queues {
         let [default, others @ ..] = self.queues.as_mut_slice() else {
             return;
         };
-        let to = (to.0 as usize)
+        let generation = to.generation();
+        let to = to
+            .place()
             .checked_sub(1)
             .and_then(|index| others.get_mut(index));
-        let Some(to) = to.filter(|queue| queue.open) else {
+        let Some(to) = to.filter(|queue| queue.open && queue.generation == generation) else {
             return;
         };
         for fifo in [&mut default.droppable, &mut default.kept] {
