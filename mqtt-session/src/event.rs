@@ -150,7 +150,8 @@ pub enum Event {
     /// QoS 0 messages were dropped because the inbox is full. Told once, until there was room again.
     Dropping,
     /// Three connections or more in a row have ended before the first message that they sent again was acknowledged: it may be what
-    /// ends them. Told at the end of the third and of each further one. [`Poisonous`](crate::Poisonous) decides what becomes of it.
+    /// ends them. Told at the end of the third and of each further one; four that were ended from here, because the inbox was full, say, count
+    /// as one. [`Poisonous`](crate::Poisonous) decides what becomes of it.
     Poisonous {
         /// The message.
         token: Token,

@@ -1,7 +1,6 @@
 //! Records through the handles: a driver takes them to a store, and the deliveries of an earlier process are there again.
 
 use std::sync::mpsc;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mqtt_session::client::{Client, Delivery, Next, Port, Report, Turn, build, build_over};
@@ -147,33 +146,32 @@ fn a_tag_is_dropped_after_unlocking() {
     }
     impl Drop for Owner {
         fn drop(&mut self) {
-            // Fails where nobody waits any more.
-            let _ = self.told.send(self.client.stats());
+            self.told
+                .send(self.client.stats())
+                .expect("it is waited for");
         }
     }
-    // Under the lock this would stop for ever, and is not waited for.
     let (told, stats) = mpsc::channel();
-    std::thread::spawn(move || {
-        let session = Session::new(config(), server(), 7);
-        let (client, mut driver) = started(build_over(session, || Instant::ZERO));
-        driver.connect(false);
-        let mut options = PublishOptions::new();
-        options.tag = Some(Bytes::from_owner(Owner {
-            tag: b"order 7".to_vec(),
-            client: client.clone(),
-            told,
-        }));
-        let publish = Publish::new("a".try_into().expect("a topic"), "1");
-        let delivery = client.try_publish_with(QoS::AtLeastOnce, publish, &options);
-        drop((delivery.expect("accepted"), options));
-        driver.turn(&[]);
-        driver.store();
-        driver.records.clear();
-        driver.turn(&[]);
-        driver.turn(&[Packet::PubAck(Ack::new(PacketId::MIN))]);
-    });
-    let stats = stats.recv_timeout(Duration::from_secs(10));
-    assert_eq!(stats.expect("it was dropped").acknowledged, 1);
+    let session = Session::new(config(), server(), 7);
+    let (client, mut driver) = started(build_over(session, || Instant::ZERO));
+    driver.connect(false);
+    let mut options = PublishOptions::new();
+    options.tag = Some(Bytes::from_owner(Owner {
+        tag: b"order 7".to_vec(),
+        client: client.clone(),
+        told,
+    }));
+    let publish = Publish::new("a".try_into().expect("a topic"), "1");
+    let delivery = client.try_publish_with(QoS::AtLeastOnce, publish, &options);
+    drop((delivery.expect("accepted"), options));
+    driver.turn(&[]);
+    driver.store();
+    driver.records.clear();
+    driver.turn(&[]);
+    assert!(stats.try_recv().is_err(), "the session has it");
+    // Under the lock this would never end.
+    driver.turn(&[Packet::PubAck(Ack::new(PacketId::MIN))]);
+    assert_eq!(stats.recv().expect("it was dropped").acknowledged, 1);
 }
 
 /// Else nothing would ever be stored, and write-ahead would send nothing.

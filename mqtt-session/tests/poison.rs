@@ -106,7 +106,8 @@ fn an_acknowledgement_of_the_first_message_clears_it() {
     }
 }
 
-/// The message was not acknowledged in time, but it is us who ended the connection.
+/// The message was not acknowledged in time, but it is us who ended the connection. Only where that goes on and on is it to blame: else a
+/// server that fills the inbox and breaks at the message would never be found out.
 #[test]
 fn a_message_is_not_to_blame_for_our_own_full_inbox() {
     for (version, qos) in VERSIONS.into_iter().flat_map(|v| QOS.map(|qos| (v, qos))) {
@@ -117,7 +118,8 @@ fn a_message_is_not_to_blame_for_our_own_full_inbox() {
         let innocent = raw.publish(qos, b"innocent");
         raw.poll();
         raw.closed(Cause::Eof);
-        for connection in 0..5 {
+        for connection in 0..12 {
+            assert_eq!(raw.outcome(innocent), None, "{version} {qos}");
             raw.wait_for_dial();
             raw.open();
             raw.accept(true, Properties::new());
@@ -135,8 +137,7 @@ fn a_message_is_not_to_blame_for_our_own_full_inbox() {
                 let _ = raw.session.ack(raw.now, received.ticket);
             }
         }
-        assert_eq!(told(&mut raw), [], "{version} {qos}");
-        assert_eq!(raw.outcome(innocent), None, "{version} {qos}");
+        assert_eq!(told(&mut raw), [(innocent, 12)], "{version} {qos}");
     }
 }
 

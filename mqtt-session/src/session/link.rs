@@ -32,6 +32,8 @@ pub(super) struct Link {
     pub(super) resend: VecDeque<(PacketId, Token)>,
     /// What of it went first.
     pub(super) first_resent: Option<FirstResent>,
+    /// It is lost because of something here: the inbox is full, say.
+    pub(super) ended_here: bool,
     /// Records are awaited that everything depends on.
     pub(super) gated: bool,
     pub(super) withheld: Option<Box<Withheld>>,
@@ -185,6 +187,7 @@ impl Link {
             unwritten: VecDeque::new(),
             resend: VecDeque::new(),
             first_resent: None,
+            ended_here: false,
             gated: false,
             withheld: None,
             quota: 0,

@@ -351,10 +351,7 @@ impl Session {
     /// The connection, or the attempt at one, has failed.
     pub(super) fn lose(&mut self, error: ConnectionError, farewell: Farewell) {
         self.inbox_was_full |= matches!(error, ConnectionError::InboxFull { .. });
-        if error.fault() == Fault::Caller {
-            // Ended from here: no message that was sent again is to blame.
-            self.link.first_resent = None;
-        }
+        self.link.ended_here = error.fault() == Fault::Caller;
         let next = self.after(&error);
         let retry_in = match next {
             Next::Now => Some(Duration::ZERO),

@@ -6,8 +6,11 @@ use super::Session;
 use super::inflight::{Sent, SentState};
 use crate::{Event, Outcome, Poisonous, Token};
 
-/// So many connections in a row make a message poisonous.
+/// So many connections in a row make a message poisonous,
 const CONNECTIONS: u32 = 3;
+/// and so many times more of those that were ended from here. These say little, but not nothing: where a server fills our inbox and breaks at a
+/// message, the full inbox is what is seen each time.
+const ENDED_HERE: u32 = 4;
 
 /// What this connection sent again first: the server has not come past it while it is as it was.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +28,8 @@ pub(super) struct FirstResent {
 pub(super) struct Suspect {
     token: Token,
     connections: u32,
+    /// What they weigh: [`ENDED_HERE`] each, and one where it was ended from here.
+    weight: u32,
 }
 
 impl Session {
@@ -60,10 +65,18 @@ impl Session {
         }
         let before = self.outgoing.suspect;
         let before = before.filter(|suspect| suspect.token == first.token);
-        let connections = before.map_or(1, |suspect| suspect.connections.saturating_add(1));
         let token = first.token;
-        self.outgoing.suspect = Some(Suspect { token, connections });
-        if connections < CONNECTIONS {
+        let (connections, weight) =
+            before.map_or((0, 0), |before| (before.connections, before.weight));
+        let connections = connections.saturating_add(1);
+        let own = if self.link.ended_here { 1 } else { ENDED_HERE };
+        let weight = weight.saturating_add(own);
+        self.outgoing.suspect = Some(Suspect {
+            token,
+            connections,
+            weight,
+        });
+        if weight < CONNECTIONS * ENDED_HERE {
             return;
         }
         if let Some(sent) = self.outgoing.inflight.get_mut(first.id)
