@@ -176,6 +176,25 @@ fn a_withdrawn_subscribe_is_undone_also_when_the_connection_is_lost_before_its_s
     assert_eq!(raw.lines(), Vec::<String>::new());
 }
 
+#[test]
+fn what_was_sent_and_not_answered_is_sent_again_in_its_order() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let queue = raw.session.open_queue();
+    raw.subscribe("a", queue);
+    raw.feed(&suback(65535, &[0]));
+    let filter = || "a".try_into().expect("a filter");
+    let accepted = raw.session.unsubscribe(raw.now, vec![filter()], NONE);
+    accepted.expect("accepted");
+    let filters = vec![(filter(), SubscribeOptions::default())];
+    let accepted = raw
+        .session
+        .declare_subscription(raw.now, filters, NONE, queue);
+    accepted.expect("accepted");
+    raw.packets();
+    raw.reconnect(true, NONE);
+    assert_eq!(raw.lines(), ["UNSUBSCRIBE 65535 a", "SUBSCRIBE 65534 a"]);
+}
+
 /// A SUBSCRIBE that is sent a second time, as the answer to the first one was lost.
 fn sent_again() -> (Raw, mqtt_session::Token) {
     let mut raw = Raw::connected(config(Version::V5));

@@ -279,10 +279,10 @@ impl InFlight {
         self.requests.remove(index)
     }
 
-    /// The requests that were sent and not answered, in the order of their tokens.
+    /// The requests that were sent and not answered, in the order of sending.
     pub(super) fn drain_requests(&mut self) -> Vec<Request> {
         let mut requests: Vec<_> = self.requests.drain().collect();
-        requests.sort_by_key(|request| request.token);
+        requests.sort_by_key(|request| request.sent);
         requests
     }
 

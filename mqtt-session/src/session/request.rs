@@ -22,6 +22,8 @@ pub(super) struct Request {
     pub(super) withdrawn: bool,
     /// The session's own: it begins anew, or means nothing any more, when the server has lost the session.
     pub(super) own: bool,
+    /// When it was sent: the order of those that are under way.
+    pub(super) sent: Option<Token>,
 }
 
 #[derive(Clone, Debug)]
@@ -50,6 +52,7 @@ impl Request {
             was_sent: false,
             withdrawn: false,
             own: true,
+            sent: None,
         }
     }
 

@@ -130,6 +130,7 @@ impl Session {
             was_sent: false,
             withdrawn: false,
             own: false,
+            sent: None,
         };
         let max = self.config.limits.max_requests;
         if self.leaving.is_some() || matches!(self.stage, Stage::Closed) {
@@ -223,6 +224,7 @@ impl Session {
                     ..PacketSummary::new(Direction::Sent, packet_type, len)
                 });
                 self.link.encoded += len as u64;
+                request.sent = Some(self.outgoing.next_token());
                 self.outgoing.inflight.insert_request(request);
             }
             Err(EncodeError::PacketTooLarge { .. }) if request.own && request.filters() > 1 => {

@@ -492,6 +492,7 @@ impl Subscriptions {
             was_sent: false,
             withdrawn: false,
             own: true,
+            sent: None,
         };
         (undo.filters() > 0).then_some(undo)
     }
