@@ -124,7 +124,7 @@ pub enum Event {
         /// One code for each filter, in their order.
         result: Result<Vec<ReasonCode>, SubscribeError>,
     },
-    /// After a reconnect the server had no session, and refuses a subscription that it granted before.
+    /// The server refuses a subscription that it granted before, when it has lost the session; or one that was declared.
     SubscriptionLost {
         /// The filter.
         filter: TopicFilter,

@@ -56,6 +56,8 @@ pub(crate) struct App {
     pub(crate) backlog: VecDeque<(u32, Publish)>,
     /// Futures that wait for room.
     pub(crate) waiting: usize,
+    /// How many others waited whenever one of them was accepted: they may have been woken for it.
+    pub(crate) passed_over: usize,
     pub(crate) claims: Vec<(Claim, u32)>,
     /// First the stable filters, then those that come and go.
     pub(crate) filters: Vec<Filter>,

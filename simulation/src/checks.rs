@@ -31,6 +31,7 @@ impl World {
         match notice {
             Notice::Accepted { n } => {
                 self.app.waiting -= 1;
+                self.app.passed_over += self.app.waiting;
                 self.app.accept(n, self.time);
             }
             Notice::Refused { n, why } => {

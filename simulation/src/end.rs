@@ -158,12 +158,12 @@ impl World {
         // Who waits for room is woken with all others, and may find none.
         let (in_vain, most) = (
             self.engine.in_vain(),
-            10 * self.app.messages.len() as u64 + 50,
+            (10 * self.app.messages.len() + 2 * self.app.passed_over) as u64 + 50,
         );
         ensure!(
             in_vain <= most,
             "no wake storm",
-            "{in_vain} polls found nothing, with {} messages",
+            "{in_vain} polls found nothing, with {} messages, of at most {most}",
             self.app.accepted
         );
         let stats = self.engine.stats();

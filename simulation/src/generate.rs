@@ -56,8 +56,7 @@ fn setup(rng: &mut Rng, seed: u64) -> Setup {
     if rng.chance(2) {
         s.receive_maximum = rng.range(1, 20);
     }
-    // With handles nobody can read what comes to a subscription before its SUBACK: a narrow inbox may never empty then.
-    if rng.chance(3) && s.handles == 0 {
+    if rng.chance(3) {
         s.inbox_bytes = rng.range(200, 6000);
         // Each connection may bring no more than a message or two.
         s.backoff_longest = rng.range(1500, 4000);

@@ -52,7 +52,8 @@ pub enum ClientEvent {
         /// The server that is tried next, or why the wish is not followed.
         followed: Result<Endpoint, RedirectRefused>,
     },
-    /// After a reconnect the server had no session, and refuses a subscription that it granted before.
+    /// The server refuses a subscription that it granted before, when it has lost the session; or one that was declared; or one whose
+    /// messages had to be read ahead of its answer ([`Client::subscribe`](super::Client::subscribe)).
     SubscriptionLost {
         /// The filter.
         filter: TopicFilter,

@@ -184,6 +184,10 @@ impl Client {
 
     /// Subscribes; resolves when the server has granted it. Messages arrive in the [`Subscription`] from the first one on.
     ///
+    /// Where the messages that a server sends ahead of its answer are more than the inbox holds, the connection ends as
+    /// [`ConnectionError::InboxFull`](crate::ConnectionError::InboxFull), and this resolves at once: they must be read for the answer to
+    /// come. A refusal is then told as [`ClientEvent::SubscriptionLost`](super::ClientEvent::SubscriptionLost).
+    ///
     /// Subscriptions to the same filter share the server's one: where it has been granted, another one sends nothing, and no retained messages
     /// come. When the last one is dropped the server is told nothing, unless
     /// [`unsubscribe_on_drop`](Subscription::unsubscribe_on_drop) says so.

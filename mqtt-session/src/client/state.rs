@@ -130,6 +130,9 @@ impl State {
                     .push(ClientEvent::Connected { addr, connack }, wakes);
             }
             Event::Lost { error, retry_in } => {
+                if matches!(error, ConnectionError::InboxFull { .. }) {
+                    self.connection.session_mut().answer_early();
+                }
                 self.last_error = retry_in.is_none().then(|| error.clone());
                 self.ring.push(ClientEvent::Lost { error, retry_in }, wakes);
             }

@@ -286,6 +286,11 @@ impl InFlight {
         requests
     }
 
+    #[cfg(feature = "client")]
+    pub(super) fn requests_iter_mut(&mut self) -> impl Iterator<Item = &mut Request> {
+        self.requests.iter_mut()
+    }
+
     pub(super) fn requests_mut(&mut self, token: Token) -> Option<&mut Request> {
         let index = self
             .requests

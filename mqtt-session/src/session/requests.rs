@@ -397,6 +397,28 @@ impl Session {
         }
     }
 
+    /// Where the inbox must empty before the next attempt, subscribes whose messages wait in it are answered without codes: their streams
+    /// must be read for an answer to come. They are refused as declared ones are.
+    #[cfg(feature = "client")]
+    pub(crate) fn answer_early(&mut self) {
+        if !self.inbox_was_full {
+            return;
+        }
+        let pending = self.subscriptions.pending.iter_mut();
+        for request in pending.chain(self.outgoing.inflight.requests_iter_mut()) {
+            let RequestKind::Subscribe { queue, .. } = request.kind else {
+                continue;
+            };
+            if !request.withdrawn
+                && self.inbox.is_readable(queue)
+                && let Some(token) = request.token.take()
+            {
+                let result = Ok(Vec::new());
+                self.events.push_back(Event::Subscribed { token, result });
+            }
+        }
+    }
+
     /// Unsubscribes from what was granted and nobody took. Nobody is told, and other queues keep theirs.
     #[cfg(feature = "client")]
     pub(crate) fn unsubscribe_unwanted(&mut self, now: crate::Instant, filters: Vec<TopicFilter>) {
