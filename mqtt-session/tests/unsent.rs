@@ -91,6 +91,22 @@ fn what_was_thrown_away_before_a_last_disconnect_has_not_left() {
     assert_eq!(come_back(&mut raw, true), ["PUBLISH 1"]);
 }
 
+/// [MQTT-3.3.1-1]
+#[test]
+fn what_the_driver_took_and_never_told_of_may_have_left() {
+    let mut raw = Raw::connected(resuming(Version::V5));
+    raw.poll();
+    let once = raw.publish(QoS::AtMostOnce, b"0");
+    raw.publish(QoS::AtLeastOnce, b"1");
+    let mut out = Outbox::new();
+    raw.session.poll_transmit(raw.now, &mut out);
+    raw.publish(QoS::AtLeastOnce, b"2");
+    // A second CONNACK ends the connection, and the driver never says that it has closed it.
+    raw.bytes_in(&[0x20, 3, 0, 0, 0]);
+    assert_eq!(come_back(&mut raw, true), ["PUBLISH 1 DUP", "PUBLISH 2"]);
+    assert_eq!(raw.outcome(once), Some(Outcome::ConnectionLost));
+}
+
 #[test]
 fn a_lost_session_does_not_concern_it() {
     for version in [Version::V3_1_1, Version::V5] {

@@ -328,6 +328,8 @@ impl Session {
             (Timer::Drain, _) => self.say_goodbye(),
             (Timer::Hangup, Stage::Closing { next, .. }) => {
                 let next = *next;
+                // What the driver took it may have written, and did not come to say so.
+                self.link.written = self.link.encoded - self.link.outbox.len() as u64;
                 self.settle(next);
             }
             (Timer::Reconnect, Stage::Waiting) => self.retry(),
