@@ -2,6 +2,7 @@
 
 mod pair;
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use mqtt_session::proto::{
@@ -225,6 +226,30 @@ fn an_expired_message_in_flight_is_not_sent_again() {
             assert_eq!(raw.outcome(other), None);
         }
     }
+}
+
+/// Nothing else may happen that makes the session look again: the deadline must be there.
+#[test]
+fn what_waits_to_be_sent_again_expires_in_time_for_those_behind_it() {
+    let mut raw = Raw::connected(resuming(Version::V5));
+    let first = raw.publish(QoS::AtLeastOnce, b"1");
+    let second = living(&mut raw, QoS::AtLeastOnce, 30 * SECOND);
+    raw.packets();
+    raw.reconnect(
+        true,
+        Properties::builder()
+            .receive_maximum(NonZeroU16::MIN)
+            .build()
+            .expect("good"),
+    );
+    raw.publish(QoS::AtMostOnce, b"0");
+    assert_eq!(raw.lines(), ["PUBLISH 1 DUP"], "the quota is used up");
+    while raw.session.poll_timeout().is_some() && raw.outcome(second).is_none() {
+        raw.next_timer();
+    }
+    assert_eq!(raw.outcome(second), Some(Outcome::Expired));
+    assert_eq!(raw.lines().len(), 1, "the one behind it");
+    assert_eq!(raw.outcome(first), None);
 }
 
 #[test]

@@ -150,7 +150,8 @@ impl Session {
             let rest = Duration::from_micros(self.outgoing.queue.len() as u64);
             self.timers.set(Timer::Expiry, next.max(now + rest));
         }
-        self.tell_room();
+        // What waits to be sent again expires when its turn comes.
+        self.pump();
         self.leave_if_drained();
     }
 }

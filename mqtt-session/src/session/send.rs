@@ -437,7 +437,19 @@ impl Session {
                 } if expiry.ends_resending(qos, publish, sent.unsent.is_none(), self.now) => {
                     self.give_up(id, Outcome::Expired);
                 }
-                SentState::Unacknowledged { .. } if self.link.quota == 0 => return false,
+                SentState::Unacknowledged {
+                    qos,
+                    ref publish,
+                    expiry,
+                } if self.link.quota == 0 => {
+                    let was_sent = sent.unsent.is_none();
+                    // It may expire before there is quota, and is in the way of the others until then.
+                    let expiry = expiry.filter(|expiry| {
+                        expiry.ends_resending(qos, publish, was_sent, expiry.over())
+                    });
+                    self.watch_expiry(expiry);
+                    return false;
+                }
                 SentState::Unacknowledged { .. } => self.transmit(id),
                 SentState::GivenUp { order: None } => {}
             },
