@@ -232,7 +232,10 @@ impl Broker {
 
     /// The session of a client identifier, if there is one.
     pub fn session(&self, client_id: &str) -> Option<SessionInfo> {
-        self.sessions.get(client_id).map(Session::info)
+        let session = self.sessions.get(client_id)?;
+        let connection = session.conn.and_then(|conn| self.connections.get(&conn));
+        let lasts = connection.is_none_or(|connection| connection.session_expiry > 0);
+        Some(session.info(lasts))
     }
 
     /// The retained messages, by topic.

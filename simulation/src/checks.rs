@@ -69,16 +69,18 @@ impl World {
                 }
             }
             Notice::Connected { session_present } => {
+                let before = self.watch.session;
                 self.watch_connected(session_present)?;
                 self.app.connections += 1;
                 self.connections += 1;
-                if !self.app.denied
-                    && let Some(session) = self.broker.session(CLIENT)
-                {
-                    if !session_present {
-                        self.told.insert(session.number);
-                    } else if self.version != Version::V3_1 {
+                if let Some(session) = self.broker.session(CLIENT) {
+                    if self.version == Version::V3_1 {
+                        self.app.lost_untold |= before != 0 && before != session.number;
+                    } else if session_present {
                         self.app.lost_untold |= !self.told.contains(&session.number);
+                    }
+                    if !session_present && !self.app.denied {
+                        self.told.insert(session.number);
                     }
                 }
                 self.tally.add(
@@ -152,7 +154,13 @@ impl World {
         );
         self.app.gave_up |= matches!(
             outcome,
-            Outcome::Refused(_) | Outcome::Expired | Outcome::Poisonous { .. }
+            Outcome::Refused(_)
+                | Outcome::Expired
+                | Outcome::Poisonous { .. }
+                | Outcome::Acknowledged {
+                    completed: false,
+                    ..
+                }
         );
         self.app.pending_bytes -= message.size;
         if qos < QoS::ExactlyOnce {

@@ -245,7 +245,11 @@ impl World {
     /// Another client with the same identifier: its CONNECT, and its end.
     fn take_over(&mut self) -> bool {
         // Of a session that the other one begins the client would never hear.
-        if self.broker.session(CLIENT).is_none() {
+        if self
+            .broker
+            .session(CLIENT)
+            .is_none_or(|session| !session.lasts)
+        {
             return false;
         }
         let connect = Connect {

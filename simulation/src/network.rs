@@ -261,10 +261,10 @@ impl Network {
             .is_some_and(|until| until <= now || (io.output.is_empty() && io.written == 0));
         let cause = if hung_up {
             Cause::HungUp
+        } else if !wire.link.is_cut() && io.wants_read && wire.read(now, io) {
+            return true;
         } else if wire.link.is_cut() {
             Cause::ConnectionReset
-        } else if io.wants_read && wire.read(now, io) {
-            return true;
         } else if wire.link.is_finished(now, Direction::ToClient) {
             Cause::Eof
         } else {

@@ -202,7 +202,8 @@ impl World {
                 let mut own = session.subscriptions.iter();
                 let granted = own.find(|(f, _)| f.as_str() == filter);
                 let granted = granted.map(|(_, options)| options.qos.min(qos));
-                let size = downward_size(self.version, &publish, qos) as u64;
+                let came = granted.unwrap_or(qos);
+                let size = downward_size(self.version, &publish, came) as u64;
                 message.delivered = granted.filter(|_| size <= self.setup.max_packet_size);
                 // Identifiers of subscriptions may come on top.
                 message.optional |= size + 16 > self.setup.max_packet_size;

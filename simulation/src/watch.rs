@@ -13,7 +13,7 @@ use crate::world::{CLIENT, Checked, World, ensure};
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     /// The broker's session when the client last connected.
-    session: u64,
+    pub(crate) session: u64,
     is_connected: bool,
     /// Something has happened that may end a session.
     pub(crate) may_lose: bool,

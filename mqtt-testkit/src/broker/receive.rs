@@ -65,9 +65,12 @@ impl Broker {
         if let Some(connection) = self.connections.get_mut(&conn) {
             connection.last_heard = self.now;
         }
-        if packet_type != PacketType::Connect
-            && let Some((connection, session)) = self.pair(conn)
-        {
+        // A client may also send these without having seen, or believed, the CONNACK.
+        let tells_nothing = matches!(
+            packet_type,
+            PacketType::Connect | PacketType::Auth | PacketType::Disconnect
+        );
+        if !tells_nothing && let Some((connection, session)) = self.pair(conn) {
             session.is_known |= connection.connack_written;
         }
         if let Err(fault) = self.handle(conn, packet) {

@@ -74,10 +74,11 @@ impl Session {
         self.subscriptions.len() < before
     }
 
-    pub(super) fn info(&self) -> SessionInfo {
+    pub(super) fn info(&self, lasts: bool) -> SessionInfo {
         let flights = &self.outbound.flights;
         SessionInfo {
             number: self.number,
+            lasts,
             conn: self.conn,
             subscriptions: self
                 .subscriptions
@@ -101,6 +102,8 @@ impl Session {
 pub struct SessionInfo {
     /// Tells sessions apart: one that begins anew has another number.
     pub number: u64,
+    /// Whether it outlives the connection that uses it.
+    pub lasts: bool,
     /// The connection that uses the session, if the client is online.
     pub conn: Option<ConnId>,
     /// The subscriptions, in the order in which they were made.
