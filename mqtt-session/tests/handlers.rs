@@ -296,3 +296,29 @@ fn a_stream_may_bound_its_messages_of_qos_0_and_acknowledge_on_arrival() {
     assert!(poll(pin!(subscription.next())).is_pending());
     assert_eq!(acknowledged(&mut hand), Vec::<u16>::new());
 }
+
+/// It has taken all of them over with the first, and they are acknowledged: the server will not send them again.
+#[test]
+fn what_a_dropped_stream_has_not_given_out_is_there_for_others_or_counted() {
+    for mode in [AckMode::Taken, AckMode::Queued, AckMode::Manual] {
+        let mut hand = connected();
+        let mut subscription = hand.subscribe("a", QoS::AtLeastOnce).with_ack_mode(mode);
+        let mut bytes = Vec::new();
+        for n in 1..=3u16 {
+            let payload = n.to_be_bytes();
+            bytes.extend(hand.encode_publish("a", at_least_once(n), &payload));
+            bytes.extend(hand.encode_publish("a", Flow::AtMostOnce, &payload));
+        }
+        hand.bytes_in(&bytes);
+        let first = ready(subscription.next()).expect("a message");
+        assert_eq!(number(first.payload()), 1);
+        drop((subscription, first));
+        assert_eq!(hand.client.stats().dropped, 3, "{mode:?}");
+        let mut others = hand.client.messages();
+        let rest: Vec<_> = std::iter::from_fn(|| others.try_next())
+            .map(|message| (number(message.payload()), message.qos()))
+            .collect();
+        let expected = [2, 3].map(|n| (n, QoS::AtLeastOnce));
+        assert_eq!(rest, expected, "{mode:?}");
+    }
+}

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::vec::Vec;
 
 use futures_core::Stream;
-use mqtt_proto::{Properties, PublishView, TopicFilter};
+use mqtt_proto::{Properties, PublishView, QoS, TopicFilter};
 
 use crate::{Instant, QueueId, QueueOptions, Received, Ticket};
 
@@ -30,7 +30,8 @@ const BOUND_FOR_EACH: usize = 512 * 1024;
 /// until then is taken.
 ///
 /// It does not keep the session alive. When it is dropped, its messages of QoS 1 and 2 that were not taken go to the stream of
-/// [`Client::messages`](super::Client::messages), unacknowledged; its QoS 0 messages are gone. The server is told nothing: see
+/// [`Client::messages`](super::Client::messages), unacknowledged but for those of [`AckMode::Queued`]; its QoS 0 messages are dropped, and
+/// counted in [`Stats::dropped`](crate::Stats::dropped). The server is told nothing: see
 /// [`unsubscribe`](Self::unsubscribe) and [`unsubscribe_on_drop`](Self::unsubscribe_on_drop).
 #[derive(Debug)]
 #[must_use = "a stream does nothing unless it is read"]
@@ -313,14 +314,15 @@ impl Drop for Subscription {
             (None, current)
         };
         let queue = self.reader.queue;
-        let unacknowledged =
-            |ticket: &Option<Ticket>| ticket.as_ref().is_some_and(|t| t.arrival.is_some());
-        let keeps = |held: &Held| queue == QueueId::DEFAULT || unacknowledged(&held.ticket);
+        // Also what is acknowledged already ([`AckMode::Queued`]): the server will not send it again.
+        let keeps =
+            |held: &Held| queue == QueueId::DEFAULT || held.publish.qos() != QoS::AtMostOnce;
         let (kept, gone): (Vec<_>, Vec<_>) = unread
             .into_iter()
             .chain(self.batch.drain(..))
             .partition(keeps);
         let kept = kept.into_iter().filter_map(Held::into_received).collect();
+        let dropped = gone.len();
         let (gone, tickets): (Vec<_>, Vec<_>) = gone
             .into_iter()
             .chain(done)
@@ -334,6 +336,7 @@ impl Drop for Subscription {
         }
         state.batches -= usize::from(self.batching);
         state.take_back(kept, &mut wakes);
+        state.connection.session_mut().count_dropped(dropped);
         let parked = state.close_reader(self.reader);
         if self.unsubscribe_on_drop && !self.filters.is_empty() {
             let filters = std::mem::take(&mut self.filters);

@@ -398,6 +398,12 @@ impl Session {
         }
     }
 
+    /// Messages of QoS 0 that were polled were dropped before the application had them.
+    #[cfg(feature = "client")]
+    pub(crate) const fn count_dropped(&mut self, dropped: usize) {
+        self.stats.dropped += dropped as u64;
+    }
+
     pub(super) fn detach(&mut self, queue: QueueId) {
         if !self.inbox.has_queue(queue) {
             return;
