@@ -1,5 +1,6 @@
 //! Runs seeds, or one case: `--help` says how.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::Range;
 use std::process::ExitCode;
@@ -51,11 +52,11 @@ fn command() -> Result<bool, Error> {
             let seeds = range(&option, &value)?;
             std::panic::set_hook(Box::new(|_| {}));
             let of = seeds.end.saturating_sub(seeds.start);
-            let found = survey(seeds);
-            for (check, (count, first)) in &found {
-                println!("{count:>6} seeds, first {first}: {check}");
+            let found = survey(seeds, threads());
+            for (check, seeds) in &found {
+                println!("{:>6} seeds: {check}: {}", seeds.len(), some(seeds));
             }
-            let failed: u64 = found.values().map(|(count, _)| count).sum();
+            let failed: usize = found.values().map(BTreeSet::len).sum();
             println!("{failed} of {of} seeds failed");
             Ok(found.is_empty())
         }
@@ -123,10 +124,25 @@ fn one(case: &Case) -> bool {
     explain(case).1.is_ok()
 }
 
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+/// The first ten.
+fn some(seeds: &BTreeSet<u64>) -> String {
+    let first: Vec<_> = seeds.iter().take(10).map(u64::to_string).collect();
+    let more = if seeds.len() > first.len() {
+        ", ..."
+    } else {
+        ""
+    };
+    format!("{}{more}", first.join(", "))
+}
+
 fn many(from: u64, to: u64, time: Option<Duration>) -> bool {
     // A panic is a failure of its seed, told as such.
     std::panic::set_hook(Box::new(|_| {}));
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let threads = threads();
     let begin = Instant::now();
     let outcome = run_seeds(from..to, threads, || {
         time.is_none_or(|time| begin.elapsed() < time)

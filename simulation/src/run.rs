@@ -1,6 +1,6 @@
 //! Runs cases, and seeds in numbers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -125,15 +125,28 @@ impl Outcome {
     }
 }
 
-/// Runs all of these seeds, and tells for each check how many failed by it, and the first that did.
-pub fn survey(seeds: Range<u64>) -> BTreeMap<String, (u64, u64)> {
-    let mut found = BTreeMap::new();
-    for seed in seeds {
-        if let Err(failure) = run(&generate(seed)) {
-            found.entry(failure.check).or_insert((0, seed)).0 += 1;
+/// Runs all of these seeds on several threads, and tells for each check which failed by it, in their order.
+pub fn survey(seeds: Range<u64>, threads: usize) -> BTreeMap<String, BTreeSet<u64>> {
+    let next = AtomicU64::new(seeds.start);
+    let found = Mutex::new(BTreeMap::<String, BTreeSet<u64>>::new());
+    std::thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        break;
+                    }
+                    if let Err(failure) = run(&generate(seed))
+                        && let Ok(mut found) = found.lock()
+                    {
+                        found.entry(failure.check).or_default().insert(seed);
+                    }
+                }
+            });
         }
-    }
-    found
+    });
+    found.into_inner().unwrap_or_default()
 }
 
 /// Cuts a case that fails down to what is needed to fail by the same check.
