@@ -1,0 +1,24 @@
+//! What a client does over real sockets, written once, and run over every adapter.
+//!
+//! An [`Adapter`] says how one crate connects on one runtime. [`scenarios`] are functions over the handles that all adapters share; they
+//! await on the thread that calls them, with a bound on each wait, while the adapter's runtime drives the clients elsewhere. The [`Server`] is the
+//! model broker behind loopback sockets, in a thread of its own.
+//!
+//! `tests/matrix` names the adapters, and makes a trial of each pair: `tokio current-thread::connect waits for CONNACK`.
+
+#![allow(clippy::unwrap_used, reason = "that is how a scenario fails")]
+
+mod adapter;
+mod block_on;
+mod scenarios;
+mod server;
+
+pub use adapter::{Adapter, Connecting, Running};
+pub use block_on::block_on;
+pub use scenarios::{Scenario, Visitor, scenarios};
+pub use server::Server;
+
+/// Whatever a scenario fails with, apart from its panics.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+/// What a scenario comes to.
+pub type Result<T = ()> = std::result::Result<T, Failure>;

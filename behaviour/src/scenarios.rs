@@ -1,0 +1,119 @@
+//! The scenarios: what is the same over every adapter.
+
+mod answering;
+mod connecting;
+mod ending;
+mod many;
+mod messaging;
+mod pressure;
+mod reconnecting;
+
+use std::fmt;
+use std::time::Duration;
+
+use mqtt_session::client::exports::{Backoff, ConfigBuilder, QoS, Version};
+use mqtt_session::{Config, Limits};
+
+use crate::{Adapter, Result, block_on};
+
+pub use answering::Visitor;
+
+const VERSIONS: [Version; 3] = [Version::V3_1, Version::V3_1_1, Version::V5];
+const ALL_QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
+
+type Run = dyn Fn(&dyn Adapter) -> Result + Send + Sync;
+
+/// One of them.
+pub struct Scenario {
+    name: String,
+    run: Box<Run>,
+}
+
+impl Scenario {
+    /// What it shows.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs it on this thread.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong, where it is none of what the scenario is about.
+    ///
+    /// # Panics
+    ///
+    /// When the adapter does not behave so.
+    pub fn run(&self, adapter: &dyn Adapter) -> Result {
+        (self.run)(adapter)
+    }
+}
+
+impl fmt::Debug for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scenario")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// All of them.
+pub fn scenarios() -> Vec<Scenario> {
+    let mut list = List::default();
+    connecting::add(&mut list);
+    messaging::add(&mut list);
+    pressure::add(&mut list);
+    reconnecting::add(&mut list);
+    ending::add(&mut list);
+    answering::add(&mut list);
+    many::add(&mut list);
+    list.0
+}
+
+#[derive(Default)]
+struct List(Vec<Scenario>);
+
+impl List {
+    fn add(
+        &mut self,
+        name: impl Into<String>,
+        run: impl AsyncFn(&dyn Adapter) -> Result + Send + Sync + 'static,
+    ) {
+        self.0.push(Scenario {
+            name: name.into(),
+            run: Box::new(move |adapter| block_on(run(adapter))),
+        });
+    }
+
+    /// One for each version.
+    fn add_versions<F>(&mut self, name: &str, run: impl Fn(Version) -> F)
+    where
+        F: AsyncFn(&dyn Adapter) -> Result + Send + Sync + 'static,
+    {
+        for version in VERSIONS {
+            self.add(format!("{name} in {version}"), run(version));
+        }
+    }
+}
+
+/// A configuration with which a client comes back at once.
+fn config(client_id: &str) -> ConfigBuilder {
+    let first = Duration::from_millis(20);
+    Config::builder(client_id).backoff(Backoff {
+        first,
+        longest: first,
+        ..Backoff::default()
+    })
+}
+
+/// Room for one of everything.
+fn cramped() -> Limits {
+    let mut limits = Limits::default();
+    limits.max_queued = 1;
+    limits.max_in_flight = std::num::NonZeroU16::MIN;
+    limits.max_in_flight_v3 = std::num::NonZeroU16::MIN;
+    limits.receive_maximum = std::num::NonZeroU16::MIN;
+    limits.outbox_bytes = 1;
+    limits.max_requests = 1;
+    limits
+}

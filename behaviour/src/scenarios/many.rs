@@ -1,0 +1,75 @@
+//! Many clients on one runtime.
+
+use std::time::Duration;
+
+use mqtt_session::client::exports::{QoS, Subscription};
+use mqtt_testkit::BrokerConfig;
+
+use crate::{Adapter, Result, Server};
+
+use super::{List, config};
+
+const CLIENTS: usize = 1000;
+/// Other scenarios run beside this one, and have some threads of their own.
+const FEW: usize = 50;
+
+pub(super) fn add(list: &mut List) {
+    list.add("a thousand clients take no thread each", thousand);
+}
+
+/// How many threads this process has, where the system tells.
+fn threads() -> Result<Option<usize>> {
+    if !cfg!(target_os = "linux") {
+        return Ok(None);
+    }
+    Ok(Some(std::fs::read_dir("/proc/self/task")?.count()))
+}
+
+async fn thousand(adapter: &dyn Adapter) -> Result {
+    let quiet = BrokerConfig {
+        log: false,
+        ..BrokerConfig::default()
+    };
+    let server = Server::on_with("127.0.0.1:0".parse()?, quiet)?;
+    let before = threads()?;
+    let mut clients = Vec::new();
+    for n in 0..CLIENTS {
+        clients.push(adapter.start(&server.url(), config(&format!("client-{n}")).build()?)?);
+    }
+    let mut subscriptions: Vec<Subscription> = Vec::new();
+    for (n, client) in clients.iter().enumerate() {
+        subscriptions.push(
+            client
+                .subscribe(format!("to/{n}"), QoS::AtLeastOnce)
+                .await?,
+        );
+    }
+    // All are connected now. Each sends to the next one.
+    let mut deliveries = Vec::new();
+    for (n, client) in clients.iter().enumerate() {
+        let topic = format!("to/{}", (n + 1) % CLIENTS);
+        deliveries.push(
+            client
+                .publish(topic, QoS::AtLeastOnce, n.to_string())
+                .await?,
+        );
+    }
+    for delivery in deliveries {
+        delivery.await?;
+    }
+    for (n, messages) in subscriptions.iter_mut().enumerate() {
+        let from = (n + CLIENTS - 1) % CLIENTS;
+        let message = messages.next().await.expect("a message");
+        assert_eq!(message.payload(), from.to_string().as_bytes());
+    }
+    if let (Some(before), Some(now)) = (before, threads()?) {
+        assert!(now < before + FEW, "{before} threads before, {now} now");
+    }
+    server.with(|broker, _| assert_eq!(broker.connections().count(), CLIENTS));
+    for client in &clients {
+        client.disconnect(Duration::from_secs(10)).await;
+    }
+    server.until_alone();
+    server.assert_no_violations();
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! Messages both ways.
+
+use std::time::Duration;
+
+use mqtt_session::client::exports::{Limits, Outcome, QoS, Version};
+
+use crate::block_on::both;
+use crate::{Adapter, Result, Server};
+
+use super::{ALL_QOS, List, VERSIONS, config};
+
+const MANY: u32 = 500;
+
+pub(super) fn add(list: &mut List) {
+    for version in VERSIONS {
+        for qos in ALL_QOS {
+            let name = format!(
+                "messages pass both ways at QoS {} in {version}",
+                qos.as_u8()
+            );
+            list.add(name, async move |adapter: &dyn Adapter| {
+                both_ways(adapter, version, qos).await
+            });
+        }
+    }
+    list.add("payloads of every size pass whole", sizes);
+}
+
+async fn both_ways(adapter: &dyn Adapter, version: Version, qos: QoS) -> Result {
+    let server = Server::start()?;
+    let config = config("client").version(version).build()?;
+    let client = adapter.connect(&server.url(), config).await?;
+    let mut messages = client.subscribe("a/+", qos).await?;
+    let publishing = async {
+        let mut deliveries = Vec::new();
+        for n in 0..MANY {
+            deliveries.push(client.publish("a/b", qos, n.to_string()).await?);
+        }
+        for delivery in deliveries {
+            let outcome = delivery.await?;
+            let fits = match outcome {
+                Outcome::Written => qos == QoS::AtMostOnce,
+                Outcome::Acknowledged { completed, .. } => qos != QoS::AtMostOnce && completed,
+                _ => false,
+            };
+            assert!(fits, "{outcome:?}");
+        }
+        Result::Ok(())
+    };
+    let receiving = async {
+        for n in 0..MANY {
+            let message = messages.next().await.expect("a message");
+            assert_eq!(message.payload(), n.to_string().as_bytes());
+            assert_eq!(message.topic().as_str(), "a/b");
+        }
+    };
+    both(publishing, receiving).await.0?;
+    client.disconnect(Duration::from_secs(10)).await;
+    server.until_alone();
+    assert_eq!(server.payloads().len(), MANY as usize);
+    assert_eq!(client.stats().dropped, 0);
+    server.assert_no_violations();
+    Ok(())
+}
+
+/// A payload that no other is like.
+fn payload(size: usize) -> Vec<u8> {
+    (0..size)
+        .map(|at| (at * 31 + at / 251 + size) as u8)
+        .collect()
+}
+
+async fn sizes(adapter: &dyn Adapter) -> Result {
+    let server = Server::start()?;
+    let mut limits = Limits::default();
+    limits.max_packet_size = 8 << 20;
+    let config = config("client").limits(limits).build()?;
+    let client = adapter.connect(&server.url(), config).await?;
+    let mut messages = client.subscribe("a", QoS::AtLeastOnce).await?;
+    let sizes = [0, 1, 127, 128, 4095, 4096, 4097, 65_536, 1 << 20, 5 << 20];
+    let publishing = async {
+        for size in sizes {
+            client.publish("a", QoS::AtLeastOnce, payload(size)).await?;
+        }
+        Result::Ok(())
+    };
+    let receiving = async {
+        for size in sizes {
+            let message = messages.next().await.expect("a message");
+            assert!(message.payload() == payload(size), "{size} bytes");
+        }
+    };
+    both(publishing, receiving).await.0?;
+    let sent: Vec<_> = server.payloads().iter().map(Vec::len).collect();
+    assert_eq!(sent, sizes);
+    server.assert_no_violations();
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! The server's thread.
+
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind, Read, Write};
+
+use bytes::BytesMut;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Registry, Token};
+use mqtt_testkit::{Broker, ConnId, Time};
+
+use super::Shared;
+
+pub(super) const WAKER: Token = Token(0);
+const LISTENER: Token = Token(1);
+const FIRST: usize = 2;
+
+struct Stream {
+    conn: ConnId,
+    tcp: TcpStream,
+    input: BytesMut,
+    output: Vec<u8>,
+    /// The system may have something, or take something: it says so once.
+    readable: bool,
+    writable: bool,
+    /// There is nothing more to come, or it is broken.
+    ended: bool,
+}
+
+/// Serves until it is told to stop.
+pub(super) fn run(shared: &Shared, mut poll: Poll, mut listener: TcpListener) -> io::Result<()> {
+    let registry = poll.registry().try_clone()?;
+    registry.register(&mut listener, LISTENER, Interest::READABLE)?;
+    let mut events = Events::with_capacity(1024);
+    let mut streams = BTreeMap::<usize, Stream>::new();
+    let mut next = FIRST;
+    let mut scratch = vec![0; 64 * 1024];
+    loop {
+        let due = shared.lock().broker.next_timeout();
+        let timeout = due.map(|at| at.saturating_sub(shared.begin.elapsed()));
+        match poll.poll(&mut events, timeout) {
+            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        let mut state = shared.lock();
+        let state = &mut *state;
+        if state.stop {
+            return Ok(());
+        }
+        let now = shared.begin.elapsed();
+        let broker = &mut state.broker;
+        broker.timeout(now);
+        if std::mem::take(&mut state.cut) {
+            for (_, stream) in std::mem::take(&mut streams) {
+                broker.closed(now, stream.conn);
+            }
+        }
+        for event in &events {
+            match event.token() {
+                WAKER => {}
+                LISTENER => {
+                    while let Some(mut tcp) = accept(&listener)? {
+                        let interest = Interest::READABLE | Interest::WRITABLE;
+                        registry.register(&mut tcp, Token(next), interest)?;
+                        streams.insert(next, Stream::new(broker.open(now), tcp));
+                        next += 1;
+                    }
+                }
+                Token(at) => {
+                    if let Some(stream) = streams.get_mut(&at) {
+                        stream.readable |= event.is_readable() || event.is_read_closed();
+                        stream.writable |= event.is_writable() || event.is_write_closed();
+                    }
+                }
+            }
+        }
+        for stream in streams.values_mut() {
+            stream.read(broker, now, &mut scratch);
+        }
+        // After all have been read: what one sends may be for another.
+        streams.retain(|_, stream| stream.write(broker, now, &registry));
+        let stalled = |stream: &&Stream| !stream.output.is_empty() && !stream.writable;
+        state.stalled = streams.values().filter(stalled).count();
+        shared.changed.notify_all();
+    }
+}
+
+fn accept(listener: &TcpListener) -> io::Result<Option<TcpStream>> {
+    loop {
+        match listener.accept() {
+            Ok((tcp, _)) => return Ok(Some(tcp)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+            // The client has gone already.
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+impl Stream {
+    fn new(conn: ConnId, tcp: TcpStream) -> Self {
+        Self {
+            conn,
+            tcp,
+            input: BytesMut::new(),
+            output: Vec::new(),
+            readable: true,
+            writable: true,
+            ended: false,
+        }
+    }
+
+    fn read(&mut self, broker: &mut Broker, now: Time, scratch: &mut [u8]) {
+        while self.readable && !self.ended && broker.wants_read(self.conn) {
+            match self.tcp.read(scratch) {
+                Ok(0) => self.ended = true,
+                Ok(n) => {
+                    self.input.extend_from_slice(&scratch[..n]);
+                    broker.input(now, self.conn, &mut self.input);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => self.ended = true,
+            }
+        }
+    }
+
+    /// Whether it stays open.
+    fn write(&mut self, broker: &mut Broker, now: Time, registry: &Registry) -> bool {
+        broker.output(self.conn, &mut self.output);
+        let mut written = 0;
+        while self.writable && !self.ended && written < self.output.len() {
+            match self.tcp.write(&self.output[written..]) {
+                Ok(n) => written += n,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => self.ended = true,
+            }
+        }
+        self.output.drain(..written);
+        let done = broker.wants_close(self.conn) && self.output.is_empty();
+        if !self.ended && !done {
+            return true;
+        }
+        // The stream is closed in any case.
+        let _ = registry.deregister(&mut self.tcp);
+        broker.closed(now, self.conn);
+        false
+    }
+}

@@ -1,0 +1,72 @@
+//! `mqtt-async-std` without a runtime's feature: drivers on an executor that the application runs, in one thread.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use ::smol::Executor;
+use ::smol::channel::{Sender, bounded};
+use mqtt_async_std::{Answers, BuildError, Client, Config, build, build_with};
+use mqtt_behaviour::{Adapter, Connecting, Running, Visitor};
+
+struct OnOwn {
+    executor: Arc<Executor<'static>>,
+    stop: Sender<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+pub(crate) fn own() -> io::Result<Box<dyn Adapter>> {
+    let executor = Arc::new(Executor::new());
+    let (stop, stopped) = bounded(1);
+    let running = Arc::clone(&executor);
+    let thread = thread::spawn(move || {
+        // Closed: that is how it is told.
+        let _ = ::smol::block_on(running.run(stopped.recv()));
+    });
+    Ok(Box::new(OnOwn {
+        executor,
+        stop,
+        thread: Some(thread),
+    }))
+}
+
+impl Drop for OnOwn {
+    fn drop(&mut self) {
+        self.stop.close();
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the executor's thread ends");
+        }
+    }
+}
+
+impl Adapter for OnOwn {
+    fn connect(&self, servers: &str, config: Config) -> Connecting {
+        self.connect_with(servers, config, Answers::new())
+    }
+
+    fn connect_with(&self, servers: &str, config: Config, answers: Answers) -> Connecting {
+        let (executor, servers) = (Arc::clone(&self.executor), servers.to_owned());
+        Box::pin(async move {
+            let (client, driver) = build_with(&servers, config, answers)?;
+            executor.spawn(driver).detach();
+            client.connect().await?;
+            Ok(client)
+        })
+    }
+
+    fn start(&self, servers: &str, config: Config) -> Result<Client, BuildError> {
+        let (client, driver) = build(servers, config)?;
+        client.start();
+        self.executor.spawn(driver).detach();
+        Ok(client)
+    }
+
+    fn build(&self, servers: &str, config: Config) -> Result<(Client, Running), BuildError> {
+        let (client, driver) = build(servers, config)?;
+        Ok((client, Running::new(self.executor.spawn(driver), ())))
+    }
+
+    fn authenticator(&self, visitor: Visitor) -> Answers {
+        mqtt_async_std::authenticator(visitor)
+    }
+}

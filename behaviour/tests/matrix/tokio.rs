@@ -1,0 +1,115 @@
+//! `mqtt-tokio`, on either of its runtimes.
+
+use std::io;
+use std::thread::{self, JoinHandle};
+
+use ::tokio::runtime::{Builder, Handle, Runtime};
+use ::tokio::sync::oneshot;
+use ::tokio::task::AbortHandle;
+use mqtt_behaviour::{Adapter, Connecting, Running, Visitor};
+use mqtt_tokio::{Answers, BuildError, Client, Config, ConnectError};
+
+struct OnTokio {
+    handle: Handle,
+    _runtime: Owner,
+}
+
+/// Whoever ends the runtime when it is dropped.
+enum Owner {
+    Thread(Option<oneshot::Sender<()>>, Option<JoinHandle<()>>),
+    Pool(Option<Runtime>),
+}
+
+/// One thread, which runs everything.
+pub(crate) fn current_thread() -> io::Result<Box<dyn Adapter>> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    let (stop, stopped) = oneshot::channel();
+    let thread = thread::spawn(move || {
+        // Told, or nobody is there any more to tell.
+        let _ = runtime.block_on(stopped);
+    });
+    let _runtime = Owner::Thread(Some(stop), Some(thread));
+    Ok(Box::new(OnTokio { handle, _runtime }))
+}
+
+/// Two worker threads.
+pub(crate) fn multi_thread() -> io::Result<Box<dyn Adapter>> {
+    let mut builder = Builder::new_multi_thread();
+    let runtime = builder.worker_threads(2).enable_all().build()?;
+    let handle = runtime.handle().clone();
+    let _runtime = Owner::Pool(Some(runtime));
+    Ok(Box::new(OnTokio { handle, _runtime }))
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        match self {
+            Self::Thread(stop, thread) => {
+                drop(stop.take());
+                if let Some(thread) = thread.take() {
+                    thread.join().expect("the runtime's thread ends");
+                }
+            }
+            // A lookup that was given up may still run.
+            Self::Pool(runtime) => runtime
+                .take()
+                .into_iter()
+                .for_each(Runtime::shutdown_background),
+        }
+    }
+}
+
+/// A task that ends with its handle.
+struct Task(AbortHandle);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Adapter for OnTokio {
+    fn connect(&self, servers: &str, config: Config) -> Connecting {
+        let servers = servers.to_owned();
+        self.run(async move { mqtt_tokio::connect(&servers, config).await })
+    }
+
+    fn connect_with(&self, servers: &str, config: Config, answers: Answers) -> Connecting {
+        let servers = servers.to_owned();
+        self.run(async move { mqtt_tokio::connect_with(&servers, config, answers).await })
+    }
+
+    fn start(&self, servers: &str, config: Config) -> Result<Client, BuildError> {
+        let _entered = self.handle.enter();
+        mqtt_tokio::start(servers, config)
+    }
+
+    fn build(&self, servers: &str, config: Config) -> Result<(Client, Running), BuildError> {
+        let _entered = self.handle.enter();
+        let (client, driver) = mqtt_tokio::build(servers, config)?;
+        let driver = self.handle.spawn(driver);
+        let task = Task(driver.abort_handle());
+        let ended = async { driver.await.expect("the driver ends") };
+        Ok((client, Running::new(ended, task)))
+    }
+
+    fn authenticator(&self, visitor: Visitor) -> Answers {
+        mqtt_tokio::authenticator(visitor)
+    }
+}
+
+impl OnTokio {
+    fn run(
+        &self,
+        connecting: impl Future<Output = Result<Client, ConnectError>> + Send + 'static,
+    ) -> Connecting {
+        let connecting = self.handle.spawn(connecting);
+        let task = Task(connecting.abort_handle());
+        Box::pin(async move {
+            let connected = connecting.await.expect("connecting does not panic");
+            drop(task);
+            connected
+        })
+    }
+}
