@@ -93,6 +93,15 @@ impl Outbox {
         other.clear();
     }
 
+    /// Puts bytes that are encoded already behind what waits, such as what packets have become in a transport. Few are copied, many are chained.
+    pub fn push(&mut self, bytes: Bytes) {
+        if bytes.len() < CHAIN_FROM {
+            self.copied.extend_from_slice(&bytes);
+        } else {
+            self.chain(bytes);
+        }
+    }
+
     /// Everything that waits, copied into one piece.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut all = Vec::with_capacity(self.len());
