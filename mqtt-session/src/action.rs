@@ -2,8 +2,9 @@ use core::net::SocketAddr;
 
 use alloc::string::String;
 
-use crate::Endpoint;
 use crate::auth::AuthStep;
+use crate::transport::{ProxyError, TlsError, WebSocketError};
+use crate::{Endpoint, Fault};
 
 /// One attempt to open a byte stream. Numbers are never used again, so what comes late for an old attempt is told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +45,15 @@ pub enum Action {
         /// Where to.
         addr: SocketAddr,
     },
+    /// Open a byte stream to this server without a lookup, then call [`Session::handle_opened`](crate::Session::handle_opened) or
+    /// [`Session::handle_closed`](crate::Session::handle_closed): a Unix socket, or any server where the application has a dialer of its own
+    /// ([`ConfigBuilder::own_dialer`](crate::ConfigBuilder::own_dialer)). Behind a proxy it is the proxy that is to be opened.
+    Open {
+        /// Which attempt this is.
+        attempt: Attempt,
+        /// Where to. Only where it is to be found matters: what its scheme adds to the byte stream is done above it.
+        server: Endpoint,
+    },
     /// Give up a request for credentials, a lookup, a dial or a step of authentication that has not ended yet. Nothing needs to be
     /// reported; where the byte stream has been opened meanwhile, close it.
     Cancel {
@@ -74,7 +84,8 @@ impl Action {
             Self::Credentials { attempt, .. }
             | Self::Authenticate { attempt, .. }
             | Self::Resolve { attempt, .. }
-            | Self::Dial { attempt, .. } => *attempt == number,
+            | Self::Dial { attempt, .. }
+            | Self::Open { attempt, .. } => *attempt == number,
             Self::Cancel { .. } | Self::Hangup { .. } => false,
         }
     }
@@ -96,13 +107,34 @@ pub enum Cause {
     TimedOut,
     /// The driver closed it as it was told by [`Action::Hangup`].
     HungUp,
+    /// TLS failed.
+    Tls(TlsError),
+    /// WebSocket failed.
+    WebSocket(WebSocketError),
+    /// The proxy failed, or refused.
+    Proxy(ProxyError),
     /// Anything else, in the words of the system.
     Other(String),
+}
+
+impl Cause {
+    /// Whose fault it is.
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::Tls(error) => error.fault(),
+            Self::WebSocket(error) => error.fault(),
+            Self::Proxy(error) => error.fault(),
+            _ => Fault::Network,
+        }
+    }
 }
 
 impl core::fmt::Display for Cause {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
+            Self::Tls(error) => return write!(f, "TLS: {error}"),
+            Self::WebSocket(error) => return write!(f, "WebSocket: {error}"),
+            Self::Proxy(error) => return write!(f, "proxy: {error}"),
             Self::Eof => "the peer closed the connection",
             Self::ConnectionRefused => "connection refused",
             Self::ConnectionReset => "connection reset by the peer",

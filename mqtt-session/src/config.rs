@@ -12,6 +12,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use mqtt_proto::{Connect, ReasonCode, Version};
 
+use crate::endpoint::Options;
+use crate::transport::Transports;
 use crate::{Backoff, ConnectionError, Limits, Verdict};
 
 pub use builder::ConfigBuilder;
@@ -48,7 +50,11 @@ pub(crate) struct Rare {
     pub(crate) verdicts: Vec<(ReasonCode, Verdict)>,
     /// CONNECT in 3.1.1, for servers that do not know 5.0.
     pub(crate) fallback: Option<Connect>,
+    pub(crate) own_dialer: bool,
+    pub(crate) transports: Transports,
 }
+
+static NO_TRANSPORTS: Transports = Transports::new();
 
 impl Config {
     /// A configuration for MQTT 5.0 with this client identifier, and the defaults that the setters of the builder state.
@@ -92,6 +98,33 @@ impl Config {
         self.rare
             .as_ref()
             .is_some_and(|rare| rare.require_local_state)
+    }
+
+    /// The application opens byte streams itself.
+    pub(crate) fn has_dialer(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.own_dialer)
+    }
+
+    pub(crate) fn handshake_timeout(&self) -> Duration {
+        self.timeouts.handshake
+    }
+
+    pub(crate) fn transports(&self) -> &Transports {
+        self.rare
+            .as_ref()
+            .map_or(&NO_TRANSPORTS, |rare| &rare.transports)
+    }
+
+    /// What the URL says wins.
+    pub(crate) fn adopt(&mut self, options: &Options) {
+        let fallback = self.rare.as_mut().and_then(|rare| rare.fallback.as_mut());
+        for connect in fallback.into_iter().chain([&mut self.connect]) {
+            if let Some(client_id) = &options.client_id {
+                connect.client_id = client_id.clone();
+            }
+            connect.keep_alive = options.keep_alive.unwrap_or(connect.keep_alive);
+            connect.clean_start = options.clean_start.unwrap_or(connect.clean_start);
+        }
     }
 
     /// Where servers may send us: nowhere, without any.

@@ -1,6 +1,5 @@
 //! Errors of commands, and why a connection ended.
 
-use core::net::SocketAddr;
 use core::num::NonZeroU16;
 use core::time::Duration;
 
@@ -12,7 +11,7 @@ use mqtt_proto::{
 use alloc::boxed::Box;
 
 use crate::auth::AuthError;
-use crate::{Cause, Endpoint, EndpointError};
+use crate::{Cause, Endpoint, EndpointError, Peer};
 
 /// Whose fault an error is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,17 +209,35 @@ pub enum ConnectionError {
     #[error("{addr} could not be reached after {after:?}: {cause}")]
     Dial {
         /// The address.
-        addr: SocketAddr,
+        addr: Peer,
         /// How long it took.
         after: Duration,
         /// What the system said.
+        cause: Cause,
+    },
+    /// The server can't be reached with this configuration; nothing was opened.
+    #[error("there is no way to {server}: {cause}")]
+    Transport {
+        /// The server.
+        server: Endpoint,
+        /// What is wrong.
+        cause: Cause,
+    },
+    /// The stream was open, but a layer above it failed before MQTT had begun: proxy, TLS or WebSocket.
+    #[error("{addr} took the connection, but it was of no use after {after:?}: {cause}")]
+    Handshake {
+        /// The address.
+        addr: Peer,
+        /// How long the stream was open.
+        after: Duration,
+        /// Which layer failed, and how.
         cause: Cause,
     },
     /// The stream was open, but CONNACK did not come in time.
     #[error("{addr} took the connection but sent no CONNACK within {after:?}")]
     NoConnAck {
         /// The address.
-        addr: SocketAddr,
+        addr: Peer,
         /// How long it took.
         after: Duration,
     },
@@ -228,7 +245,7 @@ pub enum ConnectionError {
     #[error("{addr} refused the connection after {after:?}: {reason}{}", because(.words))]
     Refused {
         /// The address.
-        addr: SocketAddr,
+        addr: Peer,
         /// How long it took.
         after: Duration,
         /// Its reason.
@@ -240,7 +257,7 @@ pub enum ConnectionError {
     #[error("{addr} disconnected: {reason}{}", because(.words))]
     Disconnected {
         /// The address.
-        addr: SocketAddr,
+        addr: Peer,
         /// Its reason.
         reason: ReasonCode,
         /// Its Reason String.
@@ -250,7 +267,7 @@ pub enum ConnectionError {
     #[error("the connection to {addr} was lost after {after:?}: {cause}")]
     Closed {
         /// The address.
-        addr: SocketAddr,
+        addr: Peer,
         /// How long the stream was open.
         after: Duration,
         /// How it ended.
@@ -260,7 +277,7 @@ pub enum ConnectionError {
     #[error("{addr} did not answer a PINGREQ within {after:?}")]
     NoPingResp {
         /// The address.
-        addr: SocketAddr,
+        addr: Peer,
         /// How long since the PINGREQ.
         after: Duration,
     },
@@ -268,7 +285,7 @@ pub enum ConnectionError {
     #[error("{addr} sent what is no valid packet: {error}")]
     Decode {
         /// The address.
-        addr: SocketAddr,
+        addr: Peer,
         /// What is wrong.
         error: DecodeError,
     },
@@ -276,7 +293,7 @@ pub enum ConnectionError {
     #[error("{addr} broke the protocol: {violation}")]
     Protocol {
         /// The address.
-        addr: SocketAddr,
+        addr: Peer,
         /// How.
         violation: Violation,
     },
@@ -290,7 +307,7 @@ pub enum ConnectionError {
     #[error("the authentication with {addr} failed: {error}")]
     Authentication {
         /// The address.
-        addr: SocketAddr,
+        addr: Peer,
         /// Why.
         error: AuthError,
     },
@@ -298,7 +315,7 @@ pub enum ConnectionError {
     #[error("the authenticator gave no answer within {after:?} (timeouts.auth)")]
     AuthenticatorTimedOut {
         /// The address of the server.
-        addr: SocketAddr,
+        addr: Peer,
         /// How long it was waited for.
         after: Duration,
     },
@@ -306,7 +323,7 @@ pub enum ConnectionError {
     #[error("{addr} did not answer the re-authentication within {after:?}")]
     NoAuth {
         /// The address.
-        addr: SocketAddr,
+        addr: Peer,
         /// How long since our AUTH.
         after: Duration,
     },
@@ -316,7 +333,7 @@ pub enum ConnectionError {
     )]
     NoLocalState {
         /// The address.
-        addr: SocketAddr,
+        addr: Peer,
     },
     /// CONNECT could not be encoded for this server.
     #[error("CONNECT can't be sent: {error}")]
@@ -336,10 +353,12 @@ impl ConnectionError {
             | Self::Protocol { .. }
             | Self::NoConnAck { .. }
             | Self::NoAuth { .. } => Fault::Peer,
+            Self::Handshake { cause, .. } | Self::Closed { cause, .. } => cause.fault(),
             Self::Authentication { error, .. } => error.fault(),
             Self::AuthenticatorTimedOut { .. }
             | Self::InboxFull { .. }
             | Self::Connect { .. }
+            | Self::Transport { .. }
             | Self::Credentials { .. }
             | Self::NoLocalState { .. } => Fault::Caller,
             _ => Fault::Network,
@@ -362,6 +381,12 @@ pub enum RedirectRefused {
         "{target} is not among the hosts to which the configuration lets us be sent (redirects)"
     )]
     NotAllowed {
+        /// What the server named last.
+        target: Endpoint,
+    },
+    /// It would have us give up TLS.
+    #[error("{target} would be reached without the protection that the server is reached with")]
+    Weaker {
         /// What the server named last.
         target: Endpoint,
     },

@@ -1,4 +1,3 @@
-use core::net::SocketAddr;
 use core::num::NonZeroUsize;
 use core::time::Duration;
 
@@ -7,7 +6,8 @@ use alloc::vec::Vec;
 use mqtt_proto::{ConnAck, PublishView, ReasonCode, TopicFilter};
 
 use crate::{
-    ConnectionError, Endpoint, PublishRefused, ReauthenticateError, RedirectRefused, SubscribeError,
+    ConnectionError, Endpoint, Peer, PublishRefused, ReauthenticateError, RedirectRefused,
+    SubscribeError,
 };
 
 /// Names one accepted publish, subscribe, unsubscribe or re-authentication. Never used again, unlike a packet identifier; later ones are greater,
@@ -73,7 +73,7 @@ pub enum Event {
     /// The server accepted the connection.
     Connected {
         /// The address of the server.
-        addr: SocketAddr,
+        addr: Peer,
         /// CONNACK, with everything that the server said of itself.
         connack: ConnAck,
     },

@@ -10,6 +10,9 @@
 //! Four kinds of method, in any order, as often as you like: getters, `handle_*` (the world tells the session), commands (the
 //! application tells it), `poll_*` (it tells the world, until `None`). Nothing must be drained before the next call.
 //!
+//! A [`Connection`] has a session, and with it whatever the URL of the server asks for above the byte stream; a session alone, which builds
+//! without `std`, speaks over plain byte streams and has the same methods.
+//!
 //! ```no_run
 //! use std::io::{self, ErrorKind, Read, Write};
 //! use std::net::{TcpStream, ToSocketAddrs};
@@ -17,14 +20,14 @@
 //!
 //! use bytes::{Buf, BytesMut};
 //! use mqtt_session::proto::{Outbox, Publish, QoS, Topic};
-//! use mqtt_session::{Action, Attempt, Cause, Config, Endpoint, Event, Instant, QueueId, Session};
+//! use mqtt_session::{Action, Attempt, Cause, Config, Connection, Event, Instant, QueueId, Servers, Session};
 //!
 //! /// Writes what there is, as far as the system takes it before the stream's write timeout.
-//! fn write(session: &mut Session, now: Instant, tcp: &mut TcpStream, output: &mut Outbox) -> io::Result<()> {
-//!     while output.has_remaining() || session.poll_transmit(now, output) {
+//! fn write(connection: &mut Connection, now: Instant, tcp: &mut TcpStream, output: &mut Outbox) -> io::Result<()> {
+//!     while output.has_remaining() || connection.poll_transmit(now, output) {
 //!         let n = tcp.write(output.chunk())?;
 //!         output.advance(n);
-//!         session.handle_written(now, n);
+//!         connection.handle_written(now, n);
 //!     }
 //!     Ok(())
 //! }
@@ -37,32 +40,34 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let config = Config::builder("sensor-7").build()?;
-//! let mut session = Session::new(config, Endpoint::parse("mqtt://localhost")?, 7 /* the seed of its dice */);
+//! let servers = Servers::try_from("mqtt://localhost")?;
+//! let mut connection = Connection::new(Session::new(config, servers, 7 /* the seed of its dice */));
 //! let epoch = Clock::now();
 //! let now = || Instant::from_std(epoch, Clock::now());
 //! // Both buffers belong to one connection: they are cleared when it ends.
 //! let (mut input, mut output) = (BytesMut::new(), Outbox::new());
 //! let mut stream: Option<(Attempt, TcpStream)> = None;
 //!
+//! let session = connection.session_mut();
 //! session.connect(now());
 //! session.subscribe(now(), vec![("alerts/#".try_into()?, QoS::AtLeastOnce.into())], Default::default(), QueueId::DEFAULT)?;
 //! session.publish(now(), QoS::AtLeastOnce, Publish::new(Topic::try_from("readings/7")?, "21.5"))?;
 //!
 //! loop {
-//!     session.handle_timeout(now());
+//!     connection.handle_timeout(now());
 //!     // What was read, and the messages in it. Where the inbox is full, the rest stays in `input` until there is room.
 //!     loop {
-//!         session.handle_input(now(), &mut input);
-//!         let Some(received) = session.poll_message(QueueId::DEFAULT) else { break };
+//!         connection.handle_input(now(), &mut input);
+//!         let Some(received) = connection.poll_message(QueueId::DEFAULT) else { break };
 //!         println!("{}: {} bytes", received.publish.topic(), received.publish.payload().len());
-//!         let _ = session.ack(now(), received.ticket); // an error: the session is gone, and the message may come again
+//!         let _ = connection.session_mut().ack(now(), received.ticket); // an error: the session is gone, and the message may come again
 //!     }
 //!     // What the session wants done outside of reading and writing.
-//!     while let Some(action) = session.poll_action() {
+//!     while let Some(action) = connection.poll_action() {
 //!         match action {
 //!             Action::Resolve { attempt, host, port } => {
 //!                 let found = (host, port).to_socket_addrs().map(Iterator::collect);
-//!                 session.handle_resolved(now(), attempt, found.map_err(|e| Cause::from(&e)));
+//!                 connection.handle_resolved(now(), attempt, found.map_err(|e| Cause::from(&e)));
 //!             }
 //!             Action::Dial { attempt, addr } => match TcpStream::connect_timeout(&addr, Duration::from_secs(5)) {
 //!                 Ok(tcp) => {
@@ -70,41 +75,42 @@
 //!                     // A server that stops reading must not stop this loop.
 //!                     tcp.set_write_timeout(Some(Duration::from_millis(100)))?;
 //!                     stream = Some((attempt, tcp));
-//!                     session.handle_opened(now(), attempt);
+//!                     connection.handle_opened(now(), attempt);
 //!                 }
-//!                 Err(e) => session.handle_closed(now(), attempt, Cause::from(&e)),
+//!                 Err(e) => connection.handle_closed(now(), attempt, Cause::from(&e)),
 //!             },
 //!             Action::Hangup { attempt, flush } => {
 //!                 if let Some((_, mut tcp)) = stream.take().filter(|_| flush) {
-//!                     let _ = write(&mut session, now(), &mut tcp, &mut output); // the stream is closed in any case
+//!                     let _ = write(&mut connection, now(), &mut tcp, &mut output); // the stream is closed in any case
 //!                 }
 //!                 input.clear();
 //!                 output.clear();
-//!                 session.handle_closed(now(), attempt, Cause::HungUp);
+//!                 connection.handle_closed(now(), attempt, Cause::HungUp);
 //!             }
 //!             // It came too late: nothing else is under way, as this loop waits for each lookup and dial.
 //!             Action::Cancel { attempt } => drop(stream.take_if(|(opened, _)| *opened == attempt)),
-//!             // `Credentials` and `Authenticate` come only where the configuration asks for them; then they must be answered.
+//!             // `Credentials` and `Authenticate` come only where the configuration asks for them, `Open` where a URL does; then they must be
+//!             // answered.
 //!             _ => {}
 //!         }
 //!     }
 //!     // What there is to tell the application, before there is anything to wait for.
-//!     while let Some(event) = session.poll_event() {
+//!     while let Some(event) = connection.poll_event() {
 //!         println!("{event:?}");
 //!         if let Event::Closed = event {
 //!             return Ok(());
 //!         }
 //!     }
 //!     // Bytes out and in, for no longer than until the session's deadline.
-//!     let wait = session.poll_timeout().map_or(Duration::from_secs(60), |at| at - now());
+//!     let wait = connection.poll_timeout().map_or(Duration::from_secs(60), |at| at - now());
 //!     let Some((attempt, tcp)) = &mut stream else {
 //!         std::thread::sleep(wait);
 //!         continue;
 //!     };
 //!     // Asked before writing: if that makes room, what stayed in `input` has its turn before more is read.
-//!     let reads = session.wants_read();
+//!     let reads = connection.wants_read();
 //!     let mut exchange = || -> io::Result<()> {
-//!         or_later(write(&mut session, now(), tcp, &mut output))?;
+//!         or_later(write(&mut connection, now(), tcp, &mut output))?;
 //!         if !reads {
 //!             std::thread::sleep(Duration::from_millis(1));
 //!             return Ok(());
@@ -119,7 +125,7 @@
 //!         }
 //!     };
 //!     if let Err(e) = exchange() {
-//!         session.handle_closed(now(), *attempt, Cause::from(&e));
+//!         connection.handle_closed(now(), *attempt, Cause::from(&e));
 //!         stream = None;
 //!         input.clear();
 //!         output.clear();
@@ -141,8 +147,12 @@
 #![no_std]
 
 extern crate alloc;
-#[cfg(feature = "std")]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
+
+// Tests within the crate share what those outside of it are made of.
+#[cfg(test)]
+extern crate self as mqtt_session;
 
 /// The packets, properties and topics that this crate's API speaks in.
 pub use mqtt_proto as proto;
@@ -161,6 +171,7 @@ mod event;
 mod limits;
 mod observation;
 mod options;
+mod peer;
 mod record;
 mod router;
 mod servers;
@@ -168,6 +179,7 @@ mod session;
 mod stats;
 mod time;
 mod timer;
+pub mod transport;
 mod verdict;
 
 pub use action::{Action, Attempt, Cause};
@@ -178,7 +190,7 @@ pub use config::{
 };
 pub use connection::Connection;
 pub use credentials::Credentials;
-pub use endpoint::{Endpoint, EndpointError};
+pub use endpoint::{Endpoint, EndpointError, Scheme};
 pub use error::{
     ConnectionError, DisconnectError, Fault, PublishError, PublishRefused, ReauthenticateError,
     RedirectRefused, Stale, SubscribeError, Violation,
@@ -187,6 +199,7 @@ pub use event::{Capacity, Event, Outcome, Phase, QueueId, QueueOptions, Received
 pub use limits::Limits;
 pub use observation::{Direction, Observation, PacketSummary};
 pub use options::PublishOptions;
+pub use peer::Peer;
 pub use record::{
     Accepted, Ending, Identity, Lifetime, Record, RecordError, RestoreError, Seq, Snapshot,
     UnixTime, WallClock,

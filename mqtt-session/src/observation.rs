@@ -1,9 +1,8 @@
-use core::net::SocketAddr;
 use core::time::Duration;
 
 use mqtt_proto::{Flow, Packet, PacketId, PacketType, QoS, ReasonCode};
 
-use crate::ConnectionError;
+use crate::{ConnectionError, Peer};
 
 /// Something that an observer may see: see [`Session::keep_observations`](crate::Session::keep_observations).
 #[derive(Clone, Debug)]
@@ -14,7 +13,7 @@ pub enum Observation {
     /// The server accepted the connection.
     Connected {
         /// The address of the server.
-        addr: SocketAddr,
+        addr: Peer,
     },
     /// A connection, or a round of attempts at one, ended.
     Lost {

@@ -3,6 +3,7 @@ use core::convert::Infallible;
 use core::str::FromStr;
 
 use crate::backoff::Dice;
+use crate::endpoint::Options;
 use crate::{Endpoint, EndpointError};
 
 /// The servers that a session may connect to: one, or several that are tried in their order until one accepts.
@@ -92,6 +93,27 @@ impl Servers {
         self.list.iter().map(|server| &server.endpoint)
     }
 
+    fn parse(urls: &str) -> Result<Self, EndpointError> {
+        let mut urls = urls.split([',', ' ']).filter(|url| !url.is_empty());
+        let first = Endpoint::parse(urls.next().unwrap_or_default())?;
+        let mut options = first.options().cloned().unwrap_or_default();
+        let mut servers = Self::new(first);
+        for url in urls {
+            let endpoint = Endpoint::parse(url)?;
+            if let Some(more) = endpoint.options() {
+                options = options.and(more)?;
+            }
+            servers = servers.or(endpoint);
+        }
+        Ok(servers)
+    }
+
+    /// What the URLs say of the session: each option as the first that has it.
+    pub(crate) fn options(&self) -> Options {
+        let options = self.endpoints().filter_map(Endpoint::options);
+        options.fold(Options::default(), Options::or)
+    }
+
     pub(crate) fn into_list(self, dice: &mut Dice) -> Vec<Server> {
         let mut list = self.list;
         if self.shuffled {
@@ -110,21 +132,20 @@ impl From<Endpoint> for Servers {
     }
 }
 
-/// One URL or several, with commas or spaces between them, each a group of its own. See [`Endpoint::parse`].
+/// One URL or several, with commas or spaces between them, each a group of its own. See [`Endpoint::parse`]. Commas and spaces in a password are
+/// percent-encoded (`%2C`, `%20`). Options concern the session: each stands in one of the URLs, or in all with the same value.
 impl FromStr for Servers {
     type Err = EndpointError;
 
     fn from_str(urls: &str) -> Result<Self, EndpointError> {
-        Endpoint::refuse_credentials(urls)?;
-        let mut urls = urls
-            .split([',', ' '])
-            .filter(|url| !url.is_empty())
-            .map(Endpoint::parse);
-        let first = match urls.next() {
-            Some(first) => Self::new(first?),
-            None => Self::new(Endpoint::parse("")?),
-        };
-        urls.try_fold(first, |servers, url| Ok(servers.or(url?)))
+        Self::parse(urls).map_err(|error| {
+            // A password with a comma that is not percent-encoded was cut in two, and may stand anywhere in what is shown.
+            if urls.contains('@') {
+                error.censored()
+            } else {
+                error
+            }
+        })
     }
 }
 

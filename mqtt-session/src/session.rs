@@ -30,6 +30,7 @@ mod restore;
 mod round;
 mod send;
 mod slab;
+mod stage;
 mod subscriptions;
 mod unclaimed;
 mod withhold;
@@ -59,11 +60,11 @@ use home::Home;
 use inbox::Inbox;
 use link::Link;
 pub use outcomes::Released;
-use phase::Stage;
 use records::Records;
 use requests::How;
 use round::Round;
 use send::Outgoing;
+use stage::{Farewell, Stage};
 use subscriptions::Subscriptions;
 
 static AS_CONFIGURED: PublishOptions = PublishOptions::new();
@@ -106,6 +107,8 @@ pub struct Session {
     connected_before: bool,
     /// CONNECT was sent, and no CONNACK has come since, or none is recorded: the server may have begun a session that we know nothing of.
     is_unsure: bool,
+    /// A [`Connection`](crate::Connection) has this session, and with it what a URL may ask for above the byte stream.
+    layered: bool,
     /// The application wants to disconnect, with this packet.
     leaving: Option<Box<Disconnect>>,
     stats: Counters,
@@ -118,7 +121,9 @@ pub struct Session {
 impl Session {
     /// A session that is not connected yet, and the servers that it may connect to. The seed decides the jitter of reconnecting, the order of
     /// shuffled servers, and where packet identifiers begin when an earlier session is resumed: the same seed and inputs give the same bytes.
-    pub fn new(config: Config, servers: impl Into<Servers>, seed: u64) -> Self {
+    pub fn new(mut config: Config, servers: impl Into<Servers>, seed: u64) -> Self {
+        let servers = servers.into();
+        config.adopt(&servers.options());
         let mut dice = Dice::new(seed);
         // A process that resumes a session without records must not meet an identifier of before: a QoS 2 message would be
         // swallowed as a duplicate [MQTT-4.3.3-10].
@@ -127,7 +132,7 @@ impl Session {
         } else {
             dice.roll() as u16
         };
-        let round = Round::new(servers.into().into_list(&mut dice));
+        let round = Round::new(servers.into_list(&mut dice));
         Self {
             outgoing: Outgoing::new(base),
             inbox: Inbox::new(Dice::new(!seed).roll() as u32),
@@ -147,12 +152,18 @@ impl Session {
             persistent: false,
             connected_before: false,
             is_unsure: false,
+            layered: false,
             leaving: None,
             stats: Counters::default(),
             actions: VecDeque::new(),
             events: Events::default(),
             config,
         }
+    }
+
+    /// Whoever drives the session has the layers that a server's URL asks for.
+    pub(crate) const fn set_layered(&mut self) {
+        self.layered = true;
     }
 
     #[cfg(feature = "client")]
@@ -182,7 +193,31 @@ impl Session {
         self.resolved(attempt, found);
     }
 
-    /// Tells that the byte stream of an [`Action::Dial`] is open.
+    /// Tells that the byte stream of an [`Action::Dial`] or [`Action::Open`] is open, and that something of the caller's own has still to be
+    /// done above it before it carries bytes of MQTT: then [`handle_opened`](Self::handle_opened) follows. No other address is dialled any more.
+    /// The session waits without a bound of its own.
+    pub fn handle_dialled(&mut self, now: Instant, attempt: Attempt) {
+        self.tick(now);
+        self.dialled(attempt);
+    }
+
+    /// Whether the byte stream of this attempt is open, and layers above it shake hands.
+    pub(crate) fn is_shaking(&self, attempt: Attempt) -> bool {
+        matches!(self.stage, Stage::Shaking { attempt: current, .. } if current == attempt)
+    }
+
+    /// The layers above the byte stream are at their end, and may have something to say of it.
+    pub(crate) fn handle_broken(&mut self, now: Instant, attempt: Attempt, cause: Cause) {
+        self.tick(now);
+        self.broken(attempt, cause, Farewell::Layers);
+    }
+
+    /// So many bytes behind those that are written may have left in part.
+    pub(crate) fn handle_touched(&mut self, n: usize) {
+        self.link.touched = self.link.written + n as u64;
+    }
+
+    /// Tells that the byte stream of an [`Action::Dial`] or [`Action::Open`] is open, and carries the bytes of the session.
     pub fn handle_opened(&mut self, now: Instant, attempt: Attempt) {
         self.tick(now);
         self.opened(attempt);

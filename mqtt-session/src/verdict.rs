@@ -60,7 +60,9 @@ impl ConnectionError {
     /// What follows, unless the configuration says otherwise. [`Event::Lost`](crate::Event::Lost) tells what does follow.
     pub const fn verdict(&self) -> Verdict {
         match self {
-            Self::Connect { .. } | Self::NoLocalState { .. } => Verdict::GiveUp,
+            Self::Connect { .. } | Self::Transport { .. } | Self::NoLocalState { .. } => {
+                Verdict::GiveUp
+            }
             Self::Authentication { error, .. } if !error.is_transient() => Verdict::GiveUp,
             other => match other.reason() {
                 Some(reason) => Verdict::of(reason),

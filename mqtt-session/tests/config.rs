@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mqtt_session::proto::{Properties, QoS, Version};
-use mqtt_session::{Backoff, Config, ConfigBuilder, Endpoint, Limits, Servers, Timeouts};
+use mqtt_session::{Backoff, Config, ConfigBuilder, Limits, Timeouts};
 
 fn refused(builder: ConfigBuilder) -> String {
     builder
@@ -68,6 +68,10 @@ fn a_limit_timeout_or_delay_of_zero_is_refused_by_name() {
         (
             with_timeouts(|timeouts| timeouts.dial = Duration::ZERO),
             "timeouts.dial",
+        ),
+        (
+            with_timeouts(|timeouts| timeouts.handshake = Duration::ZERO),
+            "timeouts.handshake",
         ),
         (
             with_timeouts(|timeouts| timeouts.connack = Duration::ZERO),
@@ -245,139 +249,6 @@ fn a_configuration_does_not_show_its_password() {
         Config::builder("client").credentials("me", "hunter2")
     );
     assert!(!builder.contains("hunter2"), "{builder}");
-}
-
-#[test]
-fn endpoints_are_read_from_urls() {
-    let good = [
-        ("mqtt://localhost", "localhost", 1883, "localhost:1883"),
-        (
-            "tcp://broker.example:1884/",
-            "broker.example",
-            1884,
-            "broker.example:1884",
-        ),
-        (
-            "mqtt://192.0.2.1:65535",
-            "192.0.2.1",
-            65535,
-            "192.0.2.1:65535",
-        ),
-        (
-            "mqtt://[2001:db8::1]",
-            "2001:db8::1",
-            1883,
-            "[2001:db8::1]:1883",
-        ),
-        ("mqtt://[::1]:1", "::1", 1, "[::1]:1"),
-    ];
-    for (url, host, port, shown) in good {
-        let endpoint = Endpoint::parse(url).expect(url);
-        assert_eq!((endpoint.host(), endpoint.port()), (host, port));
-        assert_eq!(endpoint.to_string(), shown);
-    }
-}
-
-#[test]
-fn urls_that_name_no_server_are_refused_with_what_is_wrong() {
-    let bad = [
-        (
-            "localhost",
-            "\"localhost\" has no scheme; write mqtt://host or mqtt://host:port",
-        ),
-        (
-            "",
-            "\"\" has no scheme; write mqtt://host or mqtt://host:port",
-        ),
-        (
-            "http://a",
-            "the scheme \"http\" is not supported: there are mqtt:// and tcp://; TLS and WebSocket are not there yet",
-        ),
-        (
-            "mqtt://",
-            "\"mqtt://\" has no host; an IPv6 address stands in brackets: mqtt://[::1]:1883",
-        ),
-        (
-            "mqtt://:1883",
-            "\"mqtt://:1883\" has no host; an IPv6 address stands in brackets: mqtt://[::1]:1883",
-        ),
-        (
-            "mqtt://[::1",
-            "\"mqtt://[::1\" has no host; an IPv6 address stands in brackets: mqtt://[::1]:1883",
-        ),
-        (
-            "mqtt://a:",
-            "what follows the host is no port; it must be a number from 1 to 65535",
-        ),
-        (
-            "mqtt://a:0",
-            "\"0\" is no port; it must be a number from 1 to 65535",
-        ),
-        (
-            "mqtt://a:65536",
-            "\"65536\" is no port; it must be a number from 1 to 65535",
-        ),
-        (
-            "mqtt://a:b",
-            "what follows the host is no port; it must be a number from 1 to 65535",
-        ),
-        (
-            "mqtt://[::1]x",
-            "what follows the host is no port; it must be a number from 1 to 65535",
-        ),
-        (
-            "mqtt://::1",
-            "\"mqtt://::1\" has no host; an IPv6 address stands in brackets: mqtt://[::1]:1883",
-        ),
-        ("mqtt://a/b", "\"/b\" does not belong into the URL"),
-        ("mqtt://a?b=c", "\"?\" does not belong into the URL"),
-        (
-            "mqtt://me:secret@a",
-            "\"user:password@\" does not belong into the URL; credentials go into the configuration",
-        ),
-    ];
-    for (url, text) in bad {
-        assert_eq!(Endpoint::parse(url).expect_err(url).to_string(), text);
-    }
-}
-
-#[test]
-fn no_part_of_a_password_in_a_url_is_shown() {
-    for urls in [
-        "mqtt://me:hunter2@a",
-        "me:hunter2@a",
-        "http://me:hunter2@a",
-        "mqtt://me:hunter2",
-        "me:hunter2",
-        "mqtt://:hunter2",
-        "mqtt://[me:hunter2",
-        "me:hunter2://a",
-        "mqtt://me:hunter2/x",
-        "mqtt://me:/hunter2",
-        "mqtt://a?hunter2",
-        "mqtt://a?password=hunter2",
-        "mqtt://a/b?password=hunter2",
-        "mqtt://a/password=hunter2",
-        "mqtt://a#hunter2",
-        "a?password=hunter2",
-        "mqtt://me:hunter2,more@a",
-        "mqtt://me:more,hunter2@a",
-        "mqtt://me:1,hunter2 @a",
-        "mqtt://a, mqtt://me:hunter2@b",
-    ] {
-        let one = Endpoint::parse(urls).expect_err(urls);
-        let list = Servers::try_from(urls).expect_err(urls);
-        for error in [one, list] {
-            for text in [error.to_string(), format!("{error:?}")] {
-                assert!(!text.contains("hunter2"), "{urls}: {text}");
-            }
-            let names_credentials = error.to_string().contains("credentials");
-            assert_eq!(names_credentials, urls.contains('@'), "{urls}: {error}");
-        }
-    }
-    // Else a number before the comma were taken for a port, and shown.
-    let error = Servers::try_from("mqtt://me:123456,more@a").expect_err("credentials");
-    assert!(!format!("{error:?}").contains("123456"), "{error:?}");
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn when_every_address_has_failed_the_error_names_the_last_one_that_did() {
     let ConnectionError::Dial { addr, after, .. } = raw.last_loss() else {
         panic!("{:?}", raw.losses())
     };
-    assert_eq!((addr, after), (four()[0], STAGGER * 3));
+    assert_eq!((addr, after), (four()[0].into(), STAGGER * 3));
     assert_eq!(raw.session.phase(), Phase::Waiting);
 }
 

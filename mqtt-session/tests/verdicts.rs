@@ -129,7 +129,7 @@ fn the_configuration_may_decide_otherwise_for_a_reason_code() {
 #[test]
 fn what_the_network_does_is_tried_again() {
     let dial = ConnectionError::Dial {
-        addr: "192.0.2.1:1883".parse().expect("an address"),
+        addr: std::net::SocketAddr::from(([192, 0, 2, 1], 1883)).into(),
         after: Duration::ZERO,
         cause: mqtt_session::Cause::TimedOut,
     };

@@ -1,7 +1,6 @@
 //! Connection changes, for who wants to watch.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::string::String;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use mqtt_proto::{ConnAck, ReasonCode, TopicFilter};
 
-use crate::{ConnectionError, Endpoint, QueueId, RedirectRefused, Token};
+use crate::{ConnectionError, Endpoint, Peer, QueueId, RedirectRefused, Token};
 
 use super::shared::Shared;
 use super::wake::{Place, Waiters, Wakes};
@@ -23,7 +22,7 @@ pub enum ClientEvent {
     /// The server accepted the connection.
     Connected {
         /// The address of the server.
-        addr: SocketAddr,
+        addr: Peer,
         /// CONNACK, with everything that the server said of itself.
         connack: ConnAck,
     },

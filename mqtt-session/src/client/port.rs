@@ -234,7 +234,7 @@ impl State {
         if written > 0 {
             connection.handle_written(now, written);
         }
-        if !input.is_empty() && connection.wants_read() {
+        if connection.has_input() || (!input.is_empty() && connection.wants_read()) {
             connection.handle_input(now, input);
         }
         for report in reports.drain(..) {
@@ -270,7 +270,8 @@ impl State {
 
         let (deadline, wants_read) = (self.connection.poll_timeout(), self.connection.wants_read());
         let to_write = !writing && !output.is_empty();
-        let sleep = idle.is_some() && actions.is_empty() && !to_write;
+        let to_take = self.connection.has_input();
+        let sleep = idle.is_some() && actions.is_empty() && !to_write && !to_take;
         if sleep {
             let driver = &mut self.driver;
             driver.awake = false;

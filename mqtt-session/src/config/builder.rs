@@ -139,6 +139,13 @@ impl ConfigBuilder {
         self
     }
 
+    /// Whether the driver opens byte streams in a way of its own (no): it gets [`Action::Open`](crate::Action::Open) with each server's URL
+    /// instead of lookups and dials. Who uses an adapter gives a dialer there instead, which sets this.
+    pub fn own_dialer(mut self, own_dialer: bool) -> Self {
+        self.rare.own_dialer = own_dialer;
+        self
+    }
+
     /// To which servers a server may send us (none). 5.0 only.
     pub fn redirects(mut self, redirects: Redirects) -> Self {
         self.rare.redirects = redirects;
@@ -327,7 +334,9 @@ impl ConfigBuilder {
             || rare.require_local_state
             || rare.fallback.is_some()
             || !rare.verdicts.is_empty()
-            || rare.redirects != Redirects::refuse();
+            || rare.redirects != Redirects::refuse()
+            || rare.own_dialer
+            || !rare.transports.is_usual();
         Ok(Config {
             connect,
             time_to_live: self.time_to_live,
@@ -363,6 +372,7 @@ impl ConfigBuilder {
             resolve,
             dial,
             dial_stagger,
+            handshake,
             connack,
             auth,
             pingresp,
@@ -385,6 +395,7 @@ impl ConfigBuilder {
             (credentials.is_zero(), "timeouts.credentials"),
             (resolve.is_zero(), "timeouts.resolve"),
             (dial.is_zero(), "timeouts.dial"),
+            (handshake.is_zero(), "timeouts.handshake"),
             (connack.is_zero(), "timeouts.connack"),
             (auth.is_zero(), "timeouts.auth"),
             (pingresp.is_zero(), "timeouts.pingresp"),

@@ -1,6 +1,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::Endpoint;
+
 /// Where a session lets a server send it, by Use another server or Server moved with a Server Reference (section 4.11).
 ///
 /// Whoever answers in the place of a server can name any host, and would be given the credentials: so nothing is followed that is not listed
@@ -43,7 +45,12 @@ impl Redirects {
         self.sharing
     }
 
-    pub(crate) fn allows(&self, host: &str) -> bool {
+    /// Never into the file system.
+    pub(crate) fn allow(&self, target: &Endpoint) -> bool {
+        let host = target.host();
+        if host.is_empty() {
+            return false;
+        }
         let host = host.strip_suffix('.').unwrap_or(host);
         self.hosts.iter().any(|allowed| {
             let Some(below) = allowed.strip_prefix('*') else {

@@ -15,7 +15,9 @@ pub struct Timeouts {
     /// Before the next address of the same name is dialled beside those that do not answer, at least 10 ms (250 ms): the Connection
     /// Attempt Delay of RFC 8305. One that fails makes room for the next at once.
     pub dial_stagger: Duration,
-    /// For CONNACK after the stream is open (10 s).
+    /// For proxy, TLS and WebSocket to shake hands after the byte stream is open, all together (10 s).
+    pub handshake: Duration,
+    /// For CONNACK after that (10 s).
     pub connack: Duration,
     /// For each step of the authenticator (30 s), and for the server's answer to each AUTH of a re-authentication. Before CONNACK
     /// the server has `connack` for each of its own. Between CONNECT and being connected a step may take no longer than the keep-alive
@@ -38,6 +40,7 @@ impl HasUsual for Timeouts {
         resolve: Duration::from_secs(10),
         dial: Duration::from_secs(10),
         dial_stagger: Duration::from_millis(250),
+        handshake: Duration::from_secs(10),
         connack: Duration::from_secs(10),
         auth: Duration::from_secs(30),
         pingresp: Duration::from_secs(10),

@@ -7,7 +7,7 @@ use core::time::Duration;
 use mqtt_proto::{Auth, ConnAck, Packet, PacketType, Properties, PropertiesRef, ReasonCode};
 
 use super::Session;
-use super::phase::{Farewell, Stage};
+use super::stage::{Farewell, Stage};
 use crate::auth::{AuthAnswer, AuthError, AuthStep};
 use crate::{
     Action, Attempt, ConnectionError, Event, Instant, ReauthenticateError, Timer, Token, Violation,
@@ -305,7 +305,7 @@ impl Session {
 
     /// We are not satisfied, or can't go on [MQTT-4.12.1-2].
     fn auth_failed(&mut self, error: AuthError) {
-        let Stage::Open { addr, .. } = self.stage else {
+        let Some(addr) = self.peer() else {
             return;
         };
         let farewell = Farewell::Reason(error.reason());
@@ -317,7 +317,7 @@ impl Session {
         let (Stage::Open { addr, .. }, Some(exchange)) = (&self.stage, &self.link.exchange) else {
             return;
         };
-        let (addr, after) = (*addr, self.now - exchange.since);
+        let (addr, after) = (addr.clone(), self.now - exchange.since);
         let error = match exchange.waits.attempt() {
             Some(_) => ConnectionError::AuthenticatorTimedOut { addr, after },
             None => ConnectionError::NoAuth { addr, after },

@@ -106,7 +106,7 @@ impl Observed {
 
     fn see(&mut self, event: &Event) {
         self.push(match event {
-            Event::Connected { addr, .. } => Observation::Connected { addr: *addr },
+            Event::Connected { addr, .. } => Observation::Connected { addr: addr.clone() },
             Event::Lost { error, retry_in } => Observation::Lost {
                 error: error.clone(),
                 retry_in: *retry_in,

@@ -3,7 +3,7 @@
 use mqtt_proto::Version;
 
 use super::Session;
-use super::phase::Stage;
+use super::stage::Stage;
 use crate::{Capacity, Config, Endpoint, Instant, Phase, Stats, Timer};
 
 impl Session {
@@ -11,9 +11,10 @@ impl Session {
     pub fn phase(&self) -> Phase {
         match self.stage {
             Stage::Idle => Phase::Idle,
-            Stage::Authorizing { .. } | Stage::Resolving { .. } | Stage::Dialing(_) => {
-                Phase::Connecting
-            }
+            Stage::Authorizing { .. }
+            | Stage::Resolving { .. }
+            | Stage::Dialing(_)
+            | Stage::Shaking { .. } => Phase::Connecting,
             Stage::Open { .. } if self.link.connected => Phase::Connected,
             Stage::Open { .. } => Phase::Handshaking,
             Stage::Closing { .. } => Phase::Closing,

@@ -12,8 +12,8 @@ use super::Session;
 use super::alias::Aliases;
 use super::home::Home;
 use super::link::{Link, Server};
-use super::phase::{Farewell, Stage};
-use crate::{ConnectionError, Direction, Event, PacketSummary, Timer, Violation};
+use super::stage::{Farewell, Stage};
+use crate::{Cause, ConnectionError, Direction, Event, PacketSummary, Timer, Violation};
 
 impl Session {
     /// The stream is open: a new connection group.
@@ -28,13 +28,46 @@ impl Session {
         self.link.only_clears = self.only_clears(version);
     }
 
+    /// What the configuration and the URL of the server whose turn it is say.
+    fn connect_in(&self, version: Version, properties: Properties) -> Connect {
+        let mut connect = Connect {
+            client_id: self.client_id().clone(),
+            properties,
+            ..self.config.connect_in(version).clone()
+        };
+        if let Some(credentials) = self.round.endpoint().credentials() {
+            connect.user_name.clone_from(&credentials.user_name);
+            connect.password.clone_from(&credentials.password);
+        }
+        connect
+    }
+
+    /// Whether an attempt at the server whose turn it is can come to anything, as far as that is known before.
+    pub(super) fn check_server(&self) -> Result<(), ConnectionError> {
+        let version = self.round.version(self.config.version());
+        let properties = self.config.connect_in(version).properties.clone();
+        let connect = self.connect_in(version, properties);
+        connect
+            .check()
+            .map_err(|error| ConnectionError::Connect { error })?;
+        let (server, transports) = (self.round.endpoint(), self.config.transports());
+        let checked = if self.layered || !transports.has_layers(server) {
+            transports.check(server)
+        } else {
+            let words = "this session is driven without `Connection`, which has the layers";
+            Err(Cause::Other(words.to_string()))
+        };
+        checked.map_err(|cause| ConnectionError::Transport {
+            server: server.clone(),
+            cause,
+        })
+    }
+
     /// CONNECT as the first packet [MQTT-3.1.0-1].
     pub(super) fn send_connect(&mut self, properties: Properties) -> Result<(), EncodeError> {
         let mut connect = Connect {
             clean_start: self.link.clean_start,
-            client_id: self.client_id().clone(),
-            properties,
-            ..self.config.connect_in(self.link.version).clone()
+            ..self.connect_in(self.link.version, properties)
         };
         if let Some(credentials) = self.round.take_credentials() {
             connect.user_name = credentials.user_name;
@@ -63,9 +96,10 @@ impl Session {
 
     /// The server accepts us, and the authenticator, if there is one, accepts the server.
     pub(super) fn accepted(&mut self, connack: ConnAck) {
-        let Stage::Open { attempt, addr } = self.stage else {
+        let Stage::Open { attempt, ref addr } = self.stage else {
             return;
         };
+        let addr = addr.clone();
         let properties = connack.properties.view();
         // [MQTT-3.2.2-2]
         if connack.session_present && self.link.clean_start {
@@ -119,9 +153,7 @@ impl Session {
     }
 
     fn refused(&mut self, reason: ReasonCode, words: Option<String>) {
-        let Stage::Open { addr, .. } = self.stage else {
-            return;
-        };
+        let Some(addr) = self.peer() else { return };
         // No session was begun.
         self.is_unsure = self.link.is_unsure;
         let after = self.now - self.link.opened_at;
@@ -220,9 +252,7 @@ impl Session {
     }
 
     pub(super) fn violated(&mut self, violation: Violation) {
-        let Stage::Open { addr, .. } = self.stage else {
-            return;
-        };
+        let Some(addr) = self.peer() else { return };
         let reason = violation.reason();
         self.lose(
             ConnectionError::Protocol { addr, violation },

@@ -1,14 +1,13 @@
 //! Keep-alive (section 3.1.2.10): PINGREQ in time, and a deadline for its answer.
 
-use core::net::SocketAddr;
 use core::time::Duration;
 
 use mqtt_proto::Packet;
 
 use super::Session;
 use super::link::Ping;
-use super::phase::Farewell;
-use crate::{ConnectionError, Instant, Timer};
+use super::stage::Farewell;
+use crate::{ConnectionError, Instant, Peer, Timer};
 
 impl Session {
     /// After how long without a byte a PINGREQ goes out. The timer is not moved at each byte: when it fires, it looks when the
@@ -75,7 +74,7 @@ impl Session {
     }
 
     /// Any byte that was received extends the wait, by one interval at most.
-    pub(super) fn ping_due(&mut self, addr: SocketAddr) {
+    pub(super) fn ping_due(&mut self, addr: Peer) {
         let Some(ping) = self.link.ping else { return };
         let timeout = self.config.timeouts.pingresp;
         if let Some(written_at) = ping.written_at {

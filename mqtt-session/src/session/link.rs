@@ -27,6 +27,8 @@ pub(super) struct Link {
     pub(super) encoded: u64,
     pub(super) written: u64,
     /// QoS 0 messages of which the last byte is not written.
+    /// So many of the encoded bytes may have left in part: a layer made others of them, which were not all written.
+    pub(super) touched: u64,
     pub(super) unwritten: VecDeque<Unwritten>,
     /// What the session sends again, in its order.
     pub(super) resend: VecDeque<(PacketId, Token)>,
@@ -184,6 +186,7 @@ impl Link {
             answers: 0,
             encoded: 0,
             written: 0,
+            touched: 0,
             unwritten: VecDeque::new(),
             resend: VecDeque::new(),
             first_resent: None,

@@ -11,63 +11,11 @@ use mqtt_proto::{Disconnect, Packet, ReasonCode};
 use super::Session;
 use super::link::Link;
 use super::race::Race;
+use super::stage::{Farewell, Next, Stage};
 use crate::{
-    Action, Attempt, Cause, ConnectionError, Credentials, Event, Fault, Instant,
-    ReauthenticateError, Timer, Verdict,
+    Action, Attempt, Cause, ConnectionError, Credentials, Endpoint, Event, Fault, Peer,
+    ReauthenticateError, Scheme, Timer, Verdict,
 };
-
-/// Where the session stands, with what is known only there.
-#[derive(Debug)]
-pub(super) enum Stage {
-    Idle,
-    /// The application is asked for credentials.
-    Authorizing {
-        attempt: Attempt,
-        since: Instant,
-    },
-    Resolving {
-        attempt: Attempt,
-        since: Instant,
-    },
-    Dialing(Box<Race>),
-    /// The stream is open; `link.connected` tells whether CONNACK has come.
-    Open {
-        attempt: Attempt,
-        addr: SocketAddr,
-    },
-    /// The driver has been told to hang up.
-    Closing {
-        attempt: Attempt,
-        next: Next,
-    },
-    Waiting,
-    Closed,
-}
-
-/// What follows when the stream is closed.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Next {
-    /// The server whose turn it is now.
-    Now,
-    /// Another round.
-    Retry {
-        at: Instant,
-    },
-    Close,
-}
-
-/// Whether to tell the driver to hang up, and how.
-#[derive(Clone, Debug)]
-pub(super) enum Farewell {
-    /// The stream is gone already.
-    Gone,
-    /// Close it without a word.
-    Silent,
-    /// Write this DISCONNECT first, in 5.0; 3.x closes without one, so that the will is published (semantics of 3.14.4).
-    Reason(ReasonCode),
-    /// The same behind everything that is encoded: the server did nothing wrong, and what it is told now it need not send again.
-    AfterAll(ReasonCode),
-}
 
 impl Session {
     pub(super) fn begin(&mut self, persistent: bool) {
@@ -85,6 +33,9 @@ impl Session {
 
     /// Begins with the server whose turn it is.
     fn attempt(&mut self) {
+        if let Err(error) = self.check_server() {
+            return self.lose(error, Farewell::Gone);
+        }
         if !self.config.asks_for_credentials() {
             return self.look_up();
         }
@@ -126,14 +77,22 @@ impl Session {
         }
     }
 
-    /// Asks for the addresses of the server, unless it is named by one.
+    /// Asks for the addresses of the server, unless it is named by one, or has none.
     fn look_up(&mut self) {
-        let (host, port) = (
-            self.round.endpoint().host().to_string(),
-            self.round.endpoint().port(),
-        );
+        let server = self.round.endpoint();
+        let (host, port) = self.config.transports().first_hop(server);
+        if server.scheme() == Scheme::Unix || self.config.has_dialer() {
+            let hop = if (host, port) == (server.host(), server.port()) {
+                server.clone()
+            } else {
+                Endpoint::new(host, port)
+            };
+            return self.race(Race::single(Peer::Server(hop.into())));
+        }
+        let host = host.to_string();
         if let Ok(ip) = host.parse::<IpAddr>() {
-            return self.dial(alloc::vec![SocketAddr::new(ip, port)]);
+            let addr = SocketAddr::new(ip, port);
+            return self.race(Race::single(Peer::Addr(addr)));
         }
         let (attempt, since) = (self.next_attempt(), self.now);
         self.stage = Stage::Resolving { attempt, since };
@@ -158,12 +117,13 @@ impl Session {
             return;
         }
         self.timers.stop(Timer::Resolve);
-        let (host, after) = (self.round.endpoint().host().to_string(), self.now - since);
+        let (host, _) = self.config.transports().first_hop(self.round.endpoint());
+        let (host, after) = (host.to_string(), self.now - since);
         match found {
             Ok(addrs) if addrs.is_empty() => {
                 self.lose(ConnectionError::NoAddress { host, after }, Farewell::Gone)
             }
-            Ok(addrs) => self.dial(addrs),
+            Ok(addrs) => self.race(Race::new(addrs)),
             Err(cause) => self.lose(
                 ConnectionError::Resolve { host, after, cause },
                 Farewell::Gone,
@@ -171,9 +131,9 @@ impl Session {
         }
     }
 
-    /// Begins to dial these addresses, of which there is at least one.
-    fn dial(&mut self, addrs: Vec<SocketAddr>) {
-        self.stage = Stage::Dialing(Box::new(Race::new(addrs)));
+    /// Begins to dial, to at least one address.
+    fn race(&mut self, race: Race) {
+        self.stage = Stage::Dialing(race.into());
         self.dial_next();
     }
 
@@ -188,7 +148,13 @@ impl Session {
         if race.can_launch(max)
             && let Some(addr) = race.launch(attempt, self.now)
         {
-            self.actions.push_back(Action::Dial { attempt, addr });
+            self.actions.push_back(match addr {
+                Peer::Addr(addr) => Action::Dial { attempt, addr },
+                Peer::Server(server) => Action::Open {
+                    attempt,
+                    server: *server,
+                },
+            });
         }
         let stagger = self.now + timeouts.dial_stagger;
         let stagger = race.can_launch(max).then_some(stagger);
@@ -203,7 +169,7 @@ impl Session {
     }
 
     /// The address did not answer: the next one, or the server has failed.
-    fn dial_failed(&mut self, addr: SocketAddr, after: Duration, cause: Cause) {
+    fn dial_failed(&mut self, addr: Peer, after: Duration, cause: Cause) {
         match &self.stage {
             Stage::Dialing(race) if race.is_over() => {
                 self.lose(ConnectionError::Dial { addr, after, cause }, Farewell::Gone);
@@ -212,19 +178,35 @@ impl Session {
         }
     }
 
-    /// The first byte stream that is open wins.
-    pub(super) fn opened(&mut self, attempt: Attempt) {
+    /// The first byte stream that is open wins. Whether this is the one.
+    pub(super) fn dialled(&mut self, attempt: Attempt) -> bool {
         let Stage::Dialing(race) = &mut self.stage else {
-            return;
+            return false;
         };
         let Some(won) = race.land(attempt) else {
-            return;
+            return false;
         };
         self.cancel_all();
-        self.stage = Stage::Open {
+        self.stage = Stage::Shaking {
             attempt,
             addr: won.addr,
+            since: self.now,
         };
+        true
+    }
+
+    /// The stream carries our bytes to the server.
+    pub(super) fn opened(&mut self, attempt: Attempt) {
+        self.dialled(attempt);
+        let addr = match &self.stage {
+            Stage::Shaking {
+                attempt: current,
+                addr,
+                ..
+            } if *current == attempt => addr.clone(),
+            _ => return,
+        };
+        self.stage = Stage::Open { attempt, addr };
         self.open_link();
         if self.authenticates_first() {
             return;
@@ -272,15 +254,8 @@ impl Session {
                     self.dial_failed(dial.addr, self.now - dial.since, cause);
                 }
             }
-            Stage::Open {
-                attempt: current,
-                addr,
-            } if *current == attempt => {
-                let (addr, after) = (*addr, self.now - self.link.opened_at);
-                self.lose(
-                    ConnectionError::Closed { addr, after, cause },
-                    Farewell::Gone,
-                );
+            Stage::Shaking { .. } | Stage::Open { .. } => {
+                self.broken(attempt, cause, Farewell::Gone);
             }
             Stage::Closing {
                 attempt: current,
@@ -291,6 +266,31 @@ impl Session {
             }
             _ => {}
         }
+    }
+
+    /// The stream, or a layer above it, is of no use any more.
+    pub(super) fn broken(&mut self, attempt: Attempt, cause: Cause, farewell: Farewell) {
+        let error = match &self.stage {
+            Stage::Shaking {
+                attempt: current,
+                addr,
+                since,
+            } if *current == attempt => ConnectionError::Handshake {
+                addr: addr.clone(),
+                after: self.now - *since,
+                cause,
+            },
+            Stage::Open {
+                attempt: current,
+                addr,
+            } if *current == attempt => ConnectionError::Closed {
+                addr: addr.clone(),
+                after: self.now - self.link.opened_at,
+                cause,
+            },
+            _ => return,
+        };
+        self.lose(error, farewell);
     }
 
     pub(super) fn timeout(&mut self, timer: Timer) {
@@ -315,13 +315,13 @@ impl Session {
                 }
             }
             (Timer::ConnAck, Stage::Open { addr, .. }) => {
-                let (addr, after) = (*addr, self.now - self.link.opened_at);
+                let (addr, after) = (addr.clone(), self.now - self.link.opened_at);
                 self.lose(ConnectionError::NoConnAck { addr, after }, Farewell::Silent);
             }
             (Timer::Auth, Stage::Open { .. }) => self.auth_due(),
             (Timer::KeepAlive, Stage::Open { .. }) => self.keep_alive_due(),
             (Timer::PingResp, Stage::Open { addr, .. }) => {
-                let addr = *addr;
+                let addr = addr.clone();
                 self.ping_due(addr);
             }
             (Timer::Expiry, _) => self.expire_queued(),
@@ -415,14 +415,14 @@ impl Session {
         self.stop_link_timers();
         let attempt = match (&self.stage, &farewell) {
             (_, Farewell::Gone) => return self.settle(next),
-            (Stage::Open { attempt, .. }, _) => *attempt,
+            (Stage::Shaking { attempt, .. } | Stage::Open { attempt, .. }, _) => *attempt,
             _ => return self.settle(next),
         };
         self.link.connected = false;
         if !matches!(farewell, Farewell::AfterAll(_)) {
             self.discard();
         }
-        let mut flush = !self.link.outbox.is_empty();
+        let mut flush = !self.link.outbox.is_empty() || matches!(farewell, Farewell::Layers);
         // Not ahead of a CONNECT that the driver has not taken [MQTT-3.1.0-1].
         if let Farewell::Reason(reason) | Farewell::AfterAll(reason) = farewell
             && self.link.version.is_v5()
@@ -444,6 +444,8 @@ impl Session {
     fn settle(&mut self, next: Next) {
         self.stop_link_timers();
         self.timers.stop(Timer::Hangup);
+        // What has left in part is not sent anew as if nothing of it had.
+        self.link.written = self.link.written.max(self.link.touched);
         if matches!(next, Next::Retry { .. }) {
             self.blame();
         }
@@ -549,6 +551,7 @@ impl Session {
                 self.cancel_all();
                 self.end();
             }
+            Stage::Shaking { attempt, .. } => self.close_stream(attempt, false, Next::Close),
             Stage::Closing { .. } | Stage::Closed => {}
             Stage::Idle | Stage::Waiting => self.end(),
         }

@@ -5,19 +5,19 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use crate::{Attempt, Instant};
+use crate::{Attempt, Instant, Peer};
 
 /// The addresses of one server: those that wait for their turn, and those that are dialled.
 #[derive(Debug)]
 pub(super) struct Race {
-    waiting: VecDeque<SocketAddr>,
+    waiting: VecDeque<Peer>,
     flying: Vec<Dial>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Dial {
     pub(super) attempt: Attempt,
-    pub(super) addr: SocketAddr,
+    pub(super) addr: Peer,
     pub(super) since: Instant,
 }
 
@@ -32,7 +32,7 @@ impl Race {
             .partition(|addr| addr.is_ipv6() == first_is_v6);
         while !own.is_empty() || !other.is_empty() {
             for family in [&mut own, &mut other] {
-                if let Some(addr) = family.pop_front()
+                if let Some(addr) = family.pop_front().map(Peer::Addr)
                     && !waiting.contains(&addr)
                 {
                     waiting.push_back(addr);
@@ -45,17 +45,25 @@ impl Race {
         }
     }
 
+    /// What has no address has nothing to race against.
+    pub(super) fn single(peer: Peer) -> Self {
+        Self {
+            waiting: VecDeque::from([peer]),
+            flying: Vec::new(),
+        }
+    }
+
     /// Whether the next address may be dialled while so many at most are.
     pub(super) fn can_launch(&self, max: usize) -> bool {
         !self.waiting.is_empty() && self.flying.len() < max
     }
 
     /// The next address is dialled from now on.
-    pub(super) fn launch(&mut self, attempt: Attempt, since: Instant) -> Option<SocketAddr> {
+    pub(super) fn launch(&mut self, attempt: Attempt, since: Instant) -> Option<Peer> {
         let addr = self.waiting.pop_front()?;
         self.flying.push(Dial {
             attempt,
-            addr,
+            addr: addr.clone(),
             since,
         });
         Some(addr)

@@ -8,7 +8,7 @@ use mqtt_proto::{Ack, Packet, PacketId, PacketType, PublishView, QoS, ReasonCode
 use super::Session;
 use super::asked::has_problem_information;
 use super::inbox::{Seen, cost};
-use super::phase::{Farewell, Stage};
+use super::stage::Farewell;
 use crate::{
     ConnectionError, Direction, Event, InboxFull, PacketSummary, QueueId, QueueOptions, Record,
     Stale, Ticket, Violation,
@@ -22,10 +22,7 @@ impl Session {
         }
         self.inbox.read_from(input, self.config.limits.inbox_bytes);
         self.detect_old_server(input);
-        while let Stage::Open { addr, .. } = self.stage {
-            if !self.wants_read() {
-                break;
-            }
+        while self.is_open() && self.wants_read() {
             let before = input.len();
             match self.link.decoder.decode(input) {
                 Ok(Some(packet)) => {
@@ -36,6 +33,7 @@ impl Session {
                 }
                 Ok(None) => break,
                 Err(error) => {
+                    let Some(addr) = self.peer() else { break };
                     let reason = error.reason();
                     self.lose(
                         ConnectionError::Decode { addr, error },
@@ -44,7 +42,7 @@ impl Session {
                 }
             }
         }
-        if !matches!(self.stage, Stage::Open { .. }) {
+        if !self.is_open() {
             // What comes behind the end means nothing.
             input.clear();
         }
@@ -110,9 +108,7 @@ impl Session {
             }
             Packet::PingResp => self.ping_answered(),
             Packet::Disconnect(disconnect) => {
-                let Stage::Open { addr, .. } = self.stage else {
-                    return;
-                };
+                let Some(addr) = self.peer() else { return };
                 let words = disconnect
                     .properties
                     .view()

@@ -42,13 +42,17 @@ impl Session {
         let mut refused = RedirectRefused::NoReference;
         let mut targets = Vec::new();
         let redirects = self.config.redirects();
+        let from = self.round.endpoint();
         for named in reference.unwrap_or_default().split_whitespace().take(NAMED) {
-            match read(named) {
-                Ok(target) if redirects.is_some_and(|r| r.allows(target.host())) => {
-                    targets.push(target);
+            match Endpoint::parse_reference(named, from) {
+                Ok(target) if !redirects.is_some_and(|r| r.allow(&target)) => {
+                    refused = RedirectRefused::NotAllowed { target };
                 }
-                Ok(target) => refused = RedirectRefused::NotAllowed { target },
-                Err(error) => refused = error,
+                Ok(target) if from.scheme().is_private() && !target.scheme().is_private() => {
+                    refused = RedirectRefused::Weaker { target };
+                }
+                Ok(target) => targets.push(target.with_credentials_of(from)),
+                Err(error) => refused = RedirectRefused::Reference(error),
             }
         }
         let Some(first) = targets.first().cloned() else {
@@ -64,15 +68,4 @@ impl Session {
             Err(RedirectRefused::TooMany { max: IN_A_ROW })
         }
     }
-}
-
-/// A Server Reference: a URL, or the rest of one behind the scheme of the server that it comes from. There is one scheme so far, so no other
-/// is weaker; one that this build does not know is refused.
-fn read(named: &str) -> Result<Endpoint, RedirectRefused> {
-    let endpoint = if named.contains("://") {
-        Endpoint::parse(named)
-    } else {
-        Endpoint::parse(&alloc::format!("mqtt://{named}"))
-    };
-    endpoint.map_err(RedirectRefused::Reference)
 }

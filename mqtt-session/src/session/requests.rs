@@ -8,8 +8,8 @@ use mqtt_proto::{
 };
 
 use super::Session;
-use super::phase::Stage;
 use super::request::{Request, RequestKind};
+use super::stage::Stage;
 use crate::{Direction, Event, PacketSummary, QueueId, SubscribeError, Token, Violation};
 
 /// How to subscribe.

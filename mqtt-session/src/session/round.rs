@@ -127,17 +127,19 @@ impl Round {
         let mut targets = Vec::with_capacity(to.len());
         for endpoint in to {
             let mut known = self.servers.iter().chain(&detour.last);
-            targets.push(match known.find(|known| known.endpoint == endpoint) {
-                Some(known) => known.clone(),
-                None if sharing => Server::new(endpoint, group),
-                None => {
-                    detour.groups = detour.groups.wrapping_add(1);
-                    Server::new(
-                        endpoint,
-                        last_group.unwrap_or(0).wrapping_add(detour.groups),
-                    )
-                }
-            });
+            targets.push(
+                match known.find(|known| known.endpoint.is_same_server(&endpoint)) {
+                    Some(known) => known.clone(),
+                    None if sharing => Server::new(endpoint, group),
+                    None => {
+                        detour.groups = detour.groups.wrapping_add(1);
+                        Server::new(
+                            endpoint,
+                            last_group.unwrap_or(0).wrapping_add(detour.groups),
+                        )
+                    }
+                },
+            );
         }
         detour.targets = targets;
         true

@@ -11,8 +11,8 @@ use super::expiry::Expiry;
 use super::inflight::{InFlight, Sent, SentState};
 use super::link::{Fits, Unwritten};
 use super::outcomes::Released;
-use super::phase::Stage;
 use super::poison::Suspect;
+use super::stage::Stage;
 use crate::{
     Direction, Event, Offline, Outcome, PacketSummary, PublishError, PublishOptions,
     PublishRefused, Record, Timer, Token,

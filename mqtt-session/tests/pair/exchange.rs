@@ -121,8 +121,8 @@ pub fn outcome(raw: &Raw, token: Token) -> Option<Result<(), ReauthenticateError
     first
 }
 
-pub fn server() -> std::net::SocketAddr {
-    ([192, 0, 2, 1], 1883).into()
+pub fn server() -> mqtt_session::Peer {
+    std::net::SocketAddr::from(([192, 0, 2, 1], 1883)).into()
 }
 
 /// The connection ends with this error and this DISCONNECT, and the next one starts from the beginning.

@@ -1,0 +1,9 @@
+//! How the layers fail.
+
+mod proxy;
+mod tls;
+mod websocket;
+
+pub use proxy::ProxyError;
+pub use tls::TlsError;
+pub use websocket::WebSocketError;
