@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use mqtt_session::Instant;
 use mqtt_session::client::drive::{Opening, Runtime};
+#[cfg(unix)]
+use mqtt_session::{Endpoint, Scheme};
 use tokio::net::lookup_host;
 use tokio::time::Sleep;
 
@@ -33,6 +35,12 @@ impl Runtime for Tokio {
 
     fn dial(&mut self, addr: SocketAddr) -> Opening<Stream> {
         Box::pin(Stream::connect(addr))
+    }
+
+    #[cfg(unix)]
+    fn open(&mut self, server: &Endpoint) -> Option<Opening<Stream>> {
+        let path = (server.scheme() == Scheme::Unix).then(|| server.path().to_owned())?;
+        Some(Box::pin(Stream::connect_unix(path)))
     }
 
     fn set_timer(&mut self, at: Instant) {

@@ -1,4 +1,4 @@
-//! A byte stream of the runtime.
+//! A byte stream of the runtime, of whichever kind.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -10,21 +10,43 @@ use bytes::BytesMut;
 use mqtt_session::client::drive::ByteStream;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 
-pub(crate) struct Stream(TcpStream);
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
 
 impl Stream {
     pub(crate) async fn connect(addr: SocketAddr) -> io::Result<Self> {
         let tcp = TcpStream::connect(addr).await?;
         // Everything that is to be sent goes in one write: waiting for more could only delay it.
         tcp.set_nodelay(true)?;
-        Ok(Self(tcp))
+        Ok(Self::Tcp(tcp))
     }
+
+    #[cfg(unix)]
+    pub(crate) async fn connect_unix(path: String) -> io::Result<Self> {
+        UnixStream::connect(path).await.map(Self::Unix)
+    }
+}
+
+/// Does the same with whichever it is.
+macro_rules! each {
+    ($self:expr, $stream:ident => $do:expr) => {
+        match $self {
+            Stream::Tcp($stream) => $do,
+            #[cfg(unix)]
+            Stream::Unix($stream) => $do,
+        }
+    };
 }
 
 impl ByteStream for Stream {
     fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_read_ready(context)
+        each!(self, stream => stream.poll_read_ready(context))
     }
 
     fn poll_read(
@@ -32,7 +54,7 @@ impl ByteStream for Stream {
         input: &mut BytesMut,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        pin!(self.0.read_buf(input)).poll(context)
+        each!(self, stream => pin!(stream.read_buf(input)).poll(context))
     }
 
     fn poll_write(
@@ -40,10 +62,10 @@ impl ByteStream for Stream {
         chunks: &[IoSlice<'_>],
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(context, chunks)
+        each!(self, stream => Pin::new(stream).poll_write_vectored(context, chunks))
     }
 
     fn poll_shut_down(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+        each!(self, stream => Pin::new(stream).poll_shutdown(context))
     }
 }

@@ -222,13 +222,17 @@ impl<R: Runtime> Drive<R> {
                     self.steps.push((attempt, step));
                 }
                 Action::Dial { attempt, addr } => {
-                    // The session waits for no other stream any more.
-                    self.stream = None;
-                    self.input.clear();
-                    self.output.clear();
-                    let step = Step::Dial(self.runtime.dial(addr));
-                    self.steps.push((attempt, step));
+                    let dial = self.runtime.dial(addr);
+                    self.begin(attempt, dial);
                 }
+                Action::Open { attempt, server } => match self.runtime.open(&server) {
+                    Some(opening) => self.begin(attempt, opening),
+                    None => {
+                        let words = "there are no byte streams of this kind here".into();
+                        let cause = Cause::Other(words);
+                        self.reports.push(Report::Closed(attempt, cause));
+                    }
+                },
                 Action::Cancel { attempt } => {
                     self.steps.retain(|(begun, _)| *begun != attempt);
                     // It may have opened meanwhile.
@@ -248,6 +252,14 @@ impl<R: Runtime> Drive<R> {
             }
         }
         self.actions = actions;
+    }
+
+    fn begin(&mut self, attempt: Attempt, opening: Opening<R::Stream>) {
+        // The session waits for no other stream any more.
+        self.stream = None;
+        self.input.clear();
+        self.output.clear();
+        self.steps.push((attempt, Step::Dial(opening)));
     }
 
     /// Closes a stream that the session has hung up, when all is written and the server has closed it, or when that takes too long.

@@ -11,9 +11,10 @@ pub use crate::auth::{self, AuthError};
 pub use crate::{
     Backoff, Capacity, Cause, Config, ConfigBuilder, ConfigError, ConnectionError, Credentials,
     Direction, DisconnectError, Endpoint, EndpointError, Fault, InboxFull, Instant, Limits,
-    Observation, Offline, Outcome, PacketSummary, Phase, Poisonous, PublishError, PublishOptions,
-    PublishRefused, QueueId, ReauthenticateError, RedirectRefused, Redirects, Servers, SessionLost,
-    Stale, Stats, SubscribeError, Timeouts, Token, Verdict, Violation,
+    Observation, Offline, Outcome, PacketSummary, Peer, Phase, Poisonous, PublishError,
+    PublishOptions, PublishRefused, QueueId, ReauthenticateError, RedirectRefused, Redirects,
+    Scheme, Servers, SessionLost, Stale, Stats, SubscribeError, Timeouts, Token, Verdict,
+    Violation,
 };
 pub use mqtt_proto::{
     ConnAck, DecodeError, Disconnect, EncodeError, Flow, PacketId, PacketType, Properties,

@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use mqtt_testkit::{Broker, BrokerConfig, Time};
 use mqtt_tokio::{Backoff, Client, Config, ConfigBuilder, Version};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -58,6 +58,17 @@ impl Server {
             }
         });
         Ok(Self { url, inner })
+    }
+
+    /// Serves those who come over this one, too.
+    #[cfg(unix)]
+    pub(crate) fn serve_unix(&self, listener: tokio::net::UnixListener) {
+        let server = Arc::clone(&self.inner);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(Arc::clone(&server).serve(stream));
+            }
+        });
     }
 
     /// Connects a client of 5.0 with everything else as by default, but quick to come back.
@@ -150,7 +161,7 @@ impl Inner {
         result
     }
 
-    async fn serve(self: Arc<Self>, mut stream: TcpStream) {
+    async fn serve(self: Arc<Self>, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
         let conn = self.with(|broker, now| broker.open(now));
         let mut cuts = self.cuts.subscribe();
         let (mut input, mut output) = (BytesMut::new(), Vec::new());

@@ -11,7 +11,7 @@ use std::vec::Vec;
 
 use bytes::BytesMut;
 
-use crate::Instant;
+use crate::{Endpoint, Instant};
 
 /// A lookup or a dial. Dropping it gives it up.
 pub type Opening<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
@@ -26,6 +26,12 @@ pub trait Runtime: Unpin {
 
     /// Opens a byte stream to an address.
     fn dial(&mut self, addr: SocketAddr) -> Opening<Self::Stream>;
+
+    /// Opens a byte stream to a server without a lookup: a Unix socket. None where the runtime has no such streams.
+    fn open(&mut self, server: &Endpoint) -> Option<Opening<Self::Stream>> {
+        let _ = server;
+        None
+    }
 
     /// Sets the timer to a time, whatever it was set to before.
     fn set_timer(&mut self, at: Instant);
