@@ -189,8 +189,8 @@ async fn silence(adapter: &dyn Adapter) -> Result {
 
 async fn hang_up(adapter: &dyn Adapter) -> Result {
     let server = Server::start()?;
-    let mut connecting = adapter.connect(&server.url(), config("client").build()?);
     server.with(|broker, _| broker.hold(PacketType::ConnAck));
+    let mut connecting = adapter.connect(&server.url(), config("client").build()?);
     assert!(poll_once(&mut connecting).is_pending());
     server.until("CONNECT has come", |broker| {
         broker.held(PacketType::ConnAck) == 1

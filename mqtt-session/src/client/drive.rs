@@ -28,7 +28,7 @@ pub use runtime::{ByteStream, Opening, Runtime};
 const KEPT: usize = 4 * 1024;
 /// Turns in one poll: other tasks of the runtime want to run, too.
 const TURNS: usize = 32;
-/// How long a stream may take to write its last bytes and be closed by the server.
+/// How long a stream may take to write its last bytes and be closed by the server; and how long one that can't be written is still read.
 const CLOSING: Duration = Duration::from_millis(500);
 
 /// A driver: a future that must be polled for anything to happen. It resolves when the session is closed.
@@ -152,10 +152,8 @@ impl<R: Runtime> Drive<R> {
         let Some(stream) = &mut self.stream else {
             return false;
         };
-        if stream.broken.is_some() {
-            self.output.clear();
-        }
-        if self.output.is_empty() {
+        // What can't be written stays: so the session gives no more.
+        if self.output.is_empty() || stream.broken.is_some() {
             return false;
         }
         match stream.poll_write(&mut self.output, context) {
@@ -165,6 +163,7 @@ impl<R: Runtime> Drive<R> {
             }
             Poll::Ready(Err(error)) => {
                 stream.broken = Some(Cause::from(&error));
+                stream.until.get_or_insert(self.port.now() + CLOSING);
                 true
             }
             Poll::Pending => false,
@@ -176,14 +175,14 @@ impl<R: Runtime> Drive<R> {
         let Some(stream) = &mut self.stream else {
             return false;
         };
-        let polled = if self.wants_read || stream.closing.is_some() {
+        let polled = if self.wants_read || stream.hung_up {
             stream.poll_read(&mut self.input, context)
         } else {
             Poll::Pending
         };
         let cause = match (polled, &stream.broken) {
             (Poll::Ready(Ok(1..)), _) => return true,
-            (Poll::Pending, None) => return false,
+            (Poll::Pending, _) => return false,
             (_, Some(cause)) => cause.clone(),
             (Poll::Ready(Ok(0)), None) => Cause::Eof,
             (Poll::Ready(Err(error)), None) => Cause::from(&error),
@@ -195,11 +194,7 @@ impl<R: Runtime> Drive<R> {
     /// Closes the stream. What was read before is still the session's.
     fn close(&mut self, cause: Cause) {
         if let Some(stream) = self.stream.take() {
-            let cause = if stream.closing.is_some() {
-                Cause::HungUp
-            } else {
-                cause
-            };
+            let cause = if stream.hung_up { Cause::HungUp } else { cause };
             self.reports.push(Report::Closed(stream.attempt, cause));
             self.output.clear();
         }
@@ -244,7 +239,8 @@ impl<R: Runtime> Drive<R> {
                         .as_mut()
                         .filter(|stream| stream.attempt == attempt)
                     {
-                        stream.closing = Some(if flush { now + CLOSING } else { now });
+                        stream.hung_up = true;
+                        stream.until = Some(if flush { now + CLOSING } else { now });
                     }
                 }
                 // What the application is asked has been taken out by the port.
@@ -262,14 +258,15 @@ impl<R: Runtime> Drive<R> {
         self.steps.push((attempt, Step::Dial(opening)));
     }
 
-    /// Closes a stream that the session has hung up, when all is written and the server has closed it, or when that takes too long.
+    /// Closes a stream that is hung up or broken when that takes too long. One that is hung up says so when all is written.
     fn hang_up(&mut self, now: Instant, context: &mut Context<'_>) {
         if let Some(stream) = &mut self.stream
-            && let Some(until) = stream.closing
+            && let Some(until) = stream.until
         {
             if now >= until {
-                self.close(Cause::HungUp);
-            } else if self.output.is_empty() {
+                let cause = stream.broken.take().unwrap_or(Cause::HungUp);
+                self.close(cause);
+            } else if stream.hung_up && self.output.is_empty() {
                 // Empty after a turn: the session has nothing more.
                 stream.shut_down(context);
             }
@@ -282,8 +279,8 @@ impl<R: Runtime> Drive<R> {
             // An idle connection holds no read buffer.
             self.input = BytesMut::new();
         }
-        let closing = self.stream.as_ref().and_then(|stream| stream.closing);
-        let Some(deadline) = deadline.into_iter().chain(closing).min() else {
+        let until = self.stream.as_ref().and_then(|stream| stream.until);
+        let Some(deadline) = deadline.into_iter().chain(until).min() else {
             self.armed = None;
             return Poll::Pending;
         };
@@ -308,3 +305,6 @@ impl<R: Runtime> fmt::Debug for Drive<R> {
         f.debug_struct("Drive").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,10 +23,13 @@ pub(super) struct Stream<S> {
     /// How much the next read takes.
     size: usize,
     small_reads: u8,
-    /// A write has failed. What the server said before is still read: it may be the reason.
+    /// A write has failed. What the server said before is still read: it may be the reason, though the runtime may notice only now that it
+    /// is there.
     pub(super) broken: Option<Cause>,
-    /// The session has hung up: this is closed when all is written and the server has closed, too, or at this time.
-    pub(super) closing: Option<Instant>,
+    /// The session has hung up: this is closed when all is written and the server has closed, too.
+    pub(super) hung_up: bool,
+    /// When it is closed at the latest, where it is broken or hung up.
+    pub(super) until: Option<Instant>,
     shut_down: bool,
 }
 
@@ -38,7 +41,8 @@ impl<S: ByteStream> Stream<S> {
             size: LEAST,
             small_reads: 0,
             broken: None,
-            closing: None,
+            hung_up: false,
+            until: None,
             shut_down: false,
         }
     }

@@ -1,0 +1,241 @@
+//! The loop over a byte stream that does as it is told, on virtual time.
+
+use std::boxed::Box;
+use std::future::{Future, ready};
+use std::io::{self, ErrorKind, IoSlice};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::string::String;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use std::vec;
+use std::vec::Vec;
+
+use bytes::{Bytes, BytesMut};
+use mqtt_proto::{QoS, ReasonCode};
+
+use super::{ByteStream, CLOSING, Drive, Opening, Runtime};
+use crate::client::{Client, ClientEvent, Events, build};
+use crate::{Cause, Config, ConnectionError, Endpoint, Instant, Phase};
+
+/// What the server does, and what came to it.
+#[derive(Default)]
+struct Wire {
+    /// Whether the runtime has noticed that there is something to read.
+    readable: bool,
+    input: Vec<u8>,
+    /// The stream ends behind the input.
+    ended: bool,
+    written: Vec<u8>,
+    writes_fail: bool,
+}
+
+struct Fake {
+    wire: Arc<Mutex<Wire>>,
+    clock: Arc<AtomicU64>,
+    timer: Option<Instant>,
+}
+
+struct FakeStream(Arc<Mutex<Wire>>);
+
+impl Runtime for Fake {
+    type Stream = FakeStream;
+
+    fn resolve(&mut self, _host: String, port: u16) -> Opening<Vec<SocketAddr>> {
+        Box::pin(ready(Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))])))
+    }
+
+    fn dial(&mut self, _addr: SocketAddr) -> Opening<FakeStream> {
+        Box::pin(ready(Ok(FakeStream(Arc::clone(&self.wire)))))
+    }
+
+    fn set_timer(&mut self, at: Instant) {
+        self.timer = Some(at);
+    }
+
+    fn poll_timer(&mut self, _context: &mut Context<'_>) -> Poll<()> {
+        let now = Instant::from_nanos(self.clock.load(Ordering::Relaxed));
+        if self.timer.is_some_and(|at| at <= now) {
+            self.timer = None;
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
+
+impl ByteStream for FakeStream {
+    fn poll_readable(&mut self, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let wire = self.0.lock().unwrap();
+        if wire.readable && (wire.ended || !wire.input.is_empty()) {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn poll_read(
+        &mut self,
+        input: &mut BytesMut,
+        _context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let bytes = std::mem::take(&mut self.0.lock().unwrap().input);
+        input.extend_from_slice(&bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_write(
+        &mut self,
+        chunks: &[IoSlice<'_>],
+        _context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let mut wire = self.0.lock().unwrap();
+        if wire.writes_fail {
+            return Poll::Ready(Err(ErrorKind::ConnectionReset.into()));
+        }
+        let before = wire.written.len();
+        for chunk in chunks {
+            wire.written.extend_from_slice(chunk);
+        }
+        Poll::Ready(Ok(wire.written.len() - before))
+    }
+
+    fn poll_shut_down(&mut self, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+struct Pair {
+    client: Client,
+    drive: Drive<Fake>,
+    wire: Arc<Mutex<Wire>>,
+    clock: Arc<AtomicU64>,
+}
+
+impl Pair {
+    fn connected() -> Self {
+        let (wire, clock) = (Arc::new(Mutex::default()), Arc::new(AtomicU64::new(0)));
+        let config = Config::builder("client").build().unwrap();
+        let server = Endpoint::parse("mqtt://127.0.0.1").unwrap();
+        let now = Arc::clone(&clock);
+        let now = move || Instant::from_nanos(now.load(Ordering::Relaxed));
+        let (client, port) = build(config, server, 7, now).unwrap();
+        let fake = Fake {
+            wire: Arc::clone(&wire),
+            clock: Arc::clone(&clock),
+            timer: None,
+        };
+        let mut pair = Self {
+            client,
+            drive: Drive::new(port, fake),
+            wire,
+            clock,
+        };
+        pair.client.start();
+        pair.poll();
+        assert_eq!(pair.client.phase(), Phase::Handshaking);
+        pair.receive(&[0x20, 3, 0, 0, 0]);
+        assert_eq!(pair.client.phase(), Phase::Connected);
+        pair
+    }
+
+    fn poll(&mut self) {
+        let polled = Pin::new(&mut self.drive).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+    }
+
+    /// The server sends something, and the runtime notices.
+    fn receive(&mut self, bytes: &[u8]) {
+        let mut wire = self.wire.lock().unwrap();
+        wire.readable = true;
+        wire.input.extend_from_slice(bytes);
+        drop(wire);
+        self.poll();
+    }
+
+    /// A write fails, of which the runtime does not know yet.
+    fn fail_a_write(&mut self) {
+        let mut wire = self.wire.lock().unwrap();
+        (wire.readable, wire.writes_fail) = (false, true);
+        drop(wire);
+        self.client.try_publish("a", QoS::AtLeastOnce, "x").unwrap();
+        self.poll();
+    }
+
+    fn advance(&mut self, by: Duration) {
+        let nanos = u64::try_from(by.as_nanos()).unwrap();
+        self.clock.fetch_add(nanos, Ordering::Relaxed);
+        self.poll();
+    }
+}
+
+fn lost(events: &mut Events) -> Option<ConnectionError> {
+    let mut next = pin!(events.next());
+    match next.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Some(ClientEvent::Lost { error, .. })) => Some(error),
+        Poll::Pending => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_came_before_a_write_failed_is_read_when_the_runtime_has_noticed_it() {
+    let mut pair = Pair::connected();
+    let mut events = pair.client.events();
+    pair.fail_a_write();
+    assert_eq!(lost(&mut events), None);
+    pair.wire.lock().unwrap().ended = true;
+    pair.receive(&[0xE0, 2, 0x97, 0]);
+    let error = lost(&mut events).unwrap();
+    let ConnectionError::Disconnected { reason, .. } = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(reason, ReasonCode::QUOTA_EXCEEDED);
+}
+
+#[test]
+fn a_stream_that_can_not_be_written_and_tells_nothing_is_closed_after_a_moment() {
+    let mut pair = Pair::connected();
+    let mut events = pair.client.events();
+    pair.fail_a_write();
+    pair.advance(CLOSING - Duration::from_nanos(1));
+    assert_eq!(lost(&mut events), None);
+    pair.advance(Duration::from_nanos(1));
+    let error = lost(&mut events).unwrap();
+    let ConnectionError::Closed { cause, .. } = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(cause, Cause::ConnectionReset);
+}
+
+#[test]
+fn a_stream_that_can_not_be_written_and_ends_is_closed_for_the_reason_that_writing_failed() {
+    let mut pair = Pair::connected();
+    let mut events = pair.client.events();
+    pair.fail_a_write();
+    pair.wire.lock().unwrap().ended = true;
+    pair.receive(&[]);
+    let error = lost(&mut events).unwrap();
+    let ConnectionError::Closed { cause, .. } = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(cause, Cause::ConnectionReset);
+}
+
+#[test]
+fn little_more_is_taken_from_the_session_for_a_stream_that_can_not_be_written() {
+    let mut pair = Pair::connected();
+    pair.fail_a_write();
+    let payload = Bytes::from(vec![0; 64 * 1024]);
+    for _ in 0..64 {
+        let payload = payload.clone();
+        pair.client
+            .try_publish("a", QoS::AtLeastOnce, payload)
+            .unwrap();
+        pair.poll();
+    }
+    // Those that fill the session's own outbox.
+    let sent = pair.client.stats().sent;
+    assert!(sent < 16, "{sent}");
+}
