@@ -141,7 +141,7 @@ async fn nobody(adapter: &dyn Adapter) -> Result {
     else {
         panic!("{error:?}")
     };
-    assert_eq!((*named, cause), (addr, &Cause::ConnectionRefused));
+    assert_eq!((named, cause), (&addr.into(), &Cause::ConnectionRefused));
     Ok(())
 }
 
@@ -163,8 +163,8 @@ async fn refusal(adapter: &dyn Adapter, version: Version) -> Result {
         panic!("{error:?}")
     };
     assert_eq!(
-        (*addr, *reason),
-        (server.addr(), ReasonCode::NOT_AUTHORIZED)
+        (addr, reason),
+        (&server.addr().into(), &ReasonCode::NOT_AUTHORIZED)
     );
     server.until_alone();
     server.assert_no_violations();
