@@ -95,6 +95,24 @@ impl<'a> Publishing<'a> {
         }
     }
 
+    /// Ends the waiting where that takes too long: the message is accepted if there is room now, and is in the error where there is none.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Client::try_publish`](super::Client::try_publish).
+    ///
+    /// # Panics
+    ///
+    /// If it has resolved.
+    pub fn give_up(mut self) -> Result<Delivery, SendError> {
+        let publish = match self.message.take() {
+            Some(message) => message?,
+            None => panic!("given up after it has resolved"),
+        };
+        let token = publish_now(self.shared, self.qos, publish, &self.options)?;
+        Ok(Delivery::new(self.shared, token))
+    }
+
     /// One that fails when it is polled.
     #[cold]
     pub(super) const fn refused(shared: &'a Arc<Shared>, error: SendError) -> Self {
