@@ -213,7 +213,10 @@ impl Drop for Port {
         let mut wakes = Wakes::default();
         let mut state = self.shared.lock();
         state.abandon(now, &mut wakes);
+        // Nobody needs it any more, handles may stay for long, and it may hold something of the system.
+        let waker = state.driver.waker.take();
         drop(state);
+        drop(waker);
         wakes.wake();
     }
 }
