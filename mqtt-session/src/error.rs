@@ -1,17 +1,22 @@
 //! Errors of commands, and why a connection ended.
 
+mod words;
+
 use core::num::NonZeroU16;
 use core::time::Duration;
 
 use alloc::string::String;
 use mqtt_proto::{
-    DecodeError, EncodeError, PacketId, PacketType, Publish, QoS, ReasonCode, TopicFilter,
+    DecodeError, EncodeError, PacketId, PacketType, Publish, QoS, ReasonCode, TopicFilter, Version,
 };
 
 use alloc::boxed::Box;
 
 use crate::auth::AuthError;
 use crate::{Cause, Endpoint, EndpointError, Peer};
+#[cfg(feature = "client")]
+pub(crate) use words::access_hint;
+use words::{Rounded, because, connack_hint};
 
 /// Whose fault an error is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +45,14 @@ pub struct PublishError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishRefused {
-    /// The queue is full by count or by bytes. There will be room when messages have left.
-    #[error("the queue is full")]
-    Full,
+    /// The queue is full by count or by bytes, or too much waits to be stored. There will be room when messages have left.
+    #[error("the queue is full: {limit} is {max}")]
+    Full {
+        /// Which of the [`Limits`](crate::Limits) it is.
+        limit: &'static str,
+        /// Its value.
+        max: usize,
+    },
     /// The message alone is larger than the queue may be.
     #[error(
         "a message of {size} bytes is above the limit of {max} for all that waits (limits.outgoing_bytes)"
@@ -84,7 +94,7 @@ pub enum PublishRefused {
 impl PublishRefused {
     /// Whether waiting helps: the queue is full.
     pub const fn is_full(&self) -> bool {
-        matches!(self, Self::Full)
+        matches!(self, Self::Full { .. })
     }
 }
 
@@ -178,7 +188,7 @@ pub struct Stale;
 #[non_exhaustive]
 pub enum ConnectionError {
     /// The application gave no credentials for the attempt.
-    #[error("there are no credentials for {server} after {after:?}: {cause}")]
+    #[error("there are no credentials for {server} after {}: {cause}", Rounded(*.after))]
     Credentials {
         /// The server that they were for.
         server: Endpoint,
@@ -188,7 +198,7 @@ pub enum ConnectionError {
         cause: Cause,
     },
     /// The host's addresses could not be looked up.
-    #[error("the name {host:?} could not be looked up after {after:?}: {cause}")]
+    #[error("the name {host:?} could not be looked up after {}: {cause}", Rounded(*.after))]
     Resolve {
         /// The host.
         host: String,
@@ -198,7 +208,7 @@ pub enum ConnectionError {
         cause: Cause,
     },
     /// The host has no address.
-    #[error("the name {host:?} has no address (asked for {after:?})")]
+    #[error("the name {host:?} has no address (asked for {})", Rounded(*.after))]
     NoAddress {
         /// The host.
         host: String,
@@ -206,7 +216,7 @@ pub enum ConnectionError {
         after: Duration,
     },
     /// No byte stream could be opened to the last address tried.
-    #[error("{addr} could not be reached after {after:?}: {cause}")]
+    #[error("{addr} could not be reached after {}: {cause}", Rounded(*.after))]
     Dial {
         /// The address.
         addr: Peer,
@@ -224,7 +234,7 @@ pub enum ConnectionError {
         cause: Cause,
     },
     /// The stream was open, but a layer above it failed before MQTT had begun: proxy, TLS or WebSocket.
-    #[error("{addr} took the connection, but it was of no use after {after:?}: {cause}")]
+    #[error("{addr} took the connection, but it was of no use after {}: {cause}", Rounded(*.after))]
     Handshake {
         /// The address.
         addr: Peer,
@@ -234,7 +244,7 @@ pub enum ConnectionError {
         cause: Cause,
     },
     /// The stream was open, but CONNACK did not come in time.
-    #[error("{addr} took the connection but sent no CONNACK within {after:?}")]
+    #[error("{addr} took the connection but sent no CONNACK within {}", Rounded(*.after))]
     NoConnAck {
         /// The address.
         addr: Peer,
@@ -242,7 +252,7 @@ pub enum ConnectionError {
         after: Duration,
     },
     /// The server refused in CONNACK.
-    #[error("{addr} refused the connection after {after:?}: {reason}{}", because(.words))]
+    #[error("{addr} refused the connection after {}: {reason}{}{}", Rounded(*.after), connack_hint(*.reason), because(.words))]
     Refused {
         /// The address.
         addr: Peer,
@@ -263,8 +273,23 @@ pub enum ConnectionError {
         /// Its Reason String.
         words: Option<String>,
     },
-    /// The stream ended without a word.
-    #[error("the connection to {addr} was lost after {after:?}: {cause}")]
+    /// The stream ended before CONNACK came.
+    #[error(
+        "the connection to {addr} ended after {}, before CONNECT was answered: {cause}; perhaps the port is that of another protocol, or of TLS where the URL is not (or the other way round), or the server does not speak {version}",
+        Rounded(*.after)
+    )]
+    Unanswered {
+        /// The address.
+        addr: Peer,
+        /// How long the stream was open.
+        after: Duration,
+        /// The version that was spoken.
+        version: Version,
+        /// How it ended.
+        cause: Cause,
+    },
+    /// The stream of a connection that was accepted ended without a word.
+    #[error("the connection to {addr} was lost after {}: {cause}", Rounded(*.after))]
     Closed {
         /// The address.
         addr: Peer,
@@ -274,7 +299,7 @@ pub enum ConnectionError {
         cause: Cause,
     },
     /// PINGREQ was sent, and nothing came.
-    #[error("{addr} did not answer a PINGREQ within {after:?}")]
+    #[error("{addr} did not answer a PINGREQ within {}", Rounded(*.after))]
     NoPingResp {
         /// The address.
         addr: Peer,
@@ -288,6 +313,16 @@ pub enum ConnectionError {
         addr: Peer,
         /// What is wrong.
         error: DecodeError,
+    },
+    /// What came is of another protocol, which the first bytes tell.
+    #[error(
+        "{addr} speaks {protocol}, not what is asked of it: check the port, and the scheme of the URL"
+    )]
+    OtherProtocol {
+        /// The address.
+        addr: Peer,
+        /// Which one: `HTTP`, say.
+        protocol: &'static str,
     },
     /// What came is a packet, but not one that may come here.
     #[error("{addr} broke the protocol: {violation}")]
@@ -312,7 +347,7 @@ pub enum ConnectionError {
         error: AuthError,
     },
     /// The authenticator took too long for a step.
-    #[error("the authenticator gave no answer within {after:?} (timeouts.auth)")]
+    #[error("the authenticator gave no answer within {} (timeouts.auth)", Rounded(*.after))]
     AuthenticatorTimedOut {
         /// The address of the server.
         addr: Peer,
@@ -320,7 +355,7 @@ pub enum ConnectionError {
         after: Duration,
     },
     /// The server left a step of a re-authentication unanswered.
-    #[error("{addr} did not answer the re-authentication within {after:?}")]
+    #[error("{addr} did not answer the re-authentication within {}", Rounded(*.after))]
     NoAuth {
         /// The address.
         addr: Peer,
@@ -352,8 +387,11 @@ impl ConnectionError {
             | Self::Decode { .. }
             | Self::Protocol { .. }
             | Self::NoConnAck { .. }
+            | Self::OtherProtocol { .. }
             | Self::NoAuth { .. } => Fault::Peer,
-            Self::Handshake { cause, .. } | Self::Closed { cause, .. } => cause.fault(),
+            Self::Handshake { cause, .. }
+            | Self::Unanswered { cause, .. }
+            | Self::Closed { cause, .. } => cause.fault(),
             Self::Authentication { error, .. } => error.fault(),
             Self::AuthenticatorTimedOut { .. }
             | Self::InboxFull { .. }
@@ -396,14 +434,6 @@ pub enum RedirectRefused {
         /// How often that is followed.
         max: u8,
     },
-}
-
-/// `": words"`, or nothing.
-fn because(words: &Option<String>) -> String {
-    words
-        .as_ref()
-        .map(|words| alloc::format!(": {words}"))
-        .unwrap_or_default()
 }
 
 /// How the server broke the protocol with well-formed packets.

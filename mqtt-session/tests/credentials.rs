@@ -89,7 +89,7 @@ fn an_attempt_without_them_has_failed_and_says_why() {
     let error = raw.last_loss();
     assert_eq!(
         error.to_string(),
-        "there are no credentials for 192.0.2.1:1883 after 2s: the vault is sealed"
+        "there are no credentials for 192.0.2.1:1883 after 2 s: the vault is sealed"
     );
     assert_eq!(error.fault(), Fault::Caller);
     // The other server, and then another round.

@@ -43,7 +43,7 @@ fn a_name_that_is_unknown_and_one_without_address_are_told_apart() {
     raw.session
         .handle_resolved(raw.now, attempt, Err(Cause::Other("no such host".into())));
     let error = raw.last_loss();
-    let text = "the name \"broker.example\" could not be looked up after 20ms: no such host";
+    let text = "the name \"broker.example\" could not be looked up after 20 ms: no such host";
     assert_eq!(error.to_string(), text);
     assert_eq!(error.fault(), Fault::Network);
 
@@ -53,7 +53,7 @@ fn a_name_that_is_unknown_and_one_without_address_are_told_apart() {
         .handle_resolved(raw.now, attempt, Ok(Vec::new()));
     assert_eq!(
         raw.last_loss().to_string(),
-        "the name \"broker.example\" has no address (asked for 0ns)"
+        "the name \"broker.example\" has no address (asked for 0 s)"
     );
 }
 
@@ -92,7 +92,7 @@ fn addresses_are_tried_in_order_and_the_error_names_the_last() {
     raw.closed(Cause::ConnectionRefused);
     assert_eq!(
         raw.last_loss().to_string(),
-        "192.0.2.3:1883 could not be reached after 5ms: connection refused"
+        "192.0.2.3:1883 could not be reached after 5 ms: connection refused"
     );
     assert_eq!(raw.session.phase(), Phase::Waiting);
 }

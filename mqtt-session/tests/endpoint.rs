@@ -421,7 +421,7 @@ fn a_unix_socket_is_opened_without_a_lookup_and_named_by_its_path() {
     raw.closed(Cause::Eof);
     assert_eq!(
         raw.last_loss().to_string(),
-        "the connection to unix:///run/mqtt.sock was lost after 0ns: the peer closed the connection"
+        "the connection to unix:///run/mqtt.sock was lost after 0 s: the peer closed the connection"
     );
 }
 
@@ -435,7 +435,7 @@ fn a_socket_that_does_not_open_is_given_up_like_an_address() {
     raw.advance(std::time::Duration::from_secs(10));
     assert_eq!(
         raw.last_loss().to_string(),
-        "unix:///run/mqtt.sock could not be reached after 10s: timed out"
+        "unix:///run/mqtt.sock could not be reached after 10 s: timed out"
     );
 }
 

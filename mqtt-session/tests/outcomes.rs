@@ -191,7 +191,10 @@ fn a_full_queue_gives_the_message_back_and_tells_when_there_is_room() {
         .expect_err("full");
     assert_eq!((error.publish, error.qos), (publish, QoS::ExactlyOnce));
     assert!(error.reason.is_full());
-    assert_eq!(error.reason.to_string(), "the queue is full");
+    assert_eq!(
+        error.reason.to_string(),
+        "the queue is full: limits.max_queued is 3"
+    );
     raw.poll();
     assert!(!raw.events.iter().any(|event| matches!(event, Event::Room)));
     raw.session.connect(raw.now);

@@ -141,7 +141,7 @@ async fn a_server_that_hangs_up_before_connack_is_told_from_one_that_is_silent()
     assert!(
         matches!(
             error,
-            ConnectionError::Closed {
+            ConnectionError::Unanswered {
                 cause: Cause::Eof,
                 ..
             }

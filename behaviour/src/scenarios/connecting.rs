@@ -201,7 +201,7 @@ async fn hang_up(adapter: &dyn Adapter) -> Result {
     };
     let eof = matches!(
         *error,
-        ConnectionError::Closed {
+        ConnectionError::Unanswered {
             cause: Cause::Eof,
             ..
         }

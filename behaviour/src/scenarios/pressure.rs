@@ -59,7 +59,7 @@ async fn gives_back(adapter: &dyn Adapter) -> Result {
     let error: SendError = client
         .try_publish_message(QoS::AtLeastOnce, message.clone())
         .expect_err("there is no room");
-    assert_eq!(error.refused(), Some(&PublishRefused::Full));
+    assert!(error.refused().is_some_and(PublishRefused::is_full));
     assert_eq!(error.into_publish(), Some(message));
     server.with(|broker, now| broker.release(now, PacketType::PubAck));
     first.await?;

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::error::access_hint;
 use crate::{Outcome, Token};
 
 use super::shared::Shared;
@@ -97,7 +98,11 @@ impl Drop for Delivery {
 impl fmt::Display for DeliveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.outcome {
-            Outcome::Rejected(reason) => write!(f, "the server rejected the message: {reason}"),
+            Outcome::Rejected(reason) => write!(
+                f,
+                "the server rejected the message: {reason}{}",
+                access_hint(reason)
+            ),
             Outcome::Refused(reason) => {
                 write!(f, "the message could not be sent to this server: {reason}")
             }

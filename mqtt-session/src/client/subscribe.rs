@@ -7,6 +7,7 @@ use std::vec::Vec;
 
 use mqtt_proto::{Properties, ReasonCode, SubscribeOptions, TopicError, TopicFilter};
 
+use crate::error::access_hint;
 use crate::{QueueId, SubscribeError, Token};
 
 use super::shared::Shared;
@@ -23,7 +24,7 @@ pub enum SubscribeFailed {
     #[error(transparent)]
     Request(#[from] SubscribeError),
     /// The server refused it.
-    #[error("the server refused {filter}: {reason}")]
+    #[error("the server refused {filter}: {reason}{}", access_hint(*.reason))]
     Refused {
         /// The first filter that it refused.
         filter: TopicFilter,

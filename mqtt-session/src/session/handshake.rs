@@ -183,7 +183,7 @@ impl Session {
             ConnectionError::Refused { reason, .. } => {
                 *reason == ReasonCode::UNSUPPORTED_PROTOCOL_VERSION
             }
-            ConnectionError::Closed { .. } => !self.link.connected,
+            ConnectionError::Unanswered { .. } => true,
             _ => false,
         };
         of_version && self.config.fallback().is_some() && self.round.fall_back()

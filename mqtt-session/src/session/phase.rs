@@ -283,11 +283,19 @@ impl Session {
             Stage::Open {
                 attempt: current,
                 addr,
-            } if *current == attempt => ConnectionError::Closed {
-                addr: addr.clone(),
-                after: self.now - self.link.opened_at,
-                cause,
-            },
+            } if *current == attempt => {
+                let (addr, after) = (addr.clone(), self.now - self.link.opened_at);
+                if self.link.connected {
+                    ConnectionError::Closed { addr, after, cause }
+                } else {
+                    ConnectionError::Unanswered {
+                        addr,
+                        after,
+                        version: self.link.version,
+                        cause,
+                    }
+                }
+            }
             _ => return,
         };
         self.lose(error, farewell);

@@ -34,11 +34,15 @@ impl Session {
                 Ok(None) => break,
                 Err(error) => {
                     let Some(addr) = self.peer() else { break };
-                    let reason = error.reason();
-                    self.lose(
-                        ConnectionError::Decode { addr, error },
-                        Farewell::Reason(reason),
-                    );
+                    let farewell = Farewell::Reason(error.reason());
+                    let other = (!self.link.connected).then(|| other_protocol(input));
+                    match other.flatten() {
+                        Some(protocol) => self.lose(
+                            ConnectionError::OtherProtocol { addr, protocol },
+                            Farewell::Silent,
+                        ),
+                        None => self.lose(ConnectionError::Decode { addr, error }, farewell),
+                    }
                 }
             }
         }
@@ -414,5 +418,17 @@ impl Session {
         if !was_readable && self.inbox.is_readable(QueueId::DEFAULT) {
             self.events.push_back(Event::Readable(QueueId::DEFAULT));
         }
+    }
+}
+
+/// What a server speaks whose first bytes are no packet.
+#[cold]
+fn other_protocol(input: &[u8]) -> Option<&'static str> {
+    match *input {
+        [b'H', b'T', b'T', b'P', b'/', ..] => Some("HTTP"),
+        // An alert, which is how a server answers that has got no greeting in TLS.
+        [0x15, 0x03, 0..=4, ..] => Some("TLS"),
+        [b'S', b'S', b'H', b'-', ..] => Some("SSH"),
+        _ => None,
     }
 }

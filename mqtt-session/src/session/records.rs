@@ -135,7 +135,14 @@ impl Records {
             return Err(PublishRefused::TagTooLong { len, max });
         }
         match self.room(limits) {
-            (0, _) | (_, 0) => Err(PublishRefused::Full),
+            (0, _) => Err(PublishRefused::Full {
+                limit: "limits.unstored_records",
+                max: limits.unstored_records,
+            }),
+            (_, 0) => Err(PublishRefused::Full {
+                limit: "limits.unstored_bytes",
+                max: limits.unstored_bytes,
+            }),
             _ => Ok(()),
         }
     }

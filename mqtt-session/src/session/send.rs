@@ -111,7 +111,10 @@ impl Session {
             match self.unencodable(qos, &publish) {
                 Some(refused) => Err(refused),
                 None if self.outgoing.queue.len() >= self.config.limits.max_queued => {
-                    Err(PublishRefused::Full)
+                    Err(PublishRefused::Full {
+                        limit: "limits.max_queued",
+                        max: self.config.limits.max_queued,
+                    })
                 }
                 None => Ok(None),
             }
@@ -189,7 +192,10 @@ impl Session {
             return Err(PublishRefused::AboveLimit { size, max: limit });
         }
         if self.outgoing.bytes + size > limit {
-            Err(PublishRefused::Full)
+            Err(PublishRefused::Full {
+                limit: "limits.outgoing_bytes",
+                max: limit,
+            })
         } else {
             Ok(())
         }

@@ -114,7 +114,7 @@ pub(crate) fn add(cases: &mut Cases) {
             let (error, retry_in) = raw.losses().remove(0);
             let ended = matches!(
                 error,
-                ConnectionError::Closed {
+                ConnectionError::Unanswered {
                     cause: Cause::Eof,
                     ..
                 }

@@ -35,7 +35,7 @@ pub(crate) fn add(cases: &mut Cases) {
                 let (peer, client) = connecting(config(Version::V3_1_1)).await;
                 drop(peer);
                 let error = failure(client.await.unwrap().unwrap_err());
-                let ConnectionError::Closed { cause, .. } = error else {
+                let ConnectionError::Unanswered { cause, .. } = error else {
                     panic!("{error}")
                 };
                 assert_eq!(cause, Cause::Eof);

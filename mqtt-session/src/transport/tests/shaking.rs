@@ -88,7 +88,7 @@ fn how_long_a_handshake_may_take_is_configured() {
     assert_eq!(failed(&tower).1, Duration::from_millis(300));
     assert_eq!(
         tower.losses()[0].to_string(),
-        "192.0.2.1:1883 took the connection, but it was of no use after 300ms: \
+        "192.0.2.1:1883 took the connection, but it was of no use after 300 ms: \
          TLS: the handshake was not done in time (timeouts.handshake)"
     );
 }

@@ -1,0 +1,127 @@
+//! What errors say: to whom, what to look at, and in so many digits as mean something.
+
+mod pair;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mqtt_session::proto::{Properties, ReasonCode, Version};
+use mqtt_session::{Cause, ConnectionError, Fault};
+use pair::raw::Raw;
+use pair::{VERSIONS, config};
+
+fn addr() -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 1], 1883))
+}
+
+/// A session that has sent CONNECT.
+fn handshaking(version: Version) -> Raw {
+    let mut raw = Raw::new(config(version));
+    raw.session.start(raw.now);
+    raw.open();
+    raw
+}
+
+#[test]
+fn a_time_is_told_in_three_digits() {
+    for (nanos, told) in [
+        (0, "0 s"),
+        (1_234, "1.23 µs"),
+        (2_987_654, "2.99 ms"),
+        (45_000_000, "45 ms"),
+        (45_678_900, "45.7 ms"),
+        (250_000_000, "250 ms"),
+        (2_987_654_321, "2.99 s"),
+        (10_000_000_000, "10 s"),
+        (123_456_789_000, "123 s"),
+        (7_200_000_000_000, "7200 s"),
+    ] {
+        let after = Duration::from_nanos(nanos);
+        let error = ConnectionError::NoConnAck {
+            addr: addr().into(),
+            after,
+        };
+        let shown = error.to_string();
+        assert!(shown.ends_with(&format!("within {told}")), "{shown}");
+    }
+}
+
+#[test]
+fn a_refusal_says_what_to_check_where_that_is_the_callers() {
+    let refused = |reason| {
+        let error = ConnectionError::Refused {
+            addr: addr().into(),
+            after: Duration::from_millis(12),
+            reason,
+            words: Some("no".into()),
+        };
+        error.to_string()
+    };
+    let shown = refused(ReasonCode::BAD_USER_NAME_OR_PASSWORD);
+    assert!(shown.contains("check user name and password"), "{shown}");
+    let shown = refused(ReasonCode::NOT_AUTHORIZED);
+    assert!(shown.contains("check that credentials"), "{shown}");
+    assert!(shown.ends_with(": no"), "{shown}");
+    let shown = refused(ReasonCode::SERVER_BUSY);
+    assert!(!shown.contains("check"), "{shown}");
+}
+
+#[cfg(feature = "client")]
+#[test]
+fn a_refused_subscription_says_what_to_check() {
+    let refused = |reason| {
+        let filter = "a/#".try_into().expect("a filter");
+        mqtt_session::client::SubscribeFailed::Refused { filter, reason }.to_string()
+    };
+    let shown = refused(ReasonCode::NOT_AUTHORIZED);
+    assert!(shown.contains("access rules"), "{shown}");
+    let shown = refused(ReasonCode::QUOTA_EXCEEDED);
+    assert!(!shown.contains("check"), "{shown}");
+}
+
+#[test]
+fn a_server_that_closes_before_it_answers_connect_is_told_with_likely_causes() {
+    for version in VERSIONS {
+        let mut raw = handshaking(version);
+        raw.closed(Cause::Eof);
+        let error = raw.last_loss();
+        assert!(matches!(error, ConnectionError::Unanswered { .. }));
+        let shown = error.to_string();
+        let version = version.to_string();
+        for part in ["192.0.2.1:1883", "port", "TLS", version.as_str()] {
+            assert!(shown.contains(part), "{shown}");
+        }
+        // One that had accepted is lost, and no more is known.
+        let mut raw = Raw::connected(config(Version::V5));
+        raw.closed(Cause::Eof);
+        assert!(matches!(raw.last_loss(), ConnectionError::Closed { .. }));
+    }
+}
+
+#[test]
+fn a_server_of_another_protocol_is_named_as_such() {
+    let alert: &[u8] = &[0x15, 3, 1, 0, 2, 2, 80];
+    for version in VERSIONS {
+        for (bytes, protocol) in [
+            (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "HTTP"),
+            (alert, "TLS"),
+            (b"SSH-2.0-OpenSSH_9.6\r\n", "SSH"),
+        ] {
+            let mut raw = handshaking(version);
+            raw.bytes_in(bytes);
+            let error = raw.last_loss();
+            assert_eq!(error.fault(), Fault::Peer);
+            let shown = error.to_string();
+            assert!(
+                shown.contains(&format!(" speaks {protocol},")) && shown.contains("port"),
+                "{shown}"
+            );
+            assert_eq!(raw.lines(), [""; 0], "it would not understand");
+            // What comes later is known to be meant as a packet.
+            let mut raw = handshaking(version);
+            raw.accept(false, Properties::new());
+            raw.bytes_in(bytes);
+            assert!(matches!(raw.last_loss(), ConnectionError::Decode { .. }));
+        }
+    }
+}
