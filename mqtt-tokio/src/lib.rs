@@ -86,8 +86,8 @@ pub use mqtt_session::client::exports::*;
 ///
 /// # Errors
 ///
-/// A URL is none, the configuration asks for records (`durability`), which this driver has no store for, or no server accepts; then the last
-/// error.
+/// A URL is none, the configuration asks for records (`durability`), which this driver has no store for, or no server accepts; then what each
+/// attempt ended with.
 ///
 /// # Panics
 ///

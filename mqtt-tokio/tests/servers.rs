@@ -7,8 +7,8 @@ mod server;
 use std::collections::BTreeSet;
 
 use mqtt_tokio::{
-    ClientEvent, Disconnect, Endpoint, Properties, QoS, ReasonCode, Redirects, Servers, Version,
-    connect, start,
+    ClientEvent, ConnectionError, Disconnect, Endpoint, Properties, QoS, ReasonCode, Redirects,
+    Servers, Version, connect, start,
 };
 use server::{Result, Server, config, soon};
 use tokio::net::TcpListener;
@@ -24,6 +24,29 @@ async fn the_next_server_is_tried_where_nobody_listens() -> Result {
     let client = soon(connect(urls, config("client").build()?)).await?;
     assert_eq!(format!("mqtt://{}", client.server()), server.url);
     server.assert_no_violations();
+    Ok(())
+}
+
+#[tokio::test]
+async fn where_no_server_accepts_what_each_said_is_told() -> Result {
+    let nobody = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+    let (first, last) = (Server::start().await?, Server::start().await?);
+    first.with(|broker, _| broker.refuse_next(ReasonCode::SERVER_BUSY));
+    last.with(|broker, _| broker.refuse_next(ReasonCode::SERVER_UNAVAILABLE));
+    let urls = format!("{}, mqtt://{nobody}, {}", first.url, last.url);
+    let connecting = connect(urls, config("client").build()?);
+    let error = soon(connecting).await.unwrap_err();
+    let [busy, unreachable, unavailable] = error.attempts() else {
+        panic!("{error:?}");
+    };
+    assert_eq!(busy.reason(), Some(ReasonCode::SERVER_BUSY));
+    assert!(matches!(unreachable, ConnectionError::Dial { .. }));
+    assert_eq!(unavailable.reason(), Some(ReasonCode::SERVER_UNAVAILABLE));
+    let shown = error.to_string();
+    assert!(shown.starts_with("no server accepted: "), "{shown}");
+    for attempt in error.attempts() {
+        assert!(shown.contains(&attempt.to_string()), "{shown}");
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 use std::boxed::Box;
 use std::fmt;
+use std::vec::Vec;
 
 use crate::ConnectionError;
 
@@ -9,6 +10,9 @@ use crate::ConnectionError;
 pub struct Closed {
     /// What ended it; `None` where it was [`disconnect`](super::Client::disconnect), the drop of the last handle, or the end of the driver.
     pub error: Option<Box<ConnectionError>>,
+    /// What the attempts before that one ended with, since a server had accepted last: one for each server that was tried, in their order. At most
+    /// 16, the latest ones.
+    pub before: Vec<ConnectionError>,
 }
 
 impl fmt::Display for Closed {

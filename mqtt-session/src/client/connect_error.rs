@@ -1,4 +1,6 @@
 use std::boxed::Box;
+use std::string::{String, ToString};
+use std::vec::Vec;
 
 use crate::{ConfigError, ConnectionError, EndpointError};
 
@@ -14,9 +16,12 @@ pub enum ConnectError {
     /// The configuration asks for what the adapter has not.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// No server accepted: the last error, with the address and the time it took.
+    /// The server did not accept: why not, with the address and the time it took.
     #[error(transparent)]
     Connection(Box<ConnectionError>),
+    /// No server accepted, and there was more than one attempt: what each of them ended with, in their order.
+    #[error("no server accepted: {}", list(.0))]
+    Attempts(Vec<ConnectionError>),
     /// The session was closed meanwhile: the runtime is shutting down.
     #[error("the session was closed before the server answered")]
     Closed,
@@ -25,8 +30,29 @@ pub enum ConnectError {
 impl From<Closed> for ConnectError {
     /// What became of [`Client::connect`](super::Client::connect).
     fn from(closed: Closed) -> Self {
-        closed.error.map_or(Self::Closed, Self::Connection)
+        let Closed { error, before } = closed;
+        match error {
+            None => Self::Closed,
+            Some(error) if before.is_empty() => Self::Connection(error),
+            Some(error) => Self::Attempts(before.into_iter().chain([*error]).collect()),
+        }
     }
+}
+
+impl ConnectError {
+    /// What each attempt ended with, in their order; the last one is the one that decided. None where none was made.
+    pub fn attempts(&self) -> &[ConnectionError] {
+        match self {
+            Self::Connection(error) => std::slice::from_ref(error),
+            Self::Attempts(errors) => errors,
+            _ => &[],
+        }
+    }
+}
+
+fn list(errors: &[ConnectionError]) -> String {
+    let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    errors.join("; ")
 }
 
 /// Why an adapter has no client to give, before anything is opened.

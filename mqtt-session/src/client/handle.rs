@@ -69,7 +69,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The last error, if no server accepts; the session is closed then.
+    /// The last error, and those of the servers before, if no server accepts; the session is closed then.
     pub async fn connect(&self) -> Result<ConnAck, Closed> {
         let now = self.shared().now();
         self.shared()

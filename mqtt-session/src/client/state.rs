@@ -44,7 +44,12 @@ pub(super) struct State {
     pub(super) connack: ConnAck,
     pub(super) closed: Option<Closed>,
     last_error: Option<ConnectionError>,
+    /// What the attempts before ended with, since a server accepted last; the latest ones.
+    failed: Vec<ConnectionError>,
 }
+
+/// So many failed attempts are remembered.
+const ATTEMPTS: usize = 16;
 
 /// A stream of messages: several may share a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,6 +88,7 @@ impl State {
             connack: ConnAck::default(),
             closed: None,
             last_error: None,
+            failed: Vec::new(),
         }
     }
 
@@ -125,6 +131,7 @@ impl State {
                 self.connections += 1;
                 self.connack = connack.clone();
                 self.last_error = None;
+                self.failed = Vec::new();
                 self.phase.wake_all(wakes);
                 self.ring
                     .push(ClientEvent::Connected { addr, connack }, wakes);
@@ -133,7 +140,14 @@ impl State {
                 if matches!(error, ConnectionError::InboxFull { .. }) {
                     self.connection.session_mut().answer_early();
                 }
-                self.last_error = retry_in.is_none().then(|| error.clone());
+                if retry_in.is_none() {
+                    self.last_error = Some(error.clone());
+                } else {
+                    if self.failed.len() == ATTEMPTS {
+                        self.failed.remove(0);
+                    }
+                    self.failed.push(error.clone());
+                }
                 self.ring.push(ClientEvent::Lost { error, retry_in }, wakes);
             }
             Event::Redirected {
@@ -171,8 +185,11 @@ impl State {
         if self.closed.is_some() {
             return;
         }
+        let failed = std::mem::take(&mut self.failed);
+        let error = self.last_error.take().map(Box::new);
         self.closed = Some(Closed {
-            error: self.last_error.take().map(Box::new),
+            before: if error.is_some() { failed } else { Vec::new() },
+            error,
         });
         self.driver.finished = true;
         self.deliveries.complete_all(|| Outcome::Closed, wakes);
