@@ -20,8 +20,8 @@ use crate::runtime::AsyncIo;
 pub struct Driver(Drive<AsyncIo>);
 
 impl Driver {
-    pub(crate) fn new(port: Port, epoch: std::time::Instant) -> Self {
-        Self(Drive::new(port, AsyncIo::new(epoch)))
+    pub(crate) fn new(port: Port, runtime: AsyncIo) -> Self {
+        Self(Drive::new(port, runtime))
     }
 }
 

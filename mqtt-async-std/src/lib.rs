@@ -72,7 +72,7 @@
 //! last [`Client`].
 //!
 //! [`connect_with`] and [`build_with`] also take [`Answers`]: fresh credentials for each attempt, or an [`authenticator()`] for enhanced
-//! authentication. The feature `scram` adds SCRAM.
+//! authentication. The feature `scram` adds SCRAM. [`build_with_dialer`] takes byte streams that the application opens itself.
 //!
 //! # Hooks
 //!
@@ -98,7 +98,13 @@ mod smol;
 mod stream;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
 use std::time::Instant as Clock;
+
+use futures_io::{AsyncRead, AsyncWrite};
+
+use runtime::{AsyncIo, Dialer};
+use stream::Stream;
 
 #[cfg(feature = "smol")]
 pub use self::smol::{connect, connect_with, start};
@@ -144,11 +150,64 @@ pub fn build_with(
     config: Config,
     answers: Answers,
 ) -> Result<(Client, Driver), BuildError> {
+    build_by(servers, config, answers, None)
+}
+
+/// The same over byte streams of the application's own: a socket with options, a tunnel, another process, memory. The dialer is called
+/// for each attempt, with the server's URL; what it opens takes the place of TCP, and the layers that the URL asks for come on top. The
+/// redirects and the list of servers go on as ever; names are not looked up.
+///
+/// What it opens is dropped to close it, after a shutdown where there is time. A dial is dropped when it is given up; it has
+/// [`Timeouts::dial`]. A panic in it ends the driver.
+///
+/// ```no_run
+/// use std::net::TcpStream;
+///
+/// use async_io::Async;
+/// use mqtt_async_std::{Answers, Config, Endpoint, build_with_dialer};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// // Everything by way of a tunnel that is there already.
+/// let dialer = |_server: Endpoint| Async::<TcpStream>::connect(([127, 0, 0, 1], 18_883));
+/// let config = Config::builder("sensor-7").build()?;
+/// let (client, driver) = build_with_dialer("mqtt://broker.example", config, Answers::new(), dialer)?;
+/// std::thread::spawn(|| async_io::block_on(driver));
+/// client.connect().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// As for [`build`].
+pub fn build_with_dialer<D, S>(
+    servers: impl TryInto<Servers, Error: Into<EndpointError>>,
+    config: Config,
+    answers: Answers,
+    mut dialer: impl FnMut(Endpoint) -> D + Send + 'static,
+) -> Result<(Client, Driver), BuildError>
+where
+    D: Future<Output = io::Result<S>> + Send + 'static,
+    S: AsyncRead + AsyncWrite + Send + 'static,
+{
+    let dialer: Dialer = Box::new(move |server| {
+        let dial = dialer(server);
+        Box::pin(async { Ok(Stream::own(dial.await?)) })
+    });
+    build_by(servers, config.with_own_dialer(), answers, Some(dialer))
+}
+
+fn build_by(
+    servers: impl TryInto<Servers, Error: Into<EndpointError>>,
+    config: Config,
+    answers: Answers,
+    dialer: Option<Dialer>,
+) -> Result<(Client, Driver), BuildError> {
     let servers = servers.try_into().map_err(Into::<EndpointError>::into)?;
     let epoch = Clock::now();
     let clock = move || Instant::from_std(epoch, Clock::now());
     // Dice: no two clients come back in step.
     let seed = RandomState::new().build_hasher().finish();
     let (client, port) = mqtt_session::client::build_with(config, servers, answers, seed, clock)?;
-    Ok((client, Driver::new(port, epoch)))
+    Ok((client, Driver::new(port, AsyncIo::new(epoch, dialer))))
 }

@@ -7,20 +7,29 @@ use std::task::{Context, Poll};
 use std::time::Instant as Clock;
 
 use async_io::Timer;
-use mqtt_session::Instant;
+#[cfg(unix)]
+use mqtt_session::Scheme;
 use mqtt_session::client::drive::{Opening, Runtime};
+use mqtt_session::{Endpoint, Instant};
 
 use crate::stream::Stream;
 
 pub(crate) struct AsyncIo {
     epoch: Clock,
     timer: Timer,
+    dialer: Option<Dialer>,
 }
 
+/// The application's own.
+pub(crate) type Dialer = Box<dyn FnMut(Endpoint) -> Opening<Stream> + Send>;
+
 impl AsyncIo {
-    pub(crate) fn new(epoch: Clock) -> Self {
-        let timer = Timer::never();
-        Self { epoch, timer }
+    pub(crate) fn new(epoch: Clock, dialer: Option<Dialer>) -> Self {
+        Self {
+            epoch,
+            timer: Timer::never(),
+            dialer,
+        }
     }
 }
 
@@ -40,6 +49,17 @@ impl Runtime for AsyncIo {
 
     fn dial(&mut self, addr: SocketAddr) -> Opening<Stream> {
         Box::pin(Stream::connect(addr))
+    }
+
+    fn open(&mut self, server: &Endpoint) -> Option<Opening<Stream>> {
+        if let Some(dialer) = &mut self.dialer {
+            return Some(dialer(server.clone()));
+        }
+        #[cfg(unix)]
+        if server.scheme() == Scheme::Unix {
+            return Some(Box::pin(Stream::connect_unix(server.path().to_owned())));
+        }
+        None
     }
 
     fn set_timer(&mut self, at: Instant) {

@@ -1,44 +1,64 @@
-//! A byte stream of async-io.
+//! A byte stream of async-io, of whichever kind.
 
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+mod socket;
+
+use std::io::{self, IoSlice};
+use std::net::{SocketAddr, TcpStream};
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use async_io::Async;
 use bytes::BytesMut;
+use futures_io::{AsyncRead, AsyncWrite};
 use mqtt_session::client::drive::ByteStream;
+
+use socket::Socket;
 
 /// At most so much is read at once, and made of zeroes before.
 const MOST: usize = 64 * 1024;
 
-pub(crate) struct Stream {
-    tcp: Async<TcpStream>,
-    /// Whether there may be something to read. Where there is not, the reactor is asked to tell when, and the system is not asked in vain.
-    readable: bool,
-    /// The same for writing.
-    writable: bool,
+pub(crate) enum Stream {
+    Tcp(Socket<TcpStream>),
+    #[cfg(unix)]
+    Unix(Socket<UnixStream>),
+    Own(Pin<Box<dyn Duplex>>),
 }
+
+/// What an application's own dialer opens.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Send> Duplex for S {}
 
 impl Stream {
     pub(crate) async fn connect(addr: SocketAddr) -> io::Result<Self> {
         let tcp = Async::<TcpStream>::connect(addr).await?;
         // Everything that is to be sent goes in one write: waiting for more could only delay it.
         tcp.get_ref().set_nodelay(true)?;
-        Ok(Self {
-            tcp,
-            readable: false,
-            writable: true,
-        })
+        Ok(Self::Tcp(Socket::new(tcp)))
+    }
+
+    #[cfg(unix)]
+    pub(crate) async fn connect_unix(path: String) -> io::Result<Self> {
+        let unix = Async::<UnixStream>::connect(path).await?;
+        Ok(Self::Unix(Socket::new(unix)))
+    }
+
+    pub(crate) fn own(stream: impl Duplex + 'static) -> Self {
+        Self::Own(Box::pin(stream))
     }
 }
 
 impl ByteStream for Stream {
     fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.readable {
-            ready!(self.tcp.poll_readable(context))?;
-            self.readable = true;
+        match self {
+            Self::Tcp(tcp) => tcp.poll_readable(context),
+            #[cfg(unix)]
+            Self::Unix(unix) => unix.poll_readable(context),
+            // It can't tell.
+            Self::Own(_) => Poll::Ready(Ok(())),
         }
-        Poll::Ready(Ok(()))
     }
 
     fn poll_read(
@@ -46,24 +66,22 @@ impl ByteStream for Stream {
         input: &mut BytesMut,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.poll_readable(context))?;
-            let filled = input.len();
-            let room = (input.capacity() - filled).min(MOST);
-            input.resize(filled + room, 0);
-            let read = self.tcp.get_ref().read(&mut input[filled..]);
-            input.truncate(filled + *read.as_ref().unwrap_or(&0));
-            match read {
-                Ok(n) => {
-                    // Less than there was room for was all that there is.
-                    self.readable = n == room;
-                    return Poll::Ready(Ok(n));
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
+        let filled = input.len();
+        let room = (input.capacity() - filled).min(MOST);
+        input.resize(filled + room, 0);
+        let buffer = &mut input[filled..];
+        let polled = match self {
+            Self::Tcp(tcp) => tcp.poll_read(buffer, context),
+            #[cfg(unix)]
+            Self::Unix(unix) => unix.poll_read(buffer, context),
+            Self::Own(own) => own.as_mut().poll_read(context, buffer),
+        };
+        let read = match polled {
+            Poll::Ready(Ok(n)) => n,
+            _ => 0,
+        };
+        input.truncate(filled + read);
+        Poll::Ready(Ok(ready!(polled)?))
     }
 
     fn poll_write(
@@ -71,20 +89,27 @@ impl ByteStream for Stream {
         chunks: &[IoSlice<'_>],
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        loop {
-            if !self.writable {
-                ready!(self.tcp.poll_writable(context))?;
-                self.writable = true;
-            }
-            match self.tcp.get_ref().write_vectored(chunks) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                written => return Poll::Ready(written),
-            }
+        match self {
+            Self::Tcp(tcp) => tcp.poll_write(chunks, context),
+            #[cfg(unix)]
+            Self::Unix(unix) => unix.poll_write(chunks, context),
+            Self::Own(own) => own.as_mut().poll_write_vectored(context, chunks),
         }
     }
 
-    fn poll_shut_down(&mut self, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.tcp.get_ref().shutdown(Shutdown::Write))
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Own(own) => own.as_mut().poll_flush(context),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shut_down(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(tcp) => Poll::Ready(tcp.shut_down()),
+            #[cfg(unix)]
+            Self::Unix(unix) => Poll::Ready(unix.shut_down()),
+            Self::Own(own) => own.as_mut().poll_close(context),
+        }
     }
 }

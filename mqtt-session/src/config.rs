@@ -71,6 +71,13 @@ impl Config {
         self.connect.version
     }
 
+    /// The same, for a driver that opens byte streams in a way of its own: see [`ConfigBuilder::own_dialer`].
+    #[must_use]
+    pub fn with_own_dialer(mut self) -> Self {
+        self.rare.get_or_insert_default().own_dialer = true;
+        self
+    }
+
     /// How long the server keeps the session without a connection, in the seconds of CONNECT; 3.x can't say it.
     pub(crate) fn expiry_seconds(&self) -> u32 {
         let expiry = self.connect.properties.view().session_expiry_interval();

@@ -18,8 +18,8 @@ use crate::runtime::Tokio;
 pub struct Driver(Drive<Tokio>);
 
 impl Driver {
-    pub(crate) fn new(port: Port, epoch: tokio::time::Instant) -> Self {
-        Self(Drive::new(port, Tokio::new(epoch)))
+    pub(crate) fn new(port: Port, runtime: Tokio) -> Self {
+        Self(Drive::new(port, runtime))
     }
 }
 

@@ -49,7 +49,7 @@
 //! last [`Client`].
 //!
 //! [`connect_with`] and [`build_with`] also take [`Answers`]: fresh credentials for each attempt, or an [`authenticator()`] for enhanced
-//! authentication. The feature `scram` adds SCRAM.
+//! authentication. The feature `scram` adds SCRAM. [`build_with_dialer`] takes byte streams that the application opens itself.
 //!
 //! # Hooks
 //!
@@ -69,6 +69,12 @@ mod runtime;
 mod stream;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use runtime::{Dialer, Tokio};
+use stream::Stream;
 
 pub use authenticate::authenticator;
 #[cfg(feature = "scram")]
@@ -171,6 +177,66 @@ pub fn build_with(
     config: Config,
     answers: Answers,
 ) -> Result<(Client, Driver), BuildError> {
+    build_by(servers, config, answers, None)
+}
+
+/// The same over byte streams of the application's own: a socket with options, a tunnel, another process, memory. The dialer is called
+/// for each attempt, with the server's URL; what it opens takes the place of TCP, and the layers that the URL asks for come on top. The
+/// redirects and the list of servers go on as ever; names are not looked up.
+///
+/// What it opens is dropped to close it, after a shutdown where there is time. A dial is dropped when it is given up; it has
+/// [`Timeouts::dial`]. A panic in it ends the driver.
+///
+/// ```no_run
+/// use std::net::SocketAddr;
+///
+/// use mqtt_tokio::{Answers, Config, Endpoint, build_with_dialer};
+/// use tokio::net::TcpSocket;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// // Out by one of this machine's addresses.
+/// let dialer = |server: Endpoint| async move {
+///     let socket = TcpSocket::new_v4()?;
+///     socket.bind("192.0.2.7:0".parse().map_err(std::io::Error::other)?)?;
+///     let addr = tokio::net::lookup_host((server.host(), server.port())).await?.find(SocketAddr::is_ipv4);
+///     let stream = socket.connect(addr.ok_or(std::io::ErrorKind::NotFound)?).await?;
+///     stream.set_nodelay(true)?;
+///     Ok(stream)
+/// };
+/// let config = Config::builder("sensor-7").build()?;
+/// let (client, driver) = build_with_dialer("mqtt://broker.example", config, Answers::new(), dialer)?;
+/// tokio::spawn(driver);
+/// client.connect().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// As for [`start`].
+pub fn build_with_dialer<D, S>(
+    servers: impl TryInto<Servers, Error: Into<EndpointError>>,
+    config: Config,
+    answers: Answers,
+    mut dialer: impl FnMut(Endpoint) -> D + Send + 'static,
+) -> Result<(Client, Driver), BuildError>
+where
+    D: Future<Output = io::Result<S>> + Send + 'static,
+    S: AsyncRead + AsyncWrite + Send + 'static,
+{
+    let dialer: Dialer = Box::new(move |server| {
+        let dial = dialer(server);
+        Box::pin(async { Ok(Stream::own(dial.await?)) })
+    });
+    build_by(servers, config.with_own_dialer(), answers, Some(dialer))
+}
+
+fn build_by(
+    servers: impl TryInto<Servers, Error: Into<EndpointError>>,
+    config: Config,
+    answers: Answers,
+    dialer: Option<Dialer>,
+) -> Result<(Client, Driver), BuildError> {
     let servers = servers.try_into().map_err(Into::<EndpointError>::into)?;
     let epoch = tokio::time::Instant::now();
     let clock =
@@ -178,5 +244,5 @@ pub fn build_with(
     // Dice: no two clients come back in step.
     let seed = RandomState::new().build_hasher().finish();
     let (client, port) = mqtt_session::client::build_with(config, servers, answers, seed, clock)?;
-    Ok((client, Driver::new(port, epoch)))
+    Ok((client, Driver::new(port, Tokio::new(epoch, dialer))))
 }

@@ -6,10 +6,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use mqtt_session::Instant;
-use mqtt_session::client::drive::{Opening, Runtime};
 #[cfg(unix)]
-use mqtt_session::{Endpoint, Scheme};
+use mqtt_session::Scheme;
+use mqtt_session::client::drive::{Opening, Runtime};
+use mqtt_session::{Endpoint, Instant};
 use tokio::net::lookup_host;
 use tokio::time::Sleep;
 
@@ -18,11 +18,19 @@ use crate::stream::Stream;
 pub(crate) struct Tokio {
     epoch: tokio::time::Instant,
     sleep: Option<Pin<Box<Sleep>>>,
+    dialer: Option<Dialer>,
 }
 
+/// The application's own.
+pub(crate) type Dialer = Box<dyn FnMut(Endpoint) -> Opening<Stream> + Send>;
+
 impl Tokio {
-    pub(crate) fn new(epoch: tokio::time::Instant) -> Self {
-        Self { epoch, sleep: None }
+    pub(crate) fn new(epoch: tokio::time::Instant, dialer: Option<Dialer>) -> Self {
+        Self {
+            epoch,
+            sleep: None,
+            dialer,
+        }
     }
 }
 
@@ -37,10 +45,15 @@ impl Runtime for Tokio {
         Box::pin(Stream::connect(addr))
     }
 
-    #[cfg(unix)]
     fn open(&mut self, server: &Endpoint) -> Option<Opening<Stream>> {
-        let path = (server.scheme() == Scheme::Unix).then(|| server.path().to_owned())?;
-        Some(Box::pin(Stream::connect_unix(path)))
+        if let Some(dialer) = &mut self.dialer {
+            return Some(dialer(server.clone()));
+        }
+        #[cfg(unix)]
+        if server.scheme() == Scheme::Unix {
+            return Some(Box::pin(Stream::connect_unix(server.path().to_owned())));
+        }
+        None
     }
 
     fn set_timer(&mut self, at: Instant) {

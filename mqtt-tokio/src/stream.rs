@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use mqtt_session::client::drive::ByteStream;
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
@@ -17,7 +17,13 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
+    Own(Pin<Box<dyn Duplex>>),
 }
+
+/// What an application's own dialer opens.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Send> Duplex for S {}
 
 impl Stream {
     pub(crate) async fn connect(addr: SocketAddr) -> io::Result<Self> {
@@ -25,6 +31,10 @@ impl Stream {
         // Everything that is to be sent goes in one write: waiting for more could only delay it.
         tcp.set_nodelay(true)?;
         Ok(Self::Tcp(tcp))
+    }
+
+    pub(crate) fn own(stream: impl Duplex + 'static) -> Self {
+        Self::Own(Box::pin(stream))
     }
 
     #[cfg(unix)]
@@ -40,13 +50,20 @@ macro_rules! each {
             Stream::Tcp($stream) => $do,
             #[cfg(unix)]
             Stream::Unix($stream) => $do,
+            Stream::Own($stream) => $do,
         }
     };
 }
 
 impl ByteStream for Stream {
     fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, stream => stream.poll_read_ready(context))
+        match self {
+            Self::Tcp(tcp) => tcp.poll_read_ready(context),
+            #[cfg(unix)]
+            Self::Unix(unix) => unix.poll_read_ready(context),
+            // It can't tell.
+            Self::Own(_) => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_read(
@@ -63,6 +80,13 @@ impl ByteStream for Stream {
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         each!(self, stream => Pin::new(stream).poll_write_vectored(context, chunks))
+    }
+
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Own(own) => own.as_mut().poll_flush(context),
+            _ => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_shut_down(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -153,13 +153,18 @@ impl<R: Runtime> Drive<R> {
             return false;
         };
         // What can't be written stays: so the session gives no more.
-        if self.output.is_empty() || stream.broken.is_some() {
+        if stream.broken.is_some() {
             return false;
         }
-        match stream.poll_write(&mut self.output, context) {
+        let polled = if self.output.is_empty() {
+            stream.poll_flush(context).map_ok(|()| 0)
+        } else {
+            stream.poll_write(&mut self.output, context)
+        };
+        match polled {
             Poll::Ready(Ok(n)) => {
                 self.written += n;
-                true
+                n > 0
             }
             Poll::Ready(Err(error)) => {
                 stream.broken = Some(Cause::from(&error));

@@ -43,7 +43,7 @@ async fn spawn_with(addrs: Vec<SocketAddr>) -> crate::Client {
     let clock = move || Instant::ZERO + epoch.elapsed();
     let (client, port) = mqtt_session::client::build(config, server, 7, clock).unwrap();
     client.start();
-    tokio::spawn(Drive::new(port, Found(Tokio::new(epoch), addrs)));
+    tokio::spawn(Drive::new(port, Found(Tokio::new(epoch, None), addrs)));
     client
 }
 

@@ -27,7 +27,8 @@ pub trait Runtime: Unpin {
     /// Opens a byte stream to an address.
     fn dial(&mut self, addr: SocketAddr) -> Opening<Self::Stream>;
 
-    /// Opens a byte stream to a server without a lookup: a Unix socket. None where the runtime has no such streams.
+    /// Opens a byte stream to a server without a lookup: a Unix socket, or whatever the application's own dialer opens. None where there are no
+    /// such streams.
     fn open(&mut self, server: &Endpoint) -> Option<Opening<Self::Stream>> {
         let _ = server;
         None
@@ -62,6 +63,12 @@ pub trait ByteStream: Unpin {
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>>;
 
-    /// Tells the peer that nothing follows; reading goes on.
+    /// Sends on what was taken and is not under way yet. Asked for when there is nothing more to write. A socket has nothing to do here.
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let _ = context;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Tells the peer that nothing follows, behind all that was taken; reading goes on.
     fn poll_shut_down(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
 }

@@ -30,6 +30,8 @@ pub(super) struct Stream<S> {
     pub(super) hung_up: bool,
     /// When it is closed at the latest, where it is broken or hung up.
     pub(super) until: Option<Instant>,
+    /// There was a write since the last flush.
+    unflushed: bool,
     shut_down: bool,
 }
 
@@ -43,6 +45,7 @@ impl<S: ByteStream> Stream<S> {
             broken: None,
             hung_up: false,
             until: None,
+            unflushed: false,
             shut_down: false,
         }
     }
@@ -85,11 +88,21 @@ impl<S: ByteStream> Stream<S> {
         let filled = output.chunks_vectored(&mut chunks);
         let n = ready!(self.bytes.poll_write(&chunks[..filled], context))?;
         output.advance(n);
+        self.unflushed = true;
         Poll::Ready(if n == 0 {
             Err(io::ErrorKind::WriteZero.into())
         } else {
             Ok(n)
         })
+    }
+
+    /// Sends on what was written, where that has not happened yet.
+    pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.unflushed {
+            ready!(self.bytes.poll_flush(context))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Tells the server that nothing follows. Then its end of file is awaited: closing while there is something unread would reset
