@@ -2,18 +2,20 @@
 //!
 //! An [`Adapter`] says how one crate connects on one runtime. [`scenarios`] are functions over the handles that all adapters share; they
 //! await on the thread that calls them, with a bound on each wait, while the adapter's runtime drives the clients elsewhere. The [`Server`] is the
-//! model broker behind loopback sockets, in a thread of its own.
+//! model broker behind sockets, in a thread of its own. A [`Bench`] is an adapter and a transport between the two.
 //!
-//! `tests/matrix` names the adapters, and makes a trial of each pair: `tokio current-thread::connect waits for CONNACK`.
+//! `tests/matrix` names the adapters, and makes a trial of each that there is: `smol::TCP::connect waits for CONNACK in MQTT 5.0`.
 
 #![allow(clippy::unwrap_used, reason = "that is how a scenario fails")]
 
 mod adapter;
+mod bench;
 mod block_on;
 mod scenarios;
 mod server;
 
 pub use adapter::{Adapter, Connecting, Running};
+pub use bench::{Bench, Transport};
 pub use block_on::block_on;
 pub use scenarios::{Scenario, Visitor, scenarios};
 pub use server::Server;

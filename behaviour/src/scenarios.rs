@@ -14,25 +14,32 @@ use std::time::Duration;
 use mqtt_session::client::exports::{Backoff, ConfigBuilder, QoS, Version};
 use mqtt_session::{Config, Limits};
 
-use crate::{Adapter, Result, block_on};
+use crate::{Bench, Result, Transport, block_on};
 
 pub use answering::Visitor;
 
 const VERSIONS: [Version; 3] = [Version::V3_1, Version::V3_1_1, Version::V5];
 const ALL_QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
-type Run = dyn Fn(&dyn Adapter) -> Result + Send + Sync;
+type Run = dyn Fn(&Bench<'_>) -> Result + Send + Sync;
 
 /// One of them.
 pub struct Scenario {
     name: String,
     run: Box<Run>,
+    /// It speaks of addresses, or of what only TCP does.
+    only_tcp: bool,
 }
 
 impl Scenario {
     /// What it shows.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it is about a transport, too.
+    pub fn is_for(&self, transport: Transport) -> bool {
+        !self.only_tcp || transport == Transport::Tcp
     }
 
     /// Runs it on this thread.
@@ -44,8 +51,8 @@ impl Scenario {
     /// # Panics
     ///
     /// When the adapter does not behave so.
-    pub fn run(&self, adapter: &dyn Adapter) -> Result {
-        (self.run)(adapter)
+    pub fn run(&self, bench: &Bench<'_>) -> Result {
+        (self.run)(bench)
     }
 }
 
@@ -77,18 +84,36 @@ impl List {
     fn add(
         &mut self,
         name: impl Into<String>,
-        run: impl AsyncFn(&dyn Adapter) -> Result + Send + Sync + 'static,
+        run: impl AsyncFn(&Bench<'_>) -> Result + Send + Sync + 'static,
+    ) {
+        self.push(name.into(), false, run);
+    }
+
+    fn add_tcp(
+        &mut self,
+        name: &str,
+        run: impl AsyncFn(&Bench<'_>) -> Result + Send + Sync + 'static,
+    ) {
+        self.push(name.into(), true, run);
+    }
+
+    fn push(
+        &mut self,
+        name: String,
+        only_tcp: bool,
+        run: impl AsyncFn(&Bench<'_>) -> Result + Send + Sync + 'static,
     ) {
         self.0.push(Scenario {
-            name: name.into(),
-            run: Box::new(move |adapter| block_on(run(adapter))),
+            name,
+            run: Box::new(move |bench| block_on(run(bench))),
+            only_tcp,
         });
     }
 
     /// One for each version.
     fn add_versions<F>(&mut self, name: &str, run: impl Fn(Version) -> F)
     where
-        F: AsyncFn(&dyn Adapter) -> Result + Send + Sync + 'static,
+        F: AsyncFn(&Bench<'_>) -> Result + Send + Sync + 'static,
     {
         for version in VERSIONS {
             self.add(format!("{name} in {version}"), run(version));

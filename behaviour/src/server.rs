@@ -5,11 +5,13 @@ mod serve;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+#[cfg(unix)]
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use mio::net::TcpListener;
 use mio::{Poll, Waker};
 use mqtt_session::proto::{PacketType, Publish, QoS, Topic};
 use mqtt_testkit::{Broker, BrokerConfig, Direction, Time};
@@ -17,11 +19,19 @@ use mqtt_testkit::{Broker, BrokerConfig, Direction, Time};
 use crate::Result;
 use crate::block_on::LONG;
 
-/// A broker on a port of its own. Dropping it closes everything.
+use serve::Listener;
+
+/// A broker on a socket of its own. Dropping it closes everything.
 pub struct Server {
-    addr: SocketAddr,
+    place: Place,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// Where it listens.
+enum Place {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
 }
 
 struct Shared {
@@ -44,18 +54,27 @@ struct State {
 }
 
 impl Server {
-    /// On a port that the system chooses.
-    pub(crate) fn start() -> Result<Self> {
-        Self::on("127.0.0.1:0".parse()?)
-    }
-
+    /// On this address, whose port may be left to the system.
     pub(crate) fn on(addr: SocketAddr) -> Result<Self> {
-        Self::on_with(addr, BrokerConfig::default())
+        Self::tcp(addr, BrokerConfig::default())
     }
 
-    pub(crate) fn on_with(addr: SocketAddr, config: BrokerConfig) -> Result<Self> {
-        let listener = TcpListener::bind(addr)?;
-        let addr = listener.local_addr()?;
+    pub(crate) fn tcp(addr: SocketAddr, config: BrokerConfig) -> Result<Self> {
+        let listener = mio::net::TcpListener::bind(addr)?;
+        let place = Place::Tcp(listener.local_addr()?);
+        Self::start(place, Listener::Tcp(listener), config)
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn unix(config: BrokerConfig) -> Result<Self> {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let (process, n) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(format!("mqtt-behaviour-{process}-{n}.sock"));
+        let listener = mio::net::UnixListener::bind(&path)?;
+        Self::start(Place::Unix(path), Listener::Unix(listener), config)
+    }
+
+    fn start(place: Place, listener: Listener, config: BrokerConfig) -> Result<Self> {
         let poll = Poll::new()?;
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
@@ -79,18 +98,25 @@ impl Server {
             })
         };
         Ok(Self {
-            addr,
+            place,
             shared,
             thread: Some(thread),
         })
     }
 
+    /// Of one that listens on TCP.
     pub(crate) fn addr(&self) -> SocketAddr {
-        self.addr
+        match &self.place {
+            Place::Tcp(addr) => *addr,
+            Place::Unix(path) => panic!("{} has no address", path.display()),
+        }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("mqtt://{}", self.addr)
+        match &self.place {
+            Place::Tcp(addr) => format!("mqtt://{addr}"),
+            Place::Unix(path) => format!("unix://{}", path.display()),
+        }
     }
 
     /// Does something with the broker; what comes of it is sent.
@@ -195,6 +221,10 @@ impl Drop for Server {
             // It says by itself what it has failed with.
             let _ = thread.join();
         }
+        if let Place::Unix(path) = &self.place {
+            // It may be gone already, with its folder.
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 
@@ -213,7 +243,7 @@ impl Shared {
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
-            .field("addr", &self.addr)
+            .field("url", &self.url())
             .finish_non_exhaustive()
     }
 }

@@ -11,7 +11,7 @@ use mqtt_session::client::exports::{
 use mqtt_testkit::{AuthStep as Verdict, Authenticator as Judge, ConnId};
 
 use crate::block_on::both;
-use crate::{Adapter, Failure, Result, Server};
+use crate::{Bench, Failure, Result};
 
 use super::{List, config};
 
@@ -27,8 +27,8 @@ pub(super) fn add(list: &mut List) {
     );
 }
 
-async fn credentials(adapter: &dyn Adapter) -> Result {
-    let server = Server::start()?;
+async fn credentials(bench: &Bench<'_>) -> Result {
+    let server = bench.server()?;
     let asked = Arc::new(AtomicUsize::new(0));
     let counting = Arc::clone(&asked);
     let answers = Answers::new().credentials(move |_: Endpoint| {
@@ -36,7 +36,7 @@ async fn credentials(adapter: &dyn Adapter) -> Result {
         async move { Ok::<_, Failure>(Credentials::new("sensor-7", format!("token {n}"))?) }
     });
     let config = config("client").build()?;
-    let client = adapter.connect_with(&server.url(), config, answers).await?;
+    let client = bench.connect_with(&server.url(), config, answers).await?;
     assert_eq!(asked.load(Ordering::SeqCst), 1);
     server.cut();
     while client.stats().connections < 2 {
@@ -48,12 +48,12 @@ async fn credentials(adapter: &dyn Adapter) -> Result {
     Ok(())
 }
 
-async fn no_credentials(adapter: &dyn Adapter) -> Result {
-    let server = Server::start()?;
+async fn no_credentials(bench: &Bench<'_>) -> Result {
+    let server = bench.server()?;
     let answers = Answers::new()
         .credentials(|_: Endpoint| async { Err::<Credentials, _>("the vault is closed") });
     let config = config("client").build()?;
-    let error = adapter.connect_with(&server.url(), config, answers).await;
+    let error = bench.connect_with(&server.url(), config, answers).await;
     let Err(ConnectError::Connection(error)) = error else {
         panic!("connected")
     };
@@ -103,19 +103,19 @@ impl Authenticator for Visitor {
     }
 }
 
-async fn authenticator(adapter: &dyn Adapter) -> Result {
-    let server = Server::start()?;
+async fn authenticator(bench: &Bench<'_>) -> Result {
+    let server = bench.server()?;
     server.with(|broker, _| broker.set_authenticator(Box::new(Doorman)));
     let (tell, told) = std::sync::mpsc::channel();
-    let answers = adapter.authenticator(Visitor(told));
+    let answers = bench.authenticator(Visitor(told));
     let asked = config("client")
         .authentication_method("CHALLENGE")
         .build()?;
-    let connecting = adapter.connect_with(&server.url(), asked, answers);
+    let connecting = bench.connect_with(&server.url(), asked, answers);
     // Another client of the same runtime connects and is served while the first one's step computes.
     let other = async {
-        let other = Server::start()?;
-        let client = adapter
+        let other = bench.server()?;
+        let client = bench
             .connect(&other.url(), config("other").build()?)
             .await?;
         client.publish("a", QoS::AtLeastOnce, "x").await?.await?;

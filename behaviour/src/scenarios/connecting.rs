@@ -9,27 +9,27 @@ use mqtt_session::client::exports::{
 };
 
 use crate::block_on::poll_once;
-use crate::{Adapter, Result, Server};
+use crate::{Bench, Result, Server};
 
 use super::{List, config};
 
 pub(super) fn add(list: &mut List) {
     list.add_versions("connect waits for CONNACK", |version| {
-        async move |adapter: &dyn Adapter| waits(adapter, version).await
+        async move |bench: &Bench<'_>| waits(bench, version).await
     });
     list.add("a connect that is dropped is given up", dropped);
-    list.add("start does not wait, and keeps trying", start);
+    list.add_tcp("start does not wait, and keeps trying", start);
     list.add("nothing happens before a built client is told", build);
-    list.add("a host name is looked up", host_name);
-    list.add("a name that does not exist is told as such", no_such_name);
-    list.add("a port where nobody listens is told as such", nobody);
-    list.add("the next server is tried where nobody listens", next_server);
+    list.add_tcp("a host name is looked up", host_name);
+    list.add_tcp("a name that does not exist is told as such", no_such_name);
+    list.add("a place where nobody listens is told as such", nobody);
+    list.add_tcp("the next server is tried where nobody listens", next_server);
     list.add_versions("a refusal names the reason", |version| {
-        async move |adapter: &dyn Adapter| refusal(adapter, version).await
+        async move |bench: &Bench<'_>| refusal(bench, version).await
     });
-    list.add("a silent server is given up in time", silence);
+    list.add_tcp("a silent server is given up in time", silence);
     list.add("a server that hangs up is told from a silent one", hang_up);
-    list.add("a URL that is none opens nothing", bad_urls);
+    list.add_tcp("a URL that is none opens nothing", bad_urls);
 }
 
 /// An address where nobody listens.
@@ -37,17 +37,17 @@ pub(super) fn deserted() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-async fn failure(adapter: &dyn Adapter, url: &str, config: Config) -> ConnectionError {
-    match adapter.connect(url, config).await {
+async fn failure(bench: &Bench<'_>, url: &str, config: Config) -> ConnectionError {
+    match bench.connect(url, config).await {
         Err(ConnectError::Connection(error)) => *error,
         other => panic!("{other:?}"),
     }
 }
 
-async fn waits(adapter: &dyn Adapter, version: Version) -> Result {
-    let server = Server::start()?;
+async fn waits(bench: &Bench<'_>, version: Version) -> Result {
+    let server = bench.server()?;
     server.with(|broker, _| broker.hold(PacketType::ConnAck));
-    let mut connecting = adapter.connect(&server.url(), config("client").version(version).build()?);
+    let mut connecting = bench.connect(&server.url(), config("client").version(version).build()?);
     assert!(poll_once(&mut connecting).is_pending());
     server.until("CONNECT has come", |broker| {
         broker.held(PacketType::ConnAck) == 1
@@ -62,10 +62,10 @@ async fn waits(adapter: &dyn Adapter, version: Version) -> Result {
     Ok(())
 }
 
-async fn dropped(adapter: &dyn Adapter) -> Result {
-    let server = Server::start()?;
+async fn dropped(bench: &Bench<'_>) -> Result {
+    let server = bench.server()?;
     server.with(|broker, _| broker.hold(PacketType::ConnAck));
-    let mut connecting = adapter.connect(&server.url(), config("client").build()?);
+    let mut connecting = bench.connect(&server.url(), config("client").build()?);
     assert!(poll_once(&mut connecting).is_pending());
     server.until("CONNECT has come", |broker| {
         broker.held(PacketType::ConnAck) == 1
@@ -75,9 +75,9 @@ async fn dropped(adapter: &dyn Adapter) -> Result {
     Ok(())
 }
 
-async fn start(adapter: &dyn Adapter) -> Result {
+async fn start(bench: &Bench<'_>) -> Result {
     let addr = deserted()?;
-    let client = adapter.start(&format!("mqtt://{addr}"), config("client").build()?)?;
+    let client = bench.start(&format!("mqtt://{addr}"), config("client").build()?)?;
     let mut events = client.events();
     let delivery = client.publish("early", QoS::AtLeastOnce, "bird").await?;
     let Some(ClientEvent::Lost { error, retry_in }) = events.next().await else {
@@ -93,9 +93,9 @@ async fn start(adapter: &dyn Adapter) -> Result {
     Ok(())
 }
 
-async fn build(adapter: &dyn Adapter) -> Result {
-    let server = Server::start()?;
-    let (client, _driver) = adapter.build(&server.url(), config("client").build()?)?;
+async fn build(bench: &Bench<'_>) -> Result {
+    let server = bench.server()?;
+    let (client, _driver) = bench.build(&server.url(), config("client").build()?)?;
     let mut messages = client.declare("early", QoS::AtLeastOnce)?;
     assert_eq!(client.phase(), Phase::Idle);
     client.connect().await?;
@@ -107,19 +107,19 @@ async fn build(adapter: &dyn Adapter) -> Result {
     Ok(())
 }
 
-async fn host_name(adapter: &dyn Adapter) -> Result {
-    let server = Server::start()?;
+async fn host_name(bench: &Bench<'_>) -> Result {
+    let server = bench.server()?;
     let url = format!("mqtt://localhost:{}", server.addr().port());
-    let client = adapter.connect(&url, config("client").build()?).await?;
+    let client = bench.connect(&url, config("client").build()?).await?;
     assert_eq!(client.phase(), Phase::Connected);
     Ok(())
 }
 
-async fn no_such_name(adapter: &dyn Adapter) -> Result {
+async fn no_such_name(bench: &Bench<'_>) -> Result {
     let mut timeouts = Timeouts::default();
     timeouts.resolve = Duration::from_secs(2);
     let config = config("client").timeouts(timeouts).build()?;
-    let error = failure(adapter, "mqtt://host.invalid", config).await;
+    let error = failure(bench, "mqtt://host.invalid", config).await;
     let ConnectionError::Resolve { host, .. } = &error else {
         panic!("{error:?}")
     };
@@ -127,58 +127,60 @@ async fn no_such_name(adapter: &dyn Adapter) -> Result {
     Ok(())
 }
 
-async fn nobody(adapter: &dyn Adapter) -> Result {
-    let addr = deserted()?;
-    let error = failure(
-        adapter,
-        &format!("mqtt://{addr}"),
-        config("client").build()?,
-    )
-    .await;
+async fn nobody(bench: &Bench<'_>) -> Result {
+    // One that was there.
+    let server = bench.server()?;
+    let (url, peer) = (server.url(), bench.peer(&server)?);
+    drop(server);
+    let error = failure(bench, &url, config("client").build()?).await;
     let ConnectionError::Dial {
         addr: named, cause, ..
     } = &error
     else {
         panic!("{error:?}")
     };
-    assert_eq!((named, cause), (&addr.into(), &Cause::ConnectionRefused));
+    assert_eq!(named, &peer);
+    if !url.starts_with("unix") {
+        assert_eq!(cause, &Cause::ConnectionRefused);
+    }
+    assert!(error.to_string().contains(&peer.to_string()), "{error}");
     Ok(())
 }
 
-async fn next_server(adapter: &dyn Adapter) -> Result {
-    let server = Server::start()?;
+async fn next_server(bench: &Bench<'_>) -> Result {
+    let server = bench.server()?;
     let urls = format!("mqtt://{}, {}", deserted()?, server.url());
-    let client = adapter.connect(&urls, config("client").build()?).await?;
+    let client = bench.connect(&urls, config("client").build()?).await?;
     assert_eq!(client.server(), Endpoint::parse(&server.url())?);
     server.assert_no_violations();
     Ok(())
 }
 
-async fn refusal(adapter: &dyn Adapter, version: Version) -> Result {
-    let server = Server::start()?;
+async fn refusal(bench: &Bench<'_>, version: Version) -> Result {
+    let server = bench.server()?;
     server.with(|broker, _| broker.refuse_next(ReasonCode::NOT_AUTHORIZED));
     let config = config("client").version(version).build()?;
-    let error = failure(adapter, &server.url(), config).await;
+    let error = failure(bench, &server.url(), config).await;
     let ConnectionError::Refused { addr, reason, .. } = &error else {
         panic!("{error:?}")
     };
     assert_eq!(
         (addr, reason),
-        (&server.addr().into(), &ReasonCode::NOT_AUTHORIZED)
+        (&bench.peer(&server)?, &ReasonCode::NOT_AUTHORIZED)
     );
     server.until_alone();
     server.assert_no_violations();
     Ok(())
 }
 
-async fn silence(adapter: &dyn Adapter) -> Result {
+async fn silence(bench: &Bench<'_>) -> Result {
     // The system accepts for it.
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let addr = listener.local_addr()?;
     let mut timeouts = Timeouts::default();
     timeouts.connack = Duration::from_millis(50);
     let config = config("client").timeouts(timeouts).build()?;
-    let error = failure(adapter, &format!("mqtt://{addr}"), config).await;
+    let error = failure(bench, &format!("mqtt://{addr}"), config).await;
     let ConnectionError::NoConnAck { addr: named, after } = error else {
         panic!("{error:?}")
     };
@@ -187,10 +189,10 @@ async fn silence(adapter: &dyn Adapter) -> Result {
     Ok(())
 }
 
-async fn hang_up(adapter: &dyn Adapter) -> Result {
-    let server = Server::start()?;
+async fn hang_up(bench: &Bench<'_>) -> Result {
+    let server = bench.server()?;
     server.with(|broker, _| broker.hold(PacketType::ConnAck));
-    let mut connecting = adapter.connect(&server.url(), config("client").build()?);
+    let mut connecting = bench.connect(&server.url(), config("client").build()?);
     assert!(poll_once(&mut connecting).is_pending());
     server.until("CONNECT has come", |broker| {
         broker.held(PacketType::ConnAck) == 1
@@ -210,17 +212,17 @@ async fn hang_up(adapter: &dyn Adapter) -> Result {
     Ok(())
 }
 
-async fn bad_urls(adapter: &dyn Adapter) -> Result {
+async fn bad_urls(bench: &Bench<'_>) -> Result {
     for url in [
         "localhost",
         "ftp://localhost",
         "mqtt://",
         "mqtt://localhost:0",
     ] {
-        let error = adapter.connect(url, config("client").build()?).await;
+        let error = bench.connect(url, config("client").build()?).await;
         let refused = matches!(error, Err(ConnectError::Endpoint(_)));
         assert!(refused, "{url}: {error:?}");
-        let error = adapter.start(url, config("client").build()?);
+        let error = bench.start(url, config("client").build()?);
         let refused = matches!(error, Err(BuildError::Endpoint(_)));
         assert!(refused, "{url}: {error:?}");
     }

@@ -11,13 +11,13 @@ use mqtt_session::client::exports::{
 };
 
 use crate::block_on::{LONG, both};
-use crate::{Adapter, Result, Server};
+use crate::{Bench, Result};
 
 use super::{ALL_QOS, List, config};
 
 pub(super) fn add(list: &mut List) {
     list.add_versions("disconnect sends what was accepted", |version| {
-        async move |adapter: &dyn Adapter| drains(adapter, version).await
+        async move |bench: &Bench<'_>| drains(bench, version).await
     });
     list.add("disconnect gives up in time", gives_up);
     list.add(
@@ -33,7 +33,7 @@ pub(super) fn add(list: &mut List) {
         "a driver that is dropped leaves nobody waiting",
         driver_dropped,
     );
-    list.add(
+    list.add_tcp(
         "a server that stays after DISCONNECT delays the end but for a moment",
         stays,
     );
@@ -57,10 +57,10 @@ async fn assert_all_ended(client: &Client) {
     assert!(client.messages().next().await.is_none());
 }
 
-async fn drains(adapter: &dyn Adapter, version: Version) -> Result {
-    let server = Server::start()?;
+async fn drains(bench: &Bench<'_>, version: Version) -> Result {
+    let server = bench.server()?;
     let config = config("client").version(version).build()?;
-    let client = adapter.connect(&server.url(), config).await?;
+    let client = bench.connect(&server.url(), config).await?;
     let mut events = client.events();
     for qos in ALL_QOS {
         for _ in 0..300 {
@@ -79,9 +79,9 @@ async fn drains(adapter: &dyn Adapter, version: Version) -> Result {
     Ok(())
 }
 
-async fn gives_up(adapter: &dyn Adapter) -> Result {
-    let server = Server::start()?;
-    let client = adapter
+async fn gives_up(bench: &Bench<'_>) -> Result {
+    let server = bench.server()?;
+    let client = bench
         .connect(&server.url(), config("client").build()?)
         .await?;
     server.with(|broker, _| broker.hold(PacketType::PubAck));
@@ -93,13 +93,13 @@ async fn gives_up(adapter: &dyn Adapter) -> Result {
     Ok(())
 }
 
-async fn waiting(adapter: &dyn Adapter) -> Result {
+async fn waiting(bench: &Bench<'_>) -> Result {
     let backoff = Backoff {
         first: Duration::from_secs(3600),
         ..Backoff::default()
     };
     let url = format!("mqtt://{}", super::connecting::deserted()?);
-    let (client, _driver) = adapter.build(&url, config("client").backoff(backoff).build()?)?;
+    let (client, _driver) = bench.build(&url, config("client").backoff(backoff).build()?)?;
     let mut events = client.events();
     client.start();
     let lost = events.next().await;
@@ -109,9 +109,9 @@ async fn waiting(adapter: &dyn Adapter) -> Result {
     Ok(())
 }
 
-async fn last_client(adapter: &dyn Adapter) -> Result {
-    let server = Server::start()?;
-    let client = adapter
+async fn last_client(bench: &Bench<'_>) -> Result {
+    let server = bench.server()?;
+    let client = bench
         .connect(&server.url(), config("client").build()?)
         .await?;
     let mut messages = client.subscribe("a", QoS::AtMostOnce).await?;
@@ -130,14 +130,14 @@ async fn last_client(adapter: &dyn Adapter) -> Result {
     Ok(())
 }
 
-async fn driver_ends(adapter: &dyn Adapter) -> Result {
+async fn driver_ends(bench: &Bench<'_>) -> Result {
     // Before there was a connection,
-    let (client, driver) = adapter.build("mqtt://127.0.0.1:1", config("client").build()?)?;
+    let (client, driver) = bench.build("mqtt://127.0.0.1:1", config("client").build()?)?;
     drop(client);
     driver.ended().await;
     // and after it.
-    let server = Server::start()?;
-    let (client, driver) = adapter.build(&server.url(), config("client").build()?)?;
+    let server = bench.server()?;
+    let (client, driver) = bench.build(&server.url(), config("client").build()?)?;
     client.connect().await?;
     drop(client);
     driver.ended().await;
@@ -146,9 +146,9 @@ async fn driver_ends(adapter: &dyn Adapter) -> Result {
     Ok(())
 }
 
-async fn driver_dropped(adapter: &dyn Adapter) -> Result {
-    let server = Server::start()?;
-    let (client, driver) = adapter.build(&server.url(), config("client").build()?)?;
+async fn driver_dropped(bench: &Bench<'_>) -> Result {
+    let server = bench.server()?;
+    let (client, driver) = bench.build(&server.url(), config("client").build()?)?;
     client.connect().await?;
     let mut messages = client.subscribe("a", QoS::AtMostOnce).await?;
     server.with(|broker, _| {
@@ -175,7 +175,7 @@ async fn driver_dropped(adapter: &dyn Adapter) -> Result {
 }
 
 /// A client that is connected to a peer of the test's own.
-async fn with_peer(adapter: &dyn Adapter) -> Result<(Client, TcpStream)> {
+async fn with_peer(bench: &Bench<'_>) -> Result<(Client, TcpStream)> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("mqtt://{}", listener.local_addr()?);
     let peer = thread::spawn(move || -> Result<TcpStream> {
@@ -186,13 +186,13 @@ async fn with_peer(adapter: &dyn Adapter) -> Result<(Client, TcpStream)> {
         stream.write_all(&[0x20, 3, 0, 0, 0])?;
         Ok(stream)
     });
-    let client = adapter.connect(&url, config("client").build()?).await?;
+    let client = bench.connect(&url, config("client").build()?).await?;
     let stream = peer.join().map_err(|_| "the peer has panicked")??;
     Ok((client, stream))
 }
 
-async fn stays(adapter: &dyn Adapter) -> Result {
-    let (client, mut stream) = with_peer(adapter).await?;
+async fn stays(bench: &Bench<'_>) -> Result {
+    let (client, mut stream) = with_peer(bench).await?;
     // The scenario's own bound is shorter than this.
     client.disconnect(Duration::from_secs(60)).await;
     // DISCONNECT, and then the end of what the client has to say.
@@ -202,8 +202,8 @@ async fn stays(adapter: &dyn Adapter) -> Result {
     Ok(())
 }
 
-async fn reason_before_reset(adapter: &dyn Adapter) -> Result {
-    let (client, mut stream) = with_peer(adapter).await?;
+async fn reason_before_reset(bench: &Bench<'_>) -> Result {
+    let (client, mut stream) = with_peer(bench).await?;
     let mut events = client.events();
     // More than the sockets take: a write is always under way.
     for _ in 0..64 {

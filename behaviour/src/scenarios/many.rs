@@ -5,7 +5,7 @@ use std::time::Duration;
 use mqtt_session::client::exports::{QoS, Subscription};
 use mqtt_testkit::BrokerConfig;
 
-use crate::{Adapter, Result, Server};
+use crate::{Bench, Result};
 
 use super::{List, config};
 
@@ -25,16 +25,16 @@ fn threads() -> Result<Option<usize>> {
     Ok(Some(std::fs::read_dir("/proc/self/task")?.count()))
 }
 
-async fn thousand(adapter: &dyn Adapter) -> Result {
+async fn thousand(bench: &Bench<'_>) -> Result {
     let quiet = BrokerConfig {
         log: false,
         ..BrokerConfig::default()
     };
-    let server = Server::on_with("127.0.0.1:0".parse()?, quiet)?;
+    let server = bench.server_with(quiet)?;
     let before = threads()?;
     let mut clients = Vec::new();
     for n in 0..CLIENTS {
-        clients.push(adapter.start(&server.url(), config(&format!("client-{n}")).build()?)?);
+        clients.push(bench.start(&server.url(), config(&format!("client-{n}")).build()?)?);
     }
     let mut subscriptions: Vec<Subscription> = Vec::new();
     for (n, client) in clients.iter().enumerate() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mqtt_session::client::exports::{Limits, Outcome, QoS, Version};
 
 use crate::block_on::both;
-use crate::{Adapter, Result, Server};
+use crate::{Bench, Result};
 
 use super::{ALL_QOS, List, VERSIONS, config};
 
@@ -18,18 +18,18 @@ pub(super) fn add(list: &mut List) {
                 "messages pass both ways at QoS {} in {version}",
                 qos.as_u8()
             );
-            list.add(name, async move |adapter: &dyn Adapter| {
-                both_ways(adapter, version, qos).await
+            list.add(name, async move |bench: &Bench<'_>| {
+                both_ways(bench, version, qos).await
             });
         }
     }
     list.add("payloads of every size pass whole", sizes);
 }
 
-async fn both_ways(adapter: &dyn Adapter, version: Version, qos: QoS) -> Result {
-    let server = Server::start()?;
+async fn both_ways(bench: &Bench<'_>, version: Version, qos: QoS) -> Result {
+    let server = bench.server()?;
     let config = config("client").version(version).build()?;
-    let client = adapter.connect(&server.url(), config).await?;
+    let client = bench.connect(&server.url(), config).await?;
     let mut messages = client.subscribe("a/+", qos).await?;
     let publishing = async {
         let mut deliveries = Vec::new();
@@ -70,12 +70,12 @@ fn payload(size: usize) -> Vec<u8> {
         .collect()
 }
 
-async fn sizes(adapter: &dyn Adapter) -> Result {
-    let server = Server::start()?;
+async fn sizes(bench: &Bench<'_>) -> Result {
+    let server = bench.server()?;
     let mut limits = Limits::default();
     limits.max_packet_size = 8 << 20;
     let config = config("client").limits(limits).build()?;
-    let client = adapter.connect(&server.url(), config).await?;
+    let client = bench.connect(&server.url(), config).await?;
     let mut messages = client.subscribe("a", QoS::AtLeastOnce).await?;
     let sizes = [0, 1, 127, 128, 4095, 4096, 4097, 65_536, 1 << 20, 5 << 20];
     let publishing = async {

@@ -5,7 +5,7 @@ use mqtt_session::client::exports::{
 };
 
 use crate::block_on::{both, poll_once};
-use crate::{Adapter, Result, Server};
+use crate::{Bench, Result};
 
 use super::{ALL_QOS, List, config, cramped};
 
@@ -18,16 +18,14 @@ pub(super) fn add(list: &mut List) {
             "publishing in the receive loop goes on with room for one at QoS {}",
             qos.as_u8()
         );
-        list.add(name, async move |adapter: &dyn Adapter| {
-            echo(adapter, qos).await
-        });
+        list.add(name, async move |bench: &Bench<'_>| echo(bench, qos).await);
     }
 }
 
-async fn publisher_waits(adapter: &dyn Adapter) -> Result {
-    let server = Server::start()?;
+async fn publisher_waits(bench: &Bench<'_>) -> Result {
+    let server = bench.server()?;
     let config = config("client").limits(cramped()).build()?;
-    let client = adapter.connect(&server.url(), config).await?;
+    let client = bench.connect(&server.url(), config).await?;
     server.with(|broker, _| broker.hold(PacketType::PubAck));
     // One in flight, one in the queue; the third has no room while PUBACK is held.
     client.publish("a", QoS::AtLeastOnce, "0").await?;
@@ -47,10 +45,10 @@ async fn publisher_waits(adapter: &dyn Adapter) -> Result {
     Ok(())
 }
 
-async fn gives_back(adapter: &dyn Adapter) -> Result {
-    let server = Server::start()?;
+async fn gives_back(bench: &Bench<'_>) -> Result {
+    let server = bench.server()?;
     let config = config("client").limits(cramped()).build()?;
-    let client = adapter.connect(&server.url(), config).await?;
+    let client = bench.connect(&server.url(), config).await?;
     server.with(|broker, _| broker.hold(PacketType::PubAck));
     let first = client.publish("a", QoS::AtLeastOnce, "0").await?;
     server.until("the first has come", |broker| broker.received().len() == 1);
@@ -68,14 +66,14 @@ async fn gives_back(adapter: &dyn Adapter) -> Result {
     Ok(())
 }
 
-async fn slow(adapter: &dyn Adapter) -> Result {
+async fn slow(bench: &Bench<'_>) -> Result {
     const SIZE: usize = 64 * 1024;
     const COUNT: usize = 400;
-    let server = Server::start()?;
+    let server = bench.server()?;
     let mut limits = Limits::default();
     limits.inbox_bytes = 100_000;
     let config = config("client").limits(limits).build()?;
-    let client = adapter.connect(&server.url(), config).await?;
+    let client = bench.connect(&server.url(), config).await?;
     let mut messages = client.subscribe("a", QoS::AtMostOnce).await?;
     let topic = Topic::try_from("a")?;
     // More than the sockets hold.
@@ -100,11 +98,11 @@ async fn slow(adapter: &dyn Adapter) -> Result {
     Ok(())
 }
 
-async fn echo(adapter: &dyn Adapter, qos: QoS) -> Result {
+async fn echo(bench: &Bench<'_>, qos: QoS) -> Result {
     const COUNT: usize = 100;
-    let server = Server::start()?;
+    let server = bench.server()?;
     let config = config("client").limits(cramped()).build()?;
-    let client = adapter.connect(&server.url(), config).await?;
+    let client = bench.connect(&server.url(), config).await?;
     let mut messages = client.subscribe("a", qos).await?;
     client.publish("a", qos, "x").await?;
     for _ in 0..COUNT {

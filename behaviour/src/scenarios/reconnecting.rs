@@ -5,18 +5,18 @@ use std::time::Duration;
 use mqtt_session::client::exports::{ClientEvent, Outcome, PacketType, QoS, Version};
 
 use crate::block_on::both;
-use crate::{Adapter, Result, Server};
+use crate::{Bench, Result};
 
 use super::{List, config};
 
 pub(super) fn add(list: &mut List) {
     list.add("a cut is told, and mended", told);
     list.add_versions("a message in flight survives a cut", |version| {
-        async move |adapter: &dyn Adapter| in_flight(adapter, version).await
+        async move |bench: &Bench<'_>| in_flight(bench, version).await
     });
     list.add_versions(
         "cut again and again, nothing is lost or doubled",
-        |version| async move |adapter: &dyn Adapter| again_and_again(adapter, version).await,
+        |version| async move |bench: &Bench<'_>| again_and_again(bench, version).await,
     );
     list.add(
         "subscriptions come back where the server lost them",
@@ -24,9 +24,9 @@ pub(super) fn add(list: &mut List) {
     );
 }
 
-async fn told(adapter: &dyn Adapter) -> Result {
-    let server = Server::start()?;
-    let client = adapter
+async fn told(bench: &Bench<'_>) -> Result {
+    let server = bench.server()?;
+    let client = bench
         .connect(&server.url(), config("client").build()?)
         .await?;
     let mut events = client.events();
@@ -50,10 +50,10 @@ async fn told(adapter: &dyn Adapter) -> Result {
     Ok(())
 }
 
-async fn in_flight(adapter: &dyn Adapter, version: Version) -> Result {
-    let server = Server::start()?;
+async fn in_flight(bench: &Bench<'_>, version: Version) -> Result {
+    let server = bench.server()?;
     let config = config("client").version(version).clean_start(false);
-    let client = adapter.connect(&server.url(), config.build()?).await?;
+    let client = bench.connect(&server.url(), config.build()?).await?;
     server.with(|broker, _| broker.hold(PacketType::PubRec));
     let delivery = client.publish("a", QoS::ExactlyOnce, "once").await?;
     server.until("it has come", |broker| broker.held(PacketType::PubRec) == 1);
@@ -74,11 +74,11 @@ async fn in_flight(adapter: &dyn Adapter, version: Version) -> Result {
     Ok(())
 }
 
-async fn again_and_again(adapter: &dyn Adapter, version: Version) -> Result {
+async fn again_and_again(bench: &Bench<'_>, version: Version) -> Result {
     const COUNT: u32 = 1000;
-    let server = Server::start()?;
+    let server = bench.server()?;
     let config = config("client").version(version).clean_start(false);
-    let client = adapter.connect(&server.url(), config.build()?).await?;
+    let client = bench.connect(&server.url(), config.build()?).await?;
     let mut messages = client.subscribe("echo", QoS::ExactlyOnce).await?;
     let publishing = async {
         for n in 0..COUNT {
@@ -105,9 +105,9 @@ async fn again_and_again(adapter: &dyn Adapter, version: Version) -> Result {
     Ok(())
 }
 
-async fn subscriptions(adapter: &dyn Adapter) -> Result {
-    let server = Server::start()?;
-    let client = adapter
+async fn subscriptions(bench: &Bench<'_>) -> Result {
+    let server = bench.server()?;
+    let client = bench
         .connect(&server.url(), config("client").build()?)
         .await?;
     let mut messages = client.subscribe("a/+", QoS::AtLeastOnce).await?;

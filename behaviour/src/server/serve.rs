@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 
 use bytes::BytesMut;
-use mio::net::{TcpListener, TcpStream};
+use mio::event::Source;
 use mio::{Events, Interest, Poll, Registry, Token};
 use mqtt_testkit::{Broker, ConnId, Time};
 
@@ -14,9 +14,20 @@ pub(super) const WAKER: Token = Token(0);
 const LISTENER: Token = Token(1);
 const FIRST: usize = 2;
 
+pub(super) enum Listener {
+    Tcp(mio::net::TcpListener),
+    #[cfg(unix)]
+    Unix(mio::net::UnixListener),
+}
+
+/// A stream of either.
+trait Socket: Read + Write + Source {}
+
+impl<S: Read + Write + Source> Socket for S {}
+
 struct Stream {
     conn: ConnId,
-    tcp: TcpStream,
+    socket: Box<dyn Socket>,
     input: BytesMut,
     output: Vec<u8>,
     /// The system may have something, or take something: it says so once.
@@ -27,9 +38,9 @@ struct Stream {
 }
 
 /// Serves until it is told to stop.
-pub(super) fn run(shared: &Shared, mut poll: Poll, mut listener: TcpListener) -> io::Result<()> {
+pub(super) fn run(shared: &Shared, mut poll: Poll, mut listener: Listener) -> io::Result<()> {
     let registry = poll.registry().try_clone()?;
-    registry.register(&mut listener, LISTENER, Interest::READABLE)?;
+    registry.register(listener.source(), LISTENER, Interest::READABLE)?;
     let mut events = Events::with_capacity(1024);
     let mut streams = BTreeMap::<usize, Stream>::new();
     let mut next = FIRST;
@@ -58,10 +69,10 @@ pub(super) fn run(shared: &Shared, mut poll: Poll, mut listener: TcpListener) ->
             match event.token() {
                 WAKER => {}
                 LISTENER => {
-                    while let Some(mut tcp) = accept(&listener)? {
+                    while let Some(mut socket) = listener.accept()? {
                         let interest = Interest::READABLE | Interest::WRITABLE;
-                        registry.register(&mut tcp, Token(next), interest)?;
-                        streams.insert(next, Stream::new(broker.open(now), tcp));
+                        registry.register(&mut socket, Token(next), interest)?;
+                        streams.insert(next, Stream::new(broker.open(now), socket));
                         next += 1;
                     }
                 }
@@ -84,23 +95,40 @@ pub(super) fn run(shared: &Shared, mut poll: Poll, mut listener: TcpListener) ->
     }
 }
 
-fn accept(listener: &TcpListener) -> io::Result<Option<TcpStream>> {
-    loop {
-        match listener.accept() {
-            Ok((tcp, _)) => return Ok(Some(tcp)),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
-            // The client has gone already.
-            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
-            Err(error) => return Err(error),
+impl Listener {
+    fn source(&mut self) -> &mut dyn Source {
+        match self {
+            Self::Tcp(tcp) => tcp,
+            #[cfg(unix)]
+            Self::Unix(unix) => unix,
+        }
+    }
+
+    fn accept(&self) -> io::Result<Option<Box<dyn Socket>>> {
+        loop {
+            let accepted = match self {
+                Self::Tcp(tcp) => tcp
+                    .accept()
+                    .map(|(tcp, _)| Box::new(tcp) as Box<dyn Socket>),
+                #[cfg(unix)]
+                Self::Unix(unix) => unix.accept().map(|(unix, _)| Box::new(unix) as _),
+            };
+            match accepted {
+                Ok(socket) => return Ok(Some(socket)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                // The client has gone already.
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 }
 
 impl Stream {
-    fn new(conn: ConnId, tcp: TcpStream) -> Self {
+    fn new(conn: ConnId, socket: Box<dyn Socket>) -> Self {
         Self {
             conn,
-            tcp,
+            socket,
             input: BytesMut::new(),
             output: Vec::new(),
             readable: true,
@@ -111,7 +139,7 @@ impl Stream {
 
     fn read(&mut self, broker: &mut Broker, now: Time, scratch: &mut [u8]) {
         while self.readable && !self.ended && broker.wants_read(self.conn) {
-            match self.tcp.read(scratch) {
+            match self.socket.read(scratch) {
                 Ok(0) => self.ended = true,
                 Ok(n) => {
                     self.input.extend_from_slice(&scratch[..n]);
@@ -129,7 +157,7 @@ impl Stream {
         broker.output(self.conn, &mut self.output);
         let mut written = 0;
         while self.writable && !self.ended && written < self.output.len() {
-            match self.tcp.write(&self.output[written..]) {
+            match self.socket.write(&self.output[written..]) {
                 Ok(n) => written += n,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -142,7 +170,7 @@ impl Stream {
             return true;
         }
         // The stream is closed in any case.
-        let _ = registry.deregister(&mut self.tcp);
+        let _ = registry.deregister(&mut *self.socket);
         broker.closed(now, self.conn);
         false
     }

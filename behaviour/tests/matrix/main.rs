@@ -1,4 +1,4 @@
-//! Every scenario over every adapter: a trial of each pair, named `adapter::scenario`.
+//! Every scenario over every adapter and transport: a trial of each, named `adapter::transport::scenario`.
 
 mod async_std;
 mod executor;
@@ -9,34 +9,51 @@ use std::io;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use mqtt_behaviour::{Adapter, Scenario, scenarios};
+use mqtt_behaviour::{Adapter, Bench, Scenario, Transport, scenarios};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// A runtime is made for each trial.
 type Make = fn() -> io::Result<Box<dyn Adapter>>;
 
-const ADAPTERS: [(&str, Make); 5] = [
-    ("tokio current-thread", tokio::current_thread),
-    ("tokio multi-thread", tokio::multi_thread),
-    ("smol", smol::global),
-    ("async-std", async_std::global),
-    ("an executor of one's own", executor::own),
+#[cfg(unix)]
+const SOCKETS: &[Transport] = &[Transport::Tcp, Transport::Unix];
+#[cfg(not(unix))]
+const SOCKETS: &[Transport] = &[Transport::Tcp];
+
+const ADAPTERS: [(&str, Make, &[Transport]); 7] = [
+    ("tokio current-thread", tokio::current_thread, SOCKETS),
+    ("tokio multi-thread", tokio::multi_thread, SOCKETS),
+    ("tokio multi-thread", tokio::own_dialer, &[Transport::Own]),
+    ("smol", smol::global, SOCKETS),
+    ("async-std", async_std::global, SOCKETS),
+    ("own executor", executor::own, SOCKETS),
+    ("own executor", executor::own_dialer, &[Transport::Own]),
 ];
+
+/// Trials at a time, unless told otherwise: most of their time they wait.
+const THREADS: usize = 8;
 
 fn main() -> ExitCode {
     allow_files();
     let mut trials = Vec::new();
-    for (name, make) in ADAPTERS {
-        for scenario in scenarios() {
-            let title = format!("{name}::{}", scenario.name());
-            trials.push(Trial::test(title, move || run(make, &scenario)));
+    for (name, make, transports) in ADAPTERS {
+        for transport in transports {
+            for scenario in scenarios() {
+                if scenario.is_for(*transport) {
+                    let title = format!("{name}::{transport}::{}", scenario.name());
+                    let run = move || run(make, *transport, &scenario);
+                    trials.push(Trial::test(title, run));
+                }
+            }
         }
     }
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(THREADS);
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn run(make: Make, scenario: &Scenario) -> Result<(), Failed> {
-    Ok(scenario.run(&*make()?)?)
+fn run(make: Make, transport: Transport, scenario: &Scenario) -> Result<(), Failed> {
+    Ok(scenario.run(&Bench::new(&*make()?, transport))?)
 }
 
 /// As many open files as this process may have: a thousand clients and their server need two thousand.

@@ -3,14 +3,17 @@
 use std::io;
 use std::thread::{self, JoinHandle};
 
+use ::tokio::io::BufStream;
+use ::tokio::net::TcpStream;
 use ::tokio::runtime::{Builder, Handle, Runtime};
 use ::tokio::sync::oneshot;
 use ::tokio::task::AbortHandle;
 use mqtt_behaviour::{Adapter, Connecting, Running, Visitor};
-use mqtt_tokio::{Answers, BuildError, Client, Config, ConnectError};
+use mqtt_tokio::{Answers, BuildError, Client, Config, ConnectError, Endpoint, build_with_dialer};
 
 struct OnTokio {
     handle: Handle,
+    dials: bool,
     _runtime: Owner,
 }
 
@@ -30,16 +33,39 @@ pub(crate) fn current_thread() -> io::Result<Box<dyn Adapter>> {
         let _ = runtime.block_on(stopped);
     });
     let _runtime = Owner::Thread(Some(stop), Some(thread));
-    Ok(Box::new(OnTokio { handle, _runtime }))
+    Ok(Box::new(OnTokio {
+        handle,
+        dials: false,
+        _runtime,
+    }))
 }
 
 /// Two worker threads.
 pub(crate) fn multi_thread() -> io::Result<Box<dyn Adapter>> {
+    pool(false)
+}
+
+/// The same with a dialer, which gives streams that have to be flushed.
+pub(crate) fn own_dialer() -> io::Result<Box<dyn Adapter>> {
+    pool(true)
+}
+
+fn pool(dials: bool) -> io::Result<Box<dyn Adapter>> {
     let mut builder = Builder::new_multi_thread();
     let runtime = builder.worker_threads(2).enable_all().build()?;
     let handle = runtime.handle().clone();
     let _runtime = Owner::Pool(Some(runtime));
-    Ok(Box::new(OnTokio { handle, _runtime }))
+    Ok(Box::new(OnTokio {
+        handle,
+        dials,
+        _runtime,
+    }))
+}
+
+async fn dial(server: Endpoint) -> io::Result<BufStream<TcpStream>> {
+    let tcp = TcpStream::connect((server.host(), server.port())).await?;
+    tcp.set_nodelay(true)?;
+    Ok(BufStream::new(tcp))
 }
 
 impl Drop for Owner {
@@ -71,23 +97,44 @@ impl Drop for Task {
 
 impl Adapter for OnTokio {
     fn connect(&self, servers: &str, config: Config) -> Connecting {
+        if self.dials {
+            return self.connect_with(servers, config, Answers::new());
+        }
         let servers = servers.to_owned();
         self.run(async move { mqtt_tokio::connect(&servers, config).await })
     }
 
     fn connect_with(&self, servers: &str, config: Config, answers: Answers) -> Connecting {
         let servers = servers.to_owned();
+        if self.dials {
+            return self.run(async move {
+                let (client, driver) = build_with_dialer(&servers, config, answers, dial)?;
+                ::tokio::spawn(driver);
+                client.connect().await?;
+                Ok(client)
+            });
+        }
         self.run(async move { mqtt_tokio::connect_with(&servers, config, answers).await })
     }
 
     fn start(&self, servers: &str, config: Config) -> Result<Client, BuildError> {
         let _entered = self.handle.enter();
+        if self.dials {
+            let (client, driver) = build_with_dialer(servers, config, Answers::new(), dial)?;
+            client.start();
+            self.handle.spawn(driver);
+            return Ok(client);
+        }
         mqtt_tokio::start(servers, config)
     }
 
     fn build(&self, servers: &str, config: Config) -> Result<(Client, Running), BuildError> {
         let _entered = self.handle.enter();
-        let (client, driver) = mqtt_tokio::build(servers, config)?;
+        let (client, driver) = if self.dials {
+            build_with_dialer(servers, config, Answers::new(), dial)?
+        } else {
+            mqtt_tokio::build(servers, config)?
+        };
         let driver = self.handle.spawn(driver);
         let task = Task(driver.abort_handle());
         let ended = async { driver.await.expect("the driver ends") };
