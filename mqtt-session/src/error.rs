@@ -2,7 +2,7 @@
 
 mod words;
 
-use core::num::NonZeroU16;
+use core::num::{NonZeroU16, NonZeroU32};
 use core::time::Duration;
 
 use alloc::string::String;
@@ -370,6 +370,17 @@ pub enum ConnectionError {
         /// The address.
         addr: Peer,
     },
+    /// The server's Maximum Packet Size is below the four bytes of an acknowledgement, so nothing above QoS 0 could ever be ended
+    /// [MQTT-3.2.2-15].
+    #[error(
+        "{addr} takes packets of {max} bytes at most, which is too few for any acknowledgement"
+    )]
+    TakesNoAck {
+        /// The address.
+        addr: Peer,
+        /// The server's Maximum Packet Size.
+        max: NonZeroU32,
+    },
     /// CONNECT could not be encoded for this server.
     #[error("CONNECT can't be sent: {error}")]
     Connect {
@@ -388,6 +399,7 @@ impl ConnectionError {
             | Self::Protocol { .. }
             | Self::NoConnAck { .. }
             | Self::OtherProtocol { .. }
+            | Self::TakesNoAck { .. }
             | Self::NoAuth { .. } => Fault::Peer,
             Self::Handshake { cause, .. }
             | Self::Unanswered { cause, .. }

@@ -64,6 +64,7 @@ impl ConnectionError {
                 Verdict::GiveUp
             }
             Self::Authentication { error, .. } if !error.is_transient() => Verdict::GiveUp,
+            Self::TakesNoAck { .. } => Verdict::NextServer,
             other => match other.reason() {
                 Some(reason) => Verdict::of(reason),
                 None => Verdict::Retry,

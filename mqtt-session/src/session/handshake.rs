@@ -15,6 +15,9 @@ use super::link::{Link, Server};
 use super::stage::{Farewell, Stage};
 use crate::{Cause, ConnectionError, Direction, Event, PacketSummary, Timer, Violation};
 
+/// The size of the smallest acknowledgement.
+const ACK_LEN: u32 = 4;
+
 impl Session {
     /// The stream is open: a new connection group.
     pub(super) fn open_link(&mut self) {
@@ -112,6 +115,14 @@ impl Session {
         if connack.session_present && self.home.is_none() && self.config.requires_local_state() {
             let error = ConnectionError::NoLocalState { addr };
             return self.lose(error, Farewell::Reason(ReasonCode::SUCCESS));
+        }
+        if let Some(max) = properties.maximum_packet_size() {
+            // [MQTT-3.2.2-15]: also what we say to that.
+            self.link.encoder = self.link.encoder.with_max_packet_size(max.get());
+            if max.get() < ACK_LEN {
+                let farewell = Farewell::Reason(ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR);
+                return self.lose(ConnectionError::TakesNoAck { addr, max }, farewell);
+            }
         }
         if let Some(id) = properties.assigned_client_identifier() {
             // It names the session from now on [MQTT-3.1.3-7].
@@ -218,10 +229,6 @@ impl Session {
         // [MQTT-3.2.2-17], [MQTT-3.2.2-18], [MQTT-3.3.2-9]
         let most = said.topic_alias_maximum().unwrap_or(0);
         self.link.aliases = Aliases::new(most.min(self.config.limits.topic_aliases));
-        // [MQTT-3.2.2-15]
-        if let Some(max) = said.maximum_packet_size() {
-            self.link.encoder = self.link.encoder.with_max_packet_size(max.get());
-        }
         // [MQTT-3.1.2-21], [MQTT-3.2.2-21]
         let seconds = said
             .server_keep_alive()

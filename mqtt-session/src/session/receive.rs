@@ -308,7 +308,10 @@ impl Session {
         let encoded = if reason == ReasonCode::SUCCESS {
             encoder.ack_success(packet, id, outbox)
         } else {
-            encoder.ack(packet, &Ack::new(id).with_reason(reason), outbox)
+            let ack = Ack::new(id).with_reason(reason);
+            let encoded = encoder.ack(packet, &ack, outbox);
+            // Rather without the reason than not at all: a server's maximum that forbids also that is refused with CONNACK.
+            encoded.or_else(|_| encoder.ack_success(packet, id, outbox))
         };
         if let Ok(len) = encoded {
             self.events.packet(|| PacketSummary {

@@ -3,11 +3,11 @@
 use std::num::{NonZeroU16, NonZeroU32};
 
 use mqtt_session::proto::{EncodeError, PacketType, Properties, PropertiesBuilder, QoS, Version};
-use mqtt_session::{Outcome, PublishRefused};
+use mqtt_session::{ConnectionError, Fault, Outcome, PublishRefused};
 
 use crate::pair::message;
-use crate::pair::raw::Raw;
-use crate::{assert_all_given_back, ids, lasting};
+use crate::pair::raw::{Raw, exactly_once};
+use crate::{assert_all_given_back, assert_next_is_clean, ids, lasting};
 
 fn said(set: impl FnOnce(PropertiesBuilder) -> PropertiesBuilder) -> Properties {
     set(Properties::builder()).build().expect("good properties")
@@ -104,4 +104,42 @@ fn what_is_above_a_lower_maximum_packet_size_ends_as_refused_with_both_sizes_and
     finish(&mut raw, 1);
     raw.reconnect(true, said(|b| b.maximum_packet_size(small)));
     assert_eq!(raw.lines(), Vec::<String>::new());
+}
+
+/// [MQTT-3.2.2-15]: no acknowledgement fits, so nothing above QoS 0 could ever end, and the server would not know why.
+#[test]
+fn a_maximum_packet_size_below_an_acknowledgement_ends_the_connection_and_says_so() {
+    for size in 1..4 {
+        let mut raw = Raw::new(lasting(Version::V5));
+        raw.session.start(raw.now);
+        raw.open();
+        let max = NonZeroU32::new(size).expect("not 0");
+        raw.accept(false, said(|b| b.maximum_packet_size(max)));
+        let error = raw.last_loss();
+        assert!(matches!(error, ConnectionError::TakesNoAck { max: m, .. } if m == max));
+        assert_eq!(error.fault(), Fault::Peer);
+        let shown = error.to_string();
+        assert!(shown.contains(&format!("of {size} bytes")), "{shown}");
+        // Where even that does not fit, the stream is closed without it.
+        let expected: &[&str] = if size == 3 { &["DISCONNECT 0x83"] } else { &[] };
+        assert_eq!(raw.lines(), expected, "{size}");
+        assert_next_is_clean(&mut raw, false);
+    }
+}
+
+#[test]
+fn with_room_for_an_acknowledgement_alone_each_one_is_sent() {
+    let mut raw = Raw::new(lasting(Version::V5));
+    raw.session.start(raw.now);
+    raw.open();
+    let max = NonZeroU32::new(4).expect("not 0");
+    raw.accept(false, said(|b| b.maximum_packet_size(max)));
+    raw.feed_publish("a", exactly_once(1), b"x");
+    raw.take_and_ack();
+    raw.feed_ack(PacketType::PubRel, 1);
+    assert_eq!(raw.lines(), ["PUBREC 1", "PUBCOMP 1"]);
+    // Without the reason, which does not fit.
+    raw.feed_ack(PacketType::PubRel, 2);
+    raw.feed_ack(PacketType::PubRec, 3);
+    assert_eq!(raw.lines(), ["PUBCOMP 2", "PUBREL 3"]);
 }
