@@ -41,23 +41,20 @@ impl Session {
     ) -> Result<Endpoint, RedirectRefused> {
         let mut refused = RedirectRefused::NoReference;
         let mut targets = Vec::new();
-        let redirects = self.config.redirects();
         let from = self.round.endpoint();
         for named in reference.unwrap_or_default().split_whitespace().take(NAMED) {
             match Endpoint::parse_reference(named, from) {
-                Ok(target) if !redirects.is_some_and(|r| r.allow(&target)) => {
-                    refused = RedirectRefused::NotAllowed { target };
-                }
-                Ok(target) if from.scheme().is_private() && !target.scheme().is_private() => {
-                    refused = RedirectRefused::Weaker { target };
-                }
-                Ok(target) => targets.push(target.with_credentials_of(from)),
+                Ok(target) => match self.permit(target) {
+                    Ok(target) => targets.push(target),
+                    Err(error) => refused = error,
+                },
                 Err(error) => refused = RedirectRefused::Reference(error),
             }
         }
         let Some(first) = targets.first().cloned() else {
             return Err(refused);
         };
+        let redirects = self.config.redirects();
         let sharing = redirects.is_some_and(Redirects::shares_sessions);
         if self.was_stable() {
             self.round.forget_redirects();
@@ -66,6 +63,40 @@ impl Session {
             Ok(first)
         } else {
             Err(RedirectRefused::TooMany { max: IN_A_ROW })
+        }
+    }
+
+    /// Whether the server whose turn it is may send us there.
+    fn permit(&self, target: Endpoint) -> Result<Endpoint, RedirectRefused> {
+        let from = self.round.endpoint();
+        if !self.config.redirects().is_some_and(|r| r.allow(&target)) {
+            return Err(RedirectRefused::NotAllowed { target });
+        }
+        if from.scheme().is_private() && !target.scheme().is_private() {
+            return Err(RedirectRefused::Weaker { target });
+        }
+        Ok(target.with_credentials_of(from))
+    }
+
+    /// A session is restored that the group of this name has: one of the list, or a server to which an earlier process was sent. Such a server joins the
+    /// list, where we may still be sent there. Whether the session can be gone on with.
+    pub(super) fn settle_in(&mut self, group: &str) -> bool {
+        if self.round.settle_in(group) {
+            return true;
+        }
+        let from = self.round.endpoint();
+        // A server without a scheme was named by the usual one.
+        let named = if group.contains("://") {
+            group.to_string()
+        } else {
+            alloc::format!("mqtt://{group}")
+        };
+        let target = Endpoint::parse_reference(&named, from).ok();
+        // A query may be a secret, and is not recorded.
+        let target = target.filter(|target| target.to_string() == group);
+        match target.and_then(|target| self.permit(target).ok()) {
+            Some(target) => self.round.settle_at(target),
+            None => false,
         }
     }
 }

@@ -31,7 +31,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// The records are of another session than the configuration describes, or are not the records of a session.
+    /// The records are of another session than the configuration describes, or are not the records of a session. A session that a redirect has moved
+    /// to a server which is not in the list is that of the configuration, where [`Redirects`](crate::Redirects) still lists that server.
     pub fn restore(
         config: Config,
         servers: impl Into<Servers>,
@@ -52,7 +53,7 @@ impl Session {
             return Err(RestoreError::Off);
         };
         if let Some(identity) = replay.identity.take() {
-            if session.round.settle_in(&identity.group) {
+            if session.settle_in(&identity.group) {
                 configured.group.clone_from(&identity.group);
             }
             check(&identity, &configured)?;

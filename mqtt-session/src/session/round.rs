@@ -244,6 +244,23 @@ impl Round {
         place.is_some()
     }
 
+    /// The same for a server that joins the list, as a group of its own. Whether there is a place for it.
+    pub(super) fn settle_at(&mut self, endpoint: Endpoint) -> bool {
+        let Some(place) = u16::try_from(self.servers.len())
+            .ok()
+            .filter(|place| *place < u16::MAX)
+        else {
+            return false;
+        };
+        let last_group = self.servers.iter().map(|server| server.group).max();
+        let group = last_group.map_or(0, |last| last.wrapping_add(1));
+        let mut servers = core::mem::take(&mut self.servers).into_vec();
+        servers.push(Server::new(endpoint, group));
+        self.servers = servers.into();
+        (self.first, self.at) = (place, place);
+        true
+    }
+
     /// What is known of a server holds for its group.
     fn each_of_group(&mut self, mut change: impl FnMut(&mut Server)) {
         let group = self.server().group;

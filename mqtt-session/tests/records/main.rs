@@ -8,11 +8,11 @@ mod withheld;
 use std::time::Duration;
 
 use mqtt_session::proto::{
-    Disconnect, Packet, PacketType, Properties, QoS, ReasonCode, SubAck, Version,
+    ConnAck, Disconnect, Packet, PacketType, Properties, QoS, ReasonCode, SubAck, Version,
 };
 use mqtt_session::{
     ConfigBuilder, Durability, Endpoint, Event, Instant, Limits, Outcome, PublishOptions,
-    PublishRefused, QueueId, Record, RestoreError, Seq, Session, UnixTime, WallClock,
+    PublishRefused, QueueId, Record, Redirects, RestoreError, Seq, Session, UnixTime, WallClock,
 };
 use mqtt_testkit::Rng;
 use pair::raw::{Raw, exactly_once, id};
