@@ -11,8 +11,10 @@ use mqtt_session::auth::{Mechanism, Scram};
 use mqtt_session::client;
 use mqtt_session::{Credentials, Endpoint};
 
+use crate::driver::Ways;
 use crate::errand::Errand;
-use crate::lookup::{self, Look};
+use crate::lookup;
+use crate::socket::Socket;
 
 /// Functions of the application that answer what the session asks for.
 ///
@@ -36,7 +38,7 @@ use crate::lookup::{self, Look};
 #[must_use = "it is to be given to `connect_with`, `start_with` or `build_with`"]
 pub struct Answers {
     inner: client::Answers,
-    look: Look,
+    ways: Ways,
 }
 
 impl Answers {
@@ -44,7 +46,10 @@ impl Answers {
     pub fn new() -> Self {
         Self {
             inner: client::Answers::new(),
-            look: Arc::new(lookup::by_the_system),
+            ways: Ways {
+                look: Arc::new(lookup::by_the_system),
+                dialer: None,
+            },
         }
     }
 
@@ -96,12 +101,56 @@ impl Answers {
     where
         F: Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
     {
-        self.look = Arc::new(look);
+        self.ways.look = Arc::new(look);
         self
     }
 
-    pub(crate) fn into_parts(self) -> (client::Answers, Look) {
-        (self.inner, self.look)
+    /// Opens the byte streams to all servers, in place of lookups and dials: through a tunnel, say. What the scheme of the server's URL adds
+    /// to the byte stream is added all the same.
+    ///
+    /// It may block for as long as [`Timeouts::dial`](crate::Timeouts::dial), and runs on the threads for dialers,
+    /// [`DIALER_THREADS`](crate::DIALER_THREADS) at most in a process.
+    ///
+    /// ```no_run
+    /// use std::net::TcpStream;
+    /// use mqtt_blocking::{Answers, Config};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let answers = Answers::new().dialer(|_server| TcpStream::connect("127.0.0.1:2883")?.try_into());
+    /// let config = Config::builder("sensor-7").build()?;
+    /// let client = mqtt_blocking::connect_with("mqtt://broker.example", config, answers)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn dialer<F>(mut self, dial: F) -> Self
+    where
+        F: Fn(&Endpoint) -> io::Result<Socket> + Send + Sync + 'static,
+    {
+        self.ways.dialer = Some(Arc::new(dial));
+        self
+    }
+
+    /// The questions alone, for a driver of your own.
+    pub fn into_async(self) -> client::Answers {
+        self.inner
+    }
+
+    pub(crate) fn has_dialer(&self) -> bool {
+        self.ways.dialer.is_some()
+    }
+
+    pub(crate) fn into_parts(self) -> (client::Answers, Ways) {
+        (self.inner, self.ways)
+    }
+}
+
+/// Answers that are futures. The driver polls them, so they must not block.
+impl From<client::Answers> for Answers {
+    fn from(inner: client::Answers) -> Self {
+        Self {
+            inner,
+            ..Self::new()
+        }
     }
 }
 

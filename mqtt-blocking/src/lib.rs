@@ -31,7 +31,7 @@
 //! last [`Client`].
 //!
 //! [`connect_with`], [`start_with`] and [`build_with`] also take [`Answers`]: fresh credentials for each attempt, an authenticator for enhanced
-//! authentication, or name lookups of your own. The feature `scram` adds SCRAM.
+//! authentication, name lookups or a dialer of your own. The feature `scram` adds SCRAM.
 //!
 //! # Waiting
 //!
@@ -45,7 +45,7 @@
 //! - One for each of the functions in [`Answers`] while it is called, which may block: a call that never returns holds one, and no second.
 //! - At most [`LOOKUP_THREADS`] in the process for name lookups. The system's lookup can't be given up; one that outlives its time goes on unheard,
 //!   on one of these.
-//! - None for dials, which do not block.
+//! - None for dials, which do not block. A dialer of your own ([`Answers::dialer`]) may, on at most [`DIALER_THREADS`] more.
 //!
 //! The first was chosen over a reading and a writing thread for each connection by measurement: `docs/performance.md` in the repository.
 
@@ -57,8 +57,10 @@ mod errand;
 mod error;
 mod events;
 mod lookup;
+mod pool;
 mod reactor;
 mod slot;
+mod socket;
 mod stream;
 mod subscription;
 mod wait;
@@ -76,6 +78,9 @@ pub use driver::Driver;
 pub use error::{BuildError, ConnectError};
 pub use events::Events;
 pub use lookup::LOOKUP_THREADS;
+/// What waits for sockets; whose `Source` a byte stream of one's own is.
+pub use mio;
+pub use socket::{DIALER_THREADS, Pollable, Socket};
 pub use subscription::Subscription;
 pub use wait::{TimedOut, WaitError};
 
@@ -184,9 +189,14 @@ pub fn build_with(
     let clock = move || Instant::ZERO + epoch.elapsed();
     // Dice: no two clients come back in step.
     let seed = RandomState::new().build_hasher().finish();
-    let (answers, look) = answers.into_parts();
+    let config = if answers.has_dialer() {
+        config.with_own_dialer()
+    } else {
+        config
+    };
+    let (answers, ways) = answers.into_parts();
     let (client, port) = mqtt_session::client::build_with(config, servers, answers, seed, clock)?;
-    let driver = Driver::new(port, epoch, look).map_err(|error| BuildError::driver(&error))?;
+    let driver = Driver::new(port, epoch, ways).map_err(|error| BuildError::driver(&error))?;
     Ok((client.into(), driver))
 }
 

@@ -130,10 +130,10 @@ impl Reactor {
         })
     }
 
-    /// Waits for news of a socket, for the timer, or for the waker.
-    pub(crate) fn wait(&self) -> io::Result<()> {
+    /// Waits for news of a socket, for the timer, or for the waker, and for so long at most.
+    pub(crate) fn wait(&self, most: Option<Duration>) -> io::Result<()> {
         if self.alarm.begin_wait() {
-            let waited = self.poll(self.due_in());
+            let waited = self.poll(self.due_in().into_iter().chain(most).min());
             self.alarm.end_wait();
             self.fire();
             waited
@@ -271,7 +271,7 @@ mod tests {
     fn a_timer_ends_one_wait_and_no_more() {
         let reactor = Reactor::new(std::time::Instant::now()).unwrap();
         reactor.set_timer(Instant::ZERO + Duration::from_millis(2));
-        reactor.wait().unwrap();
+        reactor.wait(None).unwrap();
         assert!(reactor.epoch.elapsed() >= Duration::from_millis(2));
         assert_eq!(reactor.due_in(), None, "the next wait has no end");
         assert!(reactor.timer_fired());
@@ -282,13 +282,13 @@ mod tests {
     fn a_wake_before_the_wait_ends_it_and_one_during_it_does() {
         let reactor = Reactor::new(std::time::Instant::now()).unwrap();
         reactor.waker().wake();
-        reactor.wait().unwrap();
+        reactor.wait(None).unwrap();
         let waker = reactor.waker();
         let other = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(5));
             waker.wake();
         });
-        reactor.wait().unwrap();
+        reactor.wait(None).unwrap();
         other.join().unwrap();
     }
 }

@@ -1,16 +1,19 @@
-//! TCP as a byte stream of the driver.
+//! Sockets as byte streams of the driver.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use mio::net::TcpStream;
+#[cfg(unix)]
+use mio::net::UnixStream;
 use mqtt_session::client::drive::ByteStream;
 
 use crate::reactor::{Reactor, Watched, is_set, set};
+use crate::socket::Socket;
 
 /// What one read takes at most.
 const MOST: usize = 64 * 1024;
@@ -23,40 +26,42 @@ const SHORT_IS_EMPTY: bool = cfg!(any(
 ));
 
 /// Each of its operations is tried only where it was told to be ready, and nobody is woken: the driver is polled after each wait.
-pub(crate) struct Stream(Watched<TcpStream>);
+pub(crate) struct Stream(Watched<Socket>);
 
 impl Stream {
     /// Dials, without blocking: the socket becomes writable when it is connected, or can't be.
     pub(crate) async fn connect(reactor: Arc<Reactor>, addr: SocketAddr) -> io::Result<Self> {
-        let tcp = reactor.watch(TcpStream::connect(addr)?)?;
-        poll_fn(|_| {
-            if !is_set(&tcp.ready.write) {
+        let mut dialled = Some(reactor.watch(Socket::tcp(TcpStream::connect(addr)?))?);
+        poll_fn(move |_| {
+            let Some(watched) = dialled.take() else {
                 return Poll::Pending;
-            }
-            match connected(&tcp.socket) {
-                Ok(false) => {
-                    set(&tcp.ready.write, false);
-                    Poll::Pending
+            };
+            if is_set(&watched.ready.write) {
+                if watched.socket.is_connected()? {
+                    return Poll::Ready(Ok(Self(watched)));
                 }
-                result => Poll::Ready(result),
+                set(&watched.ready.write, false);
             }
+            dialled = Some(watched);
+            Poll::Pending
         })
-        .await?;
-        // Everything that is to be sent goes in one write: waiting for more could only delay it.
-        tcp.socket.set_nodelay(true)?;
-        Ok(Self(tcp))
+        .await
     }
-}
 
-/// As `mio::net::TcpStream::connect` says how to find out.
-fn connected(tcp: &TcpStream) -> io::Result<bool> {
-    if let Some(error) = tcp.take_error()? {
-        return Err(error);
+    /// A Unix socket is connected at once or not at all.
+    #[cfg(unix)]
+    pub(crate) async fn connect_unix(reactor: Arc<Reactor>, path: String) -> io::Result<Self> {
+        let unix = UnixStream::connect(path)?;
+        Self::open(&reactor, Socket::unix(unix))
     }
-    match tcp.peer_addr() {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
-        Err(error) => Err(error),
+
+    /// One that is connected.
+    pub(crate) fn open(reactor: &Arc<Reactor>, socket: Socket) -> io::Result<Self> {
+        let watched = reactor.watch(socket)?;
+        // Which a first try of each finds out.
+        set(&watched.ready.read, true);
+        set(&watched.ready.write, true);
+        Ok(Self(watched))
     }
 }
 
@@ -88,8 +93,8 @@ impl ByteStream for Stream {
             _ => 0,
         };
         input.truncate(begin + n);
-        let short = SHORT_IS_EMPTY && n > 0 && n < room && !is_set(&ready.ended);
-        if polled.is_pending() || short {
+        let drained = SHORT_IS_EMPTY && socket.is_plain() && !is_set(&ready.ended);
+        if polled.is_pending() || (drained && n > 0 && n < room) {
             set(&ready.read, false);
         }
         polled
@@ -111,8 +116,20 @@ impl ByteStream for Stream {
         polled
     }
 
+    fn poll_flush(&mut self, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Watched { socket, ready, .. } = &mut self.0;
+        if socket.is_plain() {
+            return Poll::Ready(Ok(()));
+        }
+        let polled = polled(|| socket.flush());
+        if polled.is_pending() {
+            set(&ready.write, false);
+        }
+        polled
+    }
+
     fn poll_shut_down(&mut self, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.0.socket.shutdown(Shutdown::Write))
+        Poll::Ready(self.0.socket.shut_down())
     }
 }
 

@@ -130,7 +130,7 @@ fn a_server_that_hangs_up_before_connack_is_told_from_one_that_is_silent() -> Re
     assert!(
         matches!(
             error,
-            ConnectionError::Closed {
+            ConnectionError::Unanswered {
                 cause: Cause::Eof,
                 ..
             }

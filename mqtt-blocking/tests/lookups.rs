@@ -100,7 +100,7 @@ fn lookups_that_are_given_up_hold_no_more_threads_than_stated() -> Result {
         }
     };
     let expected = format!(
-        "all {LOOKUP_THREADS} threads for name lookups are held by lookups that were given up and have not returned"
+        "all {LOOKUP_THREADS} threads for name lookups are held by some that were given up and have not returned"
     );
     assert_eq!(words, expected);
     // An address needs no lookup.

@@ -144,7 +144,7 @@ fn a_publish_that_finds_no_room_in_time_gives_the_message_back() -> Result {
             )
             .unwrap_err();
         assert!(begin.elapsed() >= timeout);
-        assert_eq!(error.refused(), Some(&PublishRefused::Full));
+        assert!(error.refused().is_some_and(PublishRefused::is_full));
         assert_eq!(error.into_publish(), Some(message));
     }
     let error = client.publish("a/#", QoS::AtMostOnce, "").unwrap_err();

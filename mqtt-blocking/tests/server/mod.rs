@@ -32,9 +32,33 @@ struct Inner {
     changed: Condvar,
 }
 
+/// A byte stream of the server's.
+pub(crate) trait Peer: Read + Write + Send {
+    fn another(&self) -> std::io::Result<Box<dyn Peer>>;
+    fn close(&self);
+}
+
+macro_rules! peer {
+    ($stream:ty) => {
+        impl Peer for $stream {
+            fn another(&self) -> std::io::Result<Box<dyn Peer>> {
+                Ok(Box::new(self.try_clone()?))
+            }
+
+            fn close(&self) {
+                let _ = self.shutdown(Shutdown::Both);
+            }
+        }
+    };
+}
+
+peer!(TcpStream);
+#[cfg(unix)]
+peer!(std::os::unix::net::UnixStream);
+
 struct State {
     broker: Broker,
-    streams: BTreeMap<ConnId, TcpStream>,
+    streams: BTreeMap<ConnId, Box<dyn Peer>>,
     stopped: bool,
 }
 
@@ -69,6 +93,11 @@ impl Server {
             &self.url,
             config("client").build()?,
         )?)
+    }
+
+    /// Serves a connection that came another way.
+    pub(crate) fn serve(&self, stream: impl Peer + 'static) {
+        serve(&self.inner, Box::new(stream));
     }
 
     /// Does something with the broker; what comes of it is sent.
@@ -160,25 +189,28 @@ fn accept(listener: &TcpListener, server: &Weak<Inner>) {
         let Some(inner) = server.upgrade() else {
             return;
         };
-        if let Ok(own) = stream.try_clone()
-            && let Some(conn) = inner.with(|state, now| {
-                let conn = (!state.stopped).then(|| state.broker.open(now))?;
-                state.streams.insert(conn, own);
-                Some(conn)
-            })
-        {
-            let reader = stream.try_clone().unwrap();
-            let (reading, writing) = (Arc::clone(&inner), inner);
-            thread::spawn(move || reading.read(conn, reader));
-            thread::spawn(move || writing.write(conn, stream));
-        }
+        serve(&inner, Box::new(stream));
+    }
+}
+
+fn serve(inner: &Arc<Inner>, stream: Box<dyn Peer>) {
+    let (own, reader) = (stream.another().unwrap(), stream.another().unwrap());
+    let opened = inner.with(|state, now| {
+        let conn = (!state.stopped).then(|| state.broker.open(now))?;
+        state.streams.insert(conn, own);
+        Some(conn)
+    });
+    if let Some(conn) = opened {
+        let (reading, writing) = (Arc::clone(inner), Arc::clone(inner));
+        thread::spawn(move || reading.read(conn, reader));
+        thread::spawn(move || writing.write(conn, stream));
     }
 }
 
 impl State {
     fn cut(&mut self) {
         for (_, stream) in std::mem::take(&mut self.streams) {
-            let _ = stream.shutdown(Shutdown::Both);
+            stream.close();
         }
     }
 }
@@ -195,7 +227,7 @@ impl Inner {
         result
     }
 
-    fn read(&self, conn: ConnId, mut stream: TcpStream) {
+    fn read(&self, conn: ConnId, mut stream: Box<dyn Peer>) {
         let mut input = BytesMut::new();
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(n @ 1..) = stream.read(&mut buffer) {
@@ -208,7 +240,7 @@ impl Inner {
         });
     }
 
-    fn write(&self, conn: ConnId, mut stream: TcpStream) {
+    fn write(&self, conn: ConnId, mut stream: Box<dyn Peer>) {
         let mut output = Vec::new();
         loop {
             let done = {
@@ -225,7 +257,7 @@ impl Inner {
             let written = stream.write_all(&output);
             output.clear();
             if done || written.is_err() {
-                let _ = stream.shutdown(Shutdown::Both);
+                stream.close();
                 return;
             }
         }
