@@ -14,15 +14,28 @@ const CLIENTS: usize = 1000;
 const FEW: usize = 50;
 
 pub(super) fn add(list: &mut List) {
-    list.add("a thousand clients take no thread each", thousand);
+    list.add(
+        "a thousand clients take no thread each that is not stated",
+        thousand,
+    );
 }
 
-/// How many threads this process has, where the system tells.
+/// What an adapter that has a thread for each client names it, and no other thread.
+const OF_A_CLIENT: &str = "mqtt";
+
+/// How many threads this process has, where the system tells, but for those that an adapter states for each client: another trial may be
+/// at a thousand of these meanwhile.
 fn threads() -> Result<Option<usize>> {
     if !cfg!(target_os = "linux") {
         return Ok(None);
     }
-    Ok(Some(std::fs::read_dir("/proc/self/task")?.count()))
+    let mut count = 0;
+    for task in std::fs::read_dir("/proc/self/task")? {
+        // It may be gone by now.
+        let name = std::fs::read_to_string(task?.path().join("comm")).unwrap_or_default();
+        count += usize::from(name.trim_end() != OF_A_CLIENT);
+    }
+    Ok(Some(count))
 }
 
 async fn thousand(bench: &Bench<'_>) -> Result {

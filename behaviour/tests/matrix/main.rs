@@ -1,6 +1,7 @@
 //! Every scenario over every adapter and transport: a trial of each, named `adapter::transport::scenario`.
 
 mod async_std;
+mod blocking;
 mod executor;
 mod smol;
 mod tokio;
@@ -20,7 +21,7 @@ const SOCKETS: &[Transport] = &[Transport::Tcp, Transport::Unix];
 #[cfg(not(unix))]
 const SOCKETS: &[Transport] = &[Transport::Tcp];
 
-const ADAPTERS: [(&str, Make, &[Transport]); 7] = [
+const ADAPTERS: [(&str, Make, &[Transport]); 9] = [
     ("tokio current-thread", tokio::current_thread, SOCKETS),
     ("tokio multi-thread", tokio::multi_thread, SOCKETS),
     ("tokio multi-thread", tokio::own_dialer, &[Transport::Own]),
@@ -28,6 +29,8 @@ const ADAPTERS: [(&str, Make, &[Transport]); 7] = [
     ("async-std", async_std::global, SOCKETS),
     ("own executor", executor::own, SOCKETS),
     ("own executor", executor::own_dialer, &[Transport::Own]),
+    ("threads", blocking::threads, SOCKETS),
+    ("threads", blocking::own_dialer, &[Transport::Own]),
 ];
 
 /// Trials at a time, unless told otherwise: most of their time they wait.
