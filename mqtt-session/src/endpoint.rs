@@ -16,6 +16,8 @@ use crate::Credentials;
 pub use error::EndpointError;
 pub(crate) use options::Options;
 pub use scheme::Scheme;
+#[cfg(feature = "proxy")]
+pub(crate) use {parse::split_port, percent::decode};
 
 /// A server to connect to: how, and where.
 ///

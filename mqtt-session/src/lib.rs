@@ -142,6 +142,7 @@
 //!
 //! - `std` (default): conversions from `std::time` and `std::io`.
 //! - `client`: [`client::Client`] and its companions, the handles that the adapter crates share. Needs `std`.
+//! - `proxy`: `transport::Proxy`, HTTP CONNECT and SOCKS5 proxies in front of the server.
 //! - `scram`: `auth::Scram`, an authenticator for SCRAM-SHA-1, -256 and -512. `saslprep` adds user names and passwords beyond ASCII, and needs
 //!   `std`.
 #![no_std]

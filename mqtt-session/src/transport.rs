@@ -9,6 +9,8 @@
 
 mod error;
 mod layer;
+#[cfg(feature = "proxy")]
+mod proxy;
 mod stack;
 #[cfg(test)]
 mod tests;
@@ -18,13 +20,17 @@ use alloc::vec::Vec;
 
 use crate::{Cause, Endpoint};
 
-pub use error::{ProxyError, TlsError, WebSocketError};
+pub use error::{ProxyConfigError, ProxyError, TlsError, WebSocketError};
 pub(crate) use layer::Layer;
+#[cfg(feature = "proxy")]
+pub use proxy::Proxy;
 pub(crate) use stack::{Input, Stack};
 
 /// How the layers are configured: what a URL does not say.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Transports {
+    #[cfg(feature = "proxy")]
+    pub(crate) proxy: Option<Proxy>,
     /// Above all others.
     #[cfg(test)]
     pub(crate) tests: Option<tests::MakeLayers>,
@@ -34,6 +40,8 @@ impl Transports {
     /// Nothing but what URLs say.
     pub(crate) const fn new() -> Self {
         Self {
+            #[cfg(feature = "proxy")]
+            proxy: None,
             #[cfg(test)]
             tests: None,
         }
@@ -41,6 +49,10 @@ impl Transports {
 
     /// Whether nothing is configured.
     pub(crate) fn is_usual(&self) -> bool {
+        #[cfg(feature = "proxy")]
+        if self.proxy.is_some() {
+            return false;
+        }
         #[cfg(test)]
         if self.tests.is_some() {
             return false;
@@ -49,13 +61,24 @@ impl Transports {
     }
 
     /// Where the byte stream to this server leads: to the server, or to the proxy before it.
-    #[expect(clippy::unused_self, reason = "a proxy is configured here")]
+    #[cfg_attr(
+        not(feature = "proxy"),
+        expect(clippy::unused_self, reason = "a proxy is configured here")
+    )]
     pub(crate) fn first_hop<'a>(&'a self, server: &'a Endpoint) -> (&'a str, u16) {
+        #[cfg(feature = "proxy")]
+        if let Some(proxy) = self.proxy_to(server) {
+            return (proxy.host(), proxy.port());
+        }
         (server.host(), server.port())
     }
 
     /// Whether there are layers above the byte stream to this server.
     pub(crate) fn has_layers(&self, server: &Endpoint) -> bool {
+        #[cfg(feature = "proxy")]
+        if self.proxy_to(server).is_some() {
+            return true;
+        }
         #[cfg(test)]
         if self.tests.is_some() {
             return true;
@@ -64,20 +87,37 @@ impl Transports {
     }
 
     /// Whether [`layers`](Self::layers) would give them, as far as that is known before anything is opened.
-    #[expect(clippy::unused_self, reason = "the layers are configured here")]
-    pub(crate) fn check(&self, _server: &Endpoint) -> Result<(), Cause> {
+    #[allow(clippy::unused_self, reason = "layers may be configured here")]
+    pub(crate) fn check(&self, server: &Endpoint) -> Result<(), Cause> {
+        #[cfg(feature = "proxy")]
+        if self.proxy_to(server).is_some() {
+            Proxy::check_server(server)?;
+        }
+        let _ = server;
         Ok(())
     }
 
     /// The layers for an attempt at this server, the lowest first: proxy, TLS, WebSocket. None where the bytes of the stream are those of the
     /// session.
-    pub(crate) fn layers(&self, _server: &Endpoint) -> Result<Vec<Box<dyn Layer>>, Cause> {
-        #[cfg_attr(not(test), expect(unused_mut, reason = "there may be layers"))]
+    pub(crate) fn layers(&self, server: &Endpoint) -> Result<Vec<Box<dyn Layer>>, Cause> {
+        #[allow(unused_mut, reason = "there may be layers")]
         let mut layers: Vec<Box<dyn Layer>> = Vec::new();
+        #[cfg(feature = "proxy")]
+        if let Some(proxy) = self.proxy_to(server) {
+            layers.push(proxy.layer(server)?);
+        }
+        let _ = server;
         #[cfg(test)]
         if let Some(tests) = self.tests {
             layers.extend(tests());
         }
         Ok(layers)
+    }
+
+    /// The proxy on the way to this server. There is none before a socket of this machine.
+    #[cfg(feature = "proxy")]
+    fn proxy_to(&self, server: &Endpoint) -> Option<&Proxy> {
+        let proxy = self.proxy.as_ref();
+        proxy.filter(|_| server.scheme() != crate::Scheme::Unix)
     }
 }

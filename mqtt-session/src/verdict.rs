@@ -1,6 +1,6 @@
 use mqtt_proto::ReasonCode;
 
-use crate::ConnectionError;
+use crate::{Cause, ConnectionError};
 
 /// What follows when the server has refused or ended a connection, or an attempt at one has failed.
 ///
@@ -63,6 +63,10 @@ impl ConnectionError {
             Self::Connect { .. } | Self::Transport { .. } | Self::NoLocalState { .. } => {
                 Verdict::GiveUp
             }
+            Self::Handshake {
+                cause: Cause::Proxy(error),
+                ..
+            } => error.verdict(),
             Self::Authentication { error, .. } if !error.is_transient() => Verdict::GiveUp,
             Self::TakesNoAck { .. } => Verdict::NextServer,
             other => match other.reason() {

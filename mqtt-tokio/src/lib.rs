@@ -51,6 +51,8 @@
 //! [`connect_with`] and [`build_with`] also take [`Answers`]: fresh credentials for each attempt, or an [`authenticator()`] for enhanced
 //! authentication. The feature `scram` adds SCRAM. [`build_with_dialer`] takes byte streams that the application opens itself.
 //!
+//! The feature `proxy` adds [`transport`]`::Proxy`, for `ConfigBuilder::proxy`: HTTP CONNECT and SOCKS5.
+//!
 //! # Hooks
 //!
 //! [`Client::set_hooks`] takes code that alters or refuses each message on its way out and in ([`Interceptor`]), or that watches packets and the

@@ -8,6 +8,7 @@ pub use super::{
     Publishing, Refusal, SendError, SubscribeFailed, Subscription,
 };
 pub use crate::auth::{self, AuthError};
+pub use crate::transport;
 pub use crate::{
     Backoff, Capacity, Cause, Config, ConfigBuilder, ConfigError, ConnectionError, Credentials,
     Direction, DisconnectError, Endpoint, EndpointError, Fault, InboxFull, Instant, Limits,

@@ -146,6 +146,13 @@ impl ConfigBuilder {
         self
     }
 
+    /// The proxy that opens byte streams to the servers (none): to all but Unix sockets, and also to those that a server sends us to.
+    #[cfg(feature = "proxy")]
+    pub fn proxy(mut self, proxy: crate::transport::Proxy) -> Self {
+        self.rare.transports.proxy = Some(proxy);
+        self
+    }
+
     /// To which servers a server may send us (none). 5.0 only.
     pub fn redirects(mut self, redirects: Redirects) -> Self {
         self.rare.redirects = redirects;
@@ -323,6 +330,10 @@ impl ConfigBuilder {
             error => ConfigError::Connect(error),
         })?;
         let mut rare = self.rare;
+        #[cfg(feature = "proxy")]
+        if let Some(proxy) = &rare.transports.proxy {
+            proxy.check().map_err(ConfigError::Proxy)?;
+        }
         if self.fall_back && self.authentication_method.is_some() {
             let version = Version::V3_1_1;
             return Err(ConfigError::AuthenticationMethod { version });

@@ -1,5 +1,7 @@
 use mqtt_proto::{EncodeError, PropertyError, TextError, TopicError, Version};
 
+use crate::transport::ProxyConfigError;
+
 /// Why a configuration can't work, or not with the driver that it is given to. The fault is the caller's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -86,6 +88,9 @@ pub enum ConfigError {
         "durability: this driver has no store for records; leave it off, or use a driver that has one"
     )]
     NoStore,
+    /// There can be no such proxy.
+    #[error("proxy: {0}")]
+    Proxy(ProxyConfigError),
     /// 3.x has no session expiry: a session either ends with its connection or is kept for ever.
     #[error("session_expiry: {version} has none; use clean_start(false) to keep the session")]
     SessionExpiry {

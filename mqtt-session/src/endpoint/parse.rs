@@ -158,17 +158,7 @@ fn parse_server(scheme: Scheme, server: &str) -> Result<(&str, u16), EndpointErr
             url: alloc::format!("{scheme}://{server}"),
         }
     };
-    let (host, port) = match server.strip_prefix('[') {
-        Some(server) => {
-            let (host, after) = server.split_once(']').ok_or_else(no_host)?;
-            let port = after.strip_prefix(':');
-            (host, port.or((!after.is_empty()).then_some(after)))
-        }
-        None => match server.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (server, None),
-        },
-    };
+    let (host, port) = split_port(server).ok_or_else(no_host)?;
     if host.is_empty() {
         return Err(no_host());
     }
@@ -183,6 +173,21 @@ fn parse_server(scheme: Scheme, server: &str) -> Result<(&str, u16), EndpointErr
         }
     };
     Ok((host, port))
+}
+
+/// The host, and what stands where the port does, or nothing where a bracket is not closed.
+pub(crate) fn split_port(server: &str) -> Option<(&str, Option<&str>)> {
+    Some(match server.strip_prefix('[') {
+        Some(server) => {
+            let (host, after) = server.split_once(']')?;
+            let port = after.strip_prefix(':');
+            (host, port.or((!after.is_empty()).then_some(after)))
+        }
+        None => match server.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (server, None),
+        },
+    })
 }
 
 fn parse_socket(path: &str) -> Result<String, EndpointError> {

@@ -1,7 +1,7 @@
 use alloc::vec::Vec;
 
 /// The bytes that a percent-encoded text stands for (section 2.1 of RFC 3986), or nothing where a `%` is not followed by two hex digits.
-pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {

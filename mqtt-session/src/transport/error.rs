@@ -4,6 +4,6 @@ mod proxy;
 mod tls;
 mod websocket;
 
-pub use proxy::ProxyError;
+pub use proxy::{ProxyConfigError, ProxyError};
 pub use tls::TlsError;
 pub use websocket::WebSocketError;
