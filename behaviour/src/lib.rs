@@ -17,7 +17,7 @@ mod server;
 pub use adapter::{Adapter, Connecting, Running};
 pub use bench::{Bench, Transport};
 pub use block_on::block_on;
-pub use scenarios::{Scenario, Visitor, scenarios};
+pub use scenarios::{Foreign, Scenario, Visitor, scenarios};
 pub use server::Server;
 
 /// Whatever a scenario fails with, apart from its panics.

@@ -3,6 +3,7 @@
 mod answering;
 mod connecting;
 mod ending;
+mod foreign;
 mod many;
 mod messaging;
 mod pressure;
@@ -17,6 +18,7 @@ use mqtt_session::{Config, Limits};
 use crate::{Bench, Result, Transport, block_on};
 
 pub use answering::Visitor;
+pub use foreign::Foreign;
 
 const VERSIONS: [Version; 3] = [Version::V3_1, Version::V3_1_1, Version::V5];
 const ALL_QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mqtt_session::client::exports::{Limits, Outcome, QoS, Version};
+use mqtt_session::client::exports::{Client, Limits, Outcome, QoS, Version};
 
 use crate::block_on::both;
 use crate::{Bench, Result};
@@ -28,8 +28,23 @@ pub(super) fn add(list: &mut List) {
 
 async fn both_ways(bench: &Bench<'_>, version: Version, qos: QoS) -> Result {
     let server = bench.server()?;
+    let client = exchange(bench, &server.url(), version, qos).await?;
+    server.until_alone();
+    assert_eq!(server.payloads().len(), MANY as usize);
+    assert_eq!(client.stats().dropped, 0);
+    server.assert_no_violations();
+    Ok(())
+}
+
+/// Sends messages to itself by way of a server, whichever it is. The client has disconnected then.
+pub(super) async fn exchange(
+    bench: &Bench<'_>,
+    url: &str,
+    version: Version,
+    qos: QoS,
+) -> Result<Client> {
     let config = config("client").version(version).build()?;
-    let client = bench.connect(&server.url(), config).await?;
+    let client = bench.connect(url, config).await?;
     let mut messages = client.subscribe("a/+", qos).await?;
     let publishing = async {
         let mut deliveries = Vec::new();
@@ -55,12 +70,9 @@ async fn both_ways(bench: &Bench<'_>, version: Version, qos: QoS) -> Result {
         }
     };
     both(publishing, receiving).await.0?;
+    drop(messages);
     client.disconnect(Duration::from_secs(10)).await;
-    server.until_alone();
-    assert_eq!(server.payloads().len(), MANY as usize);
-    assert_eq!(client.stats().dropped, 0);
-    server.assert_no_violations();
-    Ok(())
+    Ok(client)
 }
 
 /// A payload that no other is like.

@@ -3,6 +3,7 @@
 mod async_std;
 mod blocking;
 mod executor;
+mod mosquitto;
 mod smol;
 mod tokio;
 
@@ -48,6 +49,11 @@ fn main() -> ExitCode {
                     trials.push(Trial::test(title, run));
                 }
             }
+        }
+    }
+    for (name, make, transports) in ADAPTERS {
+        for transport in transports {
+            mosquitto::add(&mut trials, name, make, *transport);
         }
     }
     let mut arguments = Arguments::from_args();

@@ -1,0 +1,45 @@
+//! What is run against a broker that nobody here wrote.
+
+use std::fmt;
+
+use mqtt_session::client::exports::{QoS, Version};
+
+use crate::{Bench, Result, block_on};
+
+use super::{ALL_QOS, VERSIONS, messaging};
+
+/// A scenario for any server.
+#[derive(Clone, Copy, Debug)]
+pub struct Foreign {
+    version: Version,
+    qos: QoS,
+}
+
+impl Foreign {
+    /// Messages both ways, in each version and at each QoS.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let of = |version| ALL_QOS.map(|qos| Self { version, qos });
+        VERSIONS.into_iter().flat_map(of)
+    }
+
+    /// Runs it on this thread, against the server at a URL.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong.
+    ///
+    /// # Panics
+    ///
+    /// When the adapter, or the server, does not behave so.
+    pub fn run(&self, bench: &Bench<'_>, url: &str) -> Result {
+        block_on(messaging::exchange(bench, url, self.version, self.qos))?;
+        Ok(())
+    }
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (version, qos) = (self.version, self.qos.as_u8());
+        write!(f, "messages pass both ways at QoS {qos} in {version}")
+    }
+}
