@@ -238,6 +238,28 @@ fn a_driver_may_run_on_any_thread_and_begins_when_it_is_told() -> Result {
 }
 
 #[test]
+fn a_thread_may_run_a_driver_between_other_things() -> Result {
+    let server = Server::start()?;
+    let (client, mut driver) = build(&server.url, config("client").build()?)?;
+    client.start();
+    assert!(!driver.run_for(Duration::ZERO));
+    // All on this thread: nothing else moves the connection.
+    while client.phase() != Phase::Connected {
+        assert!(!driver.run_for(Duration::from_millis(1)));
+    }
+    let mut delivery = client.publish("a", QoS::AtLeastOnce, "x")?;
+    while delivery.outcome().is_none() {
+        assert!(!driver.run_for(Duration::from_millis(1)));
+    }
+    drop(client);
+    while !driver.run_for(LONG) {}
+    assert!(driver.run_for(LONG), "done, and stays so");
+    assert_eq!(server.received("DISCONNECT"), 1);
+    server.assert_no_violations();
+    Ok(())
+}
+
+#[test]
 fn a_driver_that_is_dropped_ends_what_the_client_waits_for() -> Result {
     let (client, driver) = build("mqtt://127.0.0.1:1", config("client").build()?)?;
     let delivery = client.publish("a", QoS::AtLeastOnce, "x")?;
