@@ -175,6 +175,14 @@ fn wanted_refused_and_other_credentials_are_told_apart() {
             Fault::Caller,
         );
     }
+    // tinyproxy is one that takes the status of a web server for wrong credentials.
+    refused_as(
+        &with_login(),
+        &step(LOGGED_IN, "HTTP/1.0 401 Unauthorized\r\n\r\n"),
+        &ProxyError::CredentialsRefused,
+        "does not accept the credentials",
+        Fault::Caller,
+    );
     let other = [
         "Proxy-Authenticate: Negotiate",
         "Proxy-Authenticate: NTLM\r\nProxy-Authenticate: Digest realm=\"x, Basic\", Bearer",

@@ -88,6 +88,8 @@ impl HttpConnect {
             200..=299 if self.request.is_empty() => Ok(true),
             200..=299 => Err(ProxyError::Malformed(BEFORE_ASKED)),
             407 => Err(self.unauthorized(lines)),
+            // tinyproxy says so of wrong credentials, and 407 of none.
+            401 if self.authorizes => Err(ProxyError::CredentialsRefused),
             _ => Err(ProxyError::Refused { status, words }),
         }
     }
