@@ -483,7 +483,12 @@ impl Session {
 
     /// The next thing that the driver shall do outside of reading and writing.
     pub fn poll_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        let action = self.actions.pop_front();
+        if action.is_some() && self.actions.is_empty() {
+            // They are for connections that are made or end: one that is idle keeps no room for them.
+            self.actions = VecDeque::new();
+        }
+        action
     }
 
     /// Whether [`poll_action`](Self::poll_action) has something.

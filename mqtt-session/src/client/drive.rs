@@ -280,10 +280,7 @@ impl<R: Runtime> Drive<R> {
 
     /// Nothing to do before this deadline: ready where it has passed already.
     fn rest(&mut self, deadline: Option<Instant>, context: &mut Context<'_>) -> Poll<()> {
-        if self.input.is_empty() {
-            // An idle connection holds no read buffer.
-            self.input = BytesMut::new();
-        }
+        self.give_memory_back();
         let until = self.stream.as_ref().and_then(|stream| stream.until);
         let Some(deadline) = deadline.into_iter().chain(until).min() else {
             self.armed = None;
@@ -302,6 +299,21 @@ impl<R: Runtime> Drive<R> {
             }
         }
         polled
+    }
+}
+
+impl<R: Runtime> Drive<R> {
+    /// An idle connection holds no read buffer, and nothing that is of use only while one is made or ends.
+    fn give_memory_back(&mut self) {
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        if self.steps.is_empty() {
+            self.steps = Vec::new();
+        }
+        // Empty, as there is nothing to do.
+        self.reports = Vec::new();
+        self.actions = Vec::new();
     }
 }
 
