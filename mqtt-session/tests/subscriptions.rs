@@ -195,6 +195,39 @@ fn what_was_sent_and_not_answered_is_sent_again_in_its_order() {
     assert_eq!(raw.lines(), ["UNSUBSCRIBE 65535 a", "SUBSCRIBE 65534 a"]);
 }
 
+#[test]
+fn an_unsubscribe_that_a_granted_subscription_has_overtaken_is_not_sent_again() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let queue = raw.session.open_queue();
+    // Of its own accord, since the first subscribe is taken back; then because the application asked for it.
+    let withdrawn = raw.subscribe("a", queue);
+    raw.packets();
+    raw.session.withdraw(raw.now, withdrawn);
+    raw.feed(&suback(65535, &[0]));
+    assert_eq!(raw.lines(), ["UNSUBSCRIBE 65535 a"]);
+    raw.subscribe("a", queue);
+    assert_eq!(raw.lines(), ["SUBSCRIBE 65534 a"]);
+    raw.feed(&suback(65534, &[0]));
+    raw.reconnect(true, NONE);
+    assert_eq!(raw.lines(), Vec::<String>::new());
+
+    let filters = vec!["a".try_into().expect("a filter")];
+    let token = raw.session.unsubscribe(raw.now, filters, NONE);
+    let token = token.expect("accepted");
+    raw.subscribe("a", queue);
+    assert_eq!(raw.lines(), ["UNSUBSCRIBE 65535 a", "SUBSCRIBE 65534 a"]);
+    raw.feed(&suback(65534, &[0]));
+    raw.reconnect(true, NONE);
+    assert_eq!(raw.lines(), Vec::<String>::new());
+    let told = raw.events.iter().any(|event| {
+        matches!(event, Event::Unsubscribed { token: of, result: Ok(codes) }
+            if *of == token && codes[..] == [ReasonCode::SUCCESS])
+    });
+    assert!(told, "{:?}", raw.events);
+    raw.reconnect(false, NONE);
+    assert_eq!(raw.lines(), ["SUBSCRIBE 65535 a"]);
+}
+
 /// A SUBSCRIBE that is sent a second time, as the answer to the first one was lost.
 fn sent_again() -> (Raw, mqtt_session::Token) {
     let mut raw = Raw::connected(config(Version::V5));

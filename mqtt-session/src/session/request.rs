@@ -70,6 +70,13 @@ impl Request {
         matches!(self.kind, RequestKind::Subscribe { .. })
     }
 
+    pub(super) fn subscribes_to(&self, filter: &TopicFilter) -> bool {
+        match &self.kind {
+            RequestKind::Subscribe { filters, .. } => filters.iter().any(|(one, _)| one == filter),
+            RequestKind::Unsubscribe { .. } => false,
+        }
+    }
+
     pub(super) fn filters(&self) -> usize {
         match &self.kind {
             RequestKind::Subscribe { filters, .. } => filters.len(),

@@ -199,6 +199,9 @@ impl Session {
                 return true;
             }
         }
+        if request.was_sent && self.was_overtaken(&mut request) {
+            return true;
+        }
         let identifier = if self.identifies() {
             self.subscriptions.identifier(&request)
         } else {
@@ -236,6 +239,38 @@ impl Session {
             }
             Err(error) => self.request_failed(request, error.into()),
         }
+        true
+    }
+
+    /// Whether an UNSUBSCRIBE that was sent before is done with: a SUBSCRIBE that came behind it was answered first. Where that is so for some of
+    /// its filters alone, they are subscribed to anew behind it.
+    fn was_overtaken(&mut self, request: &mut Request) -> bool {
+        let RequestKind::Unsubscribe { filters } = &mut request.kind else {
+            return false;
+        };
+        let granted = |filter: &TopicFilter| {
+            let mut behind = self.subscriptions.pending.iter();
+            let follows = behind.any(|request| request.subscribes_to(filter));
+            self.subscriptions.grants(filter).filter(|_| !follows)
+        };
+        let Some(token) = request.token else {
+            filters.retain(|filter| granted(filter).is_none());
+            return filters.is_empty();
+        };
+        let again: Vec<_> = filters
+            .iter()
+            .filter_map(|filter| Some((filter.clone(), granted(filter)?)))
+            .collect();
+        if again.is_empty() {
+            return false;
+        }
+        if again.len() < filters.len() {
+            let again = Request::own(again, Properties::new());
+            self.subscriptions.pending.push_front(again);
+            return false;
+        }
+        let result = Ok(alloc::vec![ReasonCode::SUCCESS; filters.len()]);
+        self.events.push_back(Event::Unsubscribed { token, result });
         true
     }
 

@@ -195,6 +195,12 @@ impl Routes {
         self.get(filter).is_some_and(|one| !one.queues.is_empty())
     }
 
+    /// The options of a subscription that the server has granted, and that goes on.
+    pub(super) fn grants(&self, filter: &TopicFilter) -> Option<SubscribeOptions> {
+        let one = self.get(filter)?;
+        (one.is_granted() && !one.leaving).then_some(one.options)
+    }
+
     fn enter_group(&mut self, group: u32) {
         if let Some(group) = self.groups.get_mut(group) {
             group.members += 1;
