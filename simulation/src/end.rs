@@ -12,6 +12,12 @@ use crate::world::{CLIENT, Checked, Failure, World, ensure};
 /// How long after the last fault everything must be settled.
 const PATIENCE: Duration = Duration::from_secs(1800);
 
+/// The same where each connection brings a message or two, as the inbox has no room for more and 3.x has no Receive Maximum.
+const LONG_PATIENCE: Duration = Duration::from_secs(6 * 3600);
+
+/// An inbox that is never full.
+const WIDE: u64 = 16 << 20;
+
 /// Longer than a few exchanges take with the longest delay.
 const UNDER_WAY: Duration = Duration::from_secs(4);
 
@@ -27,7 +33,8 @@ impl World {
     /// All faults end, and everything that waits is dealt with.
     fn settle(&mut self) -> Checked {
         self.heal();
-        let until = self.time + PATIENCE;
+        let narrow = self.setup.inbox_bytes < WIDE && !self.version.is_v5();
+        let until = self.time + if narrow { LONG_PATIENCE } else { PATIENCE };
         let mut step = Duration::from_millis(100);
         loop {
             if self.app.closed {
@@ -220,7 +227,7 @@ impl World {
         self.settle()?;
         let session = self.broker.session(CLIENT);
         let number = session.map_or(0, |session| session.number);
-        let narrow = self.setup.inbox_bytes < 16 << 20;
+        let narrow = self.setup.inbox_bytes < WIDE;
         // A narrow inbox may end the connection meanwhile, and the messages come again.
         let again = self.app.connections > connections;
         // Who was told that the session is lost, which it is not, takes them for others.

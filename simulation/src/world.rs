@@ -63,8 +63,8 @@ pub(crate) use ensure;
 /// The client identifier.
 pub(crate) const CLIENT: &str = "client";
 
-/// Rounds of work without time passing, after which it will never end.
-const ROUNDS: usize = 100_000;
+/// Rounds of work without time passing, after which it will never end. Some links take one byte in each.
+const ROUNDS: usize = 1_000_000;
 
 #[derive(Debug)]
 pub(crate) struct World {

@@ -134,7 +134,8 @@ impl Handles {
             idle: idle.then_some(&waker),
         });
         let reads_again = next.wants_read && !io.wants_read;
-        self.awake = !next.sleep;
+        // As drivers do: the socket does not know yet that it is waited for.
+        self.awake = !next.sleep || reads_again;
         self.input = io.input.len();
         io.deadline = next.deadline;
         io.wants_read = next.wants_read;
