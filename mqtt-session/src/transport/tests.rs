@@ -5,6 +5,8 @@
 mod accounting;
 mod ending;
 mod passing;
+#[cfg(feature = "proxy")]
+mod proxied;
 mod shaking;
 #[path = "../../tests/pair/tower.rs"]
 #[allow(

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
 
+mod any;
 mod config;
 mod http;
 mod scripted;
