@@ -118,6 +118,16 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Whether a layer above the stream failed, rather than that the stream ended, with whatever was in it.
+    pub(crate) fn is_verdict_of_layer(&self) -> bool {
+        match self {
+            Self::Tls(error) => *error != TlsError::Truncated,
+            Self::WebSocket(error) => *error != WebSocketError::Truncated,
+            Self::Proxy(_) => true,
+            _ => false,
+        }
+    }
+
     /// Whose fault it is.
     pub const fn fault(&self) -> Fault {
         match self {

@@ -233,7 +233,7 @@ pub enum ConnectionError {
         /// What is wrong.
         cause: Cause,
     },
-    /// The stream was open, but a layer above it failed before MQTT had begun: proxy, TLS or WebSocket.
+    /// The stream was open, but a layer above it failed before the server had accepted us: proxy, TLS or WebSocket.
     #[error("{addr} took the connection, but it was of no use after {}: {cause}", Rounded(*.after))]
     Handshake {
         /// The address.

@@ -145,6 +145,8 @@
 //! - `proxy`: `transport::Proxy`, HTTP CONNECT and SOCKS5 proxies in front of the server.
 //! - `scram`: `auth::Scram`, an authenticator for SCRAM-SHA-1, -256 and -512. `saslprep` adds user names and passwords beyond ASCII, and needs
 //!   `std`.
+//! - `tls`: `mqtts://`, and `transport::Tls`, which says how. `tls-platform-roots` trusts whom the platform trusts, `tls-bundled-roots` whom
+//!   Mozilla trusts.
 #![no_std]
 
 extern crate alloc;

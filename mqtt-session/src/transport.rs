@@ -14,23 +14,34 @@ mod proxy;
 mod stack;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "tls")]
+mod tls;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::{Cause, Endpoint};
 
-pub use error::{ProxyConfigError, ProxyError, TlsError, WebSocketError};
+pub use error::{
+    ProxyConfigError, ProxyError, TlsConfigError, TlsError, WebSocketError, WrongName,
+};
 pub(crate) use layer::Layer;
 #[cfg(feature = "proxy")]
 pub use proxy::Proxy;
+/// The version of rustls that [`Tls::from_config`] takes a configuration of.
+#[cfg(feature = "tls")]
+pub use rustls;
 pub(crate) use stack::{Input, Stack};
+#[cfg(feature = "tls")]
+pub use tls::{Tls, TlsBuilder};
 
 /// How the layers are configured: what a URL does not say.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Transports {
     #[cfg(feature = "proxy")]
     pub(crate) proxy: Option<Proxy>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Tls>,
     /// Above all others.
     #[cfg(test)]
     pub(crate) tests: Option<tests::MakeLayers>,
@@ -42,6 +53,8 @@ impl Transports {
         Self {
             #[cfg(feature = "proxy")]
             proxy: None,
+            #[cfg(feature = "tls")]
+            tls: None,
             #[cfg(test)]
             tests: None,
         }
@@ -53,6 +66,10 @@ impl Transports {
         if self.proxy.is_some() {
             return false;
         }
+        #[cfg(feature = "tls")]
+        if self.tls.is_some() {
+            return false;
+        }
         #[cfg(test)]
         if self.tests.is_some() {
             return false;
@@ -61,10 +78,7 @@ impl Transports {
     }
 
     /// Where the byte stream to this server leads: to the server, or to the proxy before it.
-    #[cfg_attr(
-        not(feature = "proxy"),
-        expect(clippy::unused_self, reason = "a proxy is configured here")
-    )]
+    #[allow(clippy::unused_self, reason = "a proxy may be configured here")]
     pub(crate) fn first_hop<'a>(&'a self, server: &'a Endpoint) -> (&'a str, u16) {
         #[cfg(feature = "proxy")]
         if let Some(proxy) = self.proxy_to(server) {
@@ -93,6 +107,10 @@ impl Transports {
         if self.proxy_to(server).is_some() {
             Proxy::check_server(server)?;
         }
+        #[cfg(feature = "tls")]
+        if server.scheme().has_tls() {
+            tls::check(self.tls.as_ref(), server)?;
+        }
         let _ = server;
         Ok(())
     }
@@ -105,6 +123,10 @@ impl Transports {
         #[cfg(feature = "proxy")]
         if let Some(proxy) = self.proxy_to(server) {
             layers.push(proxy.layer(server)?);
+        }
+        #[cfg(feature = "tls")]
+        if server.scheme().has_tls() {
+            layers.push(Box::new(tls::layer(self.tls.as_ref(), server)?));
         }
         let _ = server;
         #[cfg(test)]

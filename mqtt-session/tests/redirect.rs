@@ -136,8 +136,8 @@ fn a_reference_is_a_host_with_or_without_port_or_a_url_and_may_name_several() {
             Ok("192.0.2.8:1883"),
         ),
         (
-            "mqtts://192.0.2.9",
-            Err("the server reference is none: the scheme \"mqtts\""),
+            "http://192.0.2.9",
+            Err("the server reference is none: the scheme \"http\""),
         ),
         (
             "192.0.2.9:0",

@@ -153,6 +153,13 @@ impl ConfigBuilder {
         self
     }
 
+    /// How TLS is done for `mqtts://` and `wss://` (with the authorities that a feature brings; see [`Tls`](crate::transport::Tls)).
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: crate::transport::Tls) -> Self {
+        self.rare.transports.tls = Some(tls);
+        self
+    }
+
     /// To which servers a server may send us (none). 5.0 only.
     pub fn redirects(mut self, redirects: Redirects) -> Self {
         self.rare.redirects = redirects;

@@ -75,8 +75,9 @@ impl Scheme {
     pub(super) const fn lacks(self) -> Option<&'static str> {
         match self {
             Self::Mqtt | Self::Unix => None,
-            Self::Mqtts | Self::Wss => Some("tls"),
-            Self::Ws => Some("websocket"),
+            Self::Mqtts | Self::Wss if !cfg!(feature = "tls") => Some("tls"),
+            Self::Mqtts => None,
+            Self::Ws | Self::Wss => Some("websocket"),
         }
     }
 }

@@ -287,6 +287,9 @@ impl Session {
                 let (addr, after) = (addr.clone(), self.now - self.link.opened_at);
                 if self.link.connected {
                     ConnectionError::Closed { addr, after, cause }
+                } else if cause.is_verdict_of_layer() {
+                    // In TLS 1.3 a client's handshake is done before the server has looked at its certificate.
+                    ConnectionError::Handshake { addr, after, cause }
                 } else {
                     ConnectionError::Unanswered {
                         addr,

@@ -5,5 +5,5 @@ mod tls;
 mod websocket;
 
 pub use proxy::{ProxyConfigError, ProxyError};
-pub use tls::TlsError;
+pub use tls::{TlsConfigError, TlsError, WrongName};
 pub use websocket::WebSocketError;

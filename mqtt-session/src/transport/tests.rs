@@ -12,7 +12,6 @@ mod shaking;
 #[allow(
     dead_code,
     unreachable_pub,
-    clippy::vec_init_then_push,
     reason = "shared with the tests outside of the crate"
 )]
 mod tower;

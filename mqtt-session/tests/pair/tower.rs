@@ -1,6 +1,7 @@
 //! A connection with its layers and the model broker behind theirs, on virtual time. Used by tests within the crate, too.
 
 use std::boxed::Box;
+use std::net::SocketAddr;
 use std::time::Duration;
 use std::vec::Vec;
 
@@ -22,6 +23,8 @@ pub trait Far {
     fn send(&mut self, plain: &[u8]);
     /// Bytes for the client.
     fn transmit(&mut self) -> Vec<u8>;
+    /// The server says that nothing more will come.
+    fn end(&mut self) {}
 }
 
 pub struct Tower {
@@ -34,6 +37,8 @@ pub struct Tower {
     pub events: Vec<Event>,
     /// Every action, in order.
     pub actions: Vec<Action>,
+    /// Names are looked up: all are 192.0.2.1. Else that is the test's to answer.
+    pub resolves: bool,
     /// So many bytes come at a time.
     pub pieces: usize,
     /// So many more bytes are written.
@@ -70,6 +75,7 @@ impl Tower {
             now: Duration::ZERO,
             events: Vec::new(),
             actions: Vec::new(),
+            resolves: false,
             pieces: usize::MAX,
             takes: usize::MAX,
             output: Outbox::new(),
@@ -169,6 +175,11 @@ impl Tower {
                     });
                     self.connection.handle_opened(now, attempt);
                 }
+                Action::Resolve { attempt, port, .. } if self.resolves => {
+                    let addr = SocketAddr::from(([192, 0, 2, 1], port));
+                    let found = Ok(Vec::from([addr]));
+                    self.connection.handle_resolved(now, attempt, found);
+                }
                 Action::Hangup { attempt, flush } => {
                     if let Some(wire) = self.wire.as_mut().filter(|w| w.attempt == attempt) {
                         wire.closing = true;
@@ -252,7 +263,7 @@ impl Tower {
 
     pub fn subscribe(&mut self) {
         let now = self.at();
-        let filters = vec_of(("#".try_into().expect("a filter"), QoS::ExactlyOnce.into()));
+        let filters = Vec::from([("#".try_into().expect("a filter"), QoS::ExactlyOnce.into())]);
         self.connection
             .session_mut()
             .subscribe(now, filters, Properties::new(), QueueId::DEFAULT)
@@ -311,10 +322,4 @@ impl Tower {
             self.broker.ladder()
         );
     }
-}
-
-fn vec_of<T>(one: T) -> Vec<T> {
-    let mut all = Vec::with_capacity(1);
-    all.push(one);
-    all
 }

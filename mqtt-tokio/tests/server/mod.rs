@@ -60,6 +60,11 @@ impl Server {
         Ok(Self { url, inner })
     }
 
+    /// Serves this stream, too, until either end closes it.
+    pub(crate) async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin) {
+        Arc::clone(&self.inner).serve(stream).await;
+    }
+
     /// Serves those who come over this one, too.
     #[cfg(unix)]
     pub(crate) fn serve_unix(&self, listener: tokio::net::UnixListener) {
