@@ -5,6 +5,8 @@
 mod accounting;
 mod ending;
 mod passing;
+#[cfg(feature = "client")]
+mod port;
 #[cfg(feature = "proxy")]
 mod proxied;
 mod shaking;
