@@ -46,8 +46,6 @@ fn setup(rng: &mut Rng, seed: u64) -> Setup {
     s.credentials = u64::from(s.handles == 0 && rng.chance(4));
     if s.handles == 0 && rng.chance(3) {
         s.durability = *rng.pick(&[1, 2, 2, 2]);
-        // Records of a session at a server that is not configured are refused.
-        s.redirects = 0;
         s.store_delay = *rng.pick(&[0, 1, 20, 200]);
     }
     if s.version == 5 && s.handles == 0 && rng.chance(4) {
