@@ -135,6 +135,19 @@ impl Answers {
         self.credentials.is_some()
     }
 
+    /// Whether there is any function.
+    pub(super) const fn has_any(&self) -> bool {
+        self.credentials.is_some() || self.authentication.is_some()
+    }
+
+    /// Whether an action is for the application.
+    pub(super) const fn concerns(action: &Action) -> bool {
+        matches!(
+            action,
+            Action::Credentials { .. } | Action::Authenticate { .. }
+        )
+    }
+
     /// Takes out what is asked of the application. The rest is for the driver, and what is cancelled may be for both.
     pub(super) fn ask(&mut self, actions: &mut Vec<Action>, reports: &mut Vec<Report>) {
         actions.retain_mut(|action| {

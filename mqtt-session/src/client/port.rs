@@ -1,5 +1,6 @@
 //! The driver's side of the shared state.
 
+use std::boxed::Box;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,7 +25,8 @@ use super::wake::Wakes;
 #[derive(Debug)]
 pub struct Port {
     shared: Arc<Shared>,
-    answers: Answers,
+    /// Where the application has any, or is asked all the same: most clients are idle, and have none.
+    answers: Option<Box<Answers>>,
     /// Kept for its memory.
     wakes: Wakes,
     /// For the observer: filled under the lock, told after it.
@@ -116,7 +118,7 @@ impl Port {
     pub(super) fn new(shared: Arc<Shared>, answers: Answers) -> Self {
         Self {
             shared,
-            answers,
+            answers: answers.has_any().then(|| Box::new(answers)),
             wakes: Wakes::default(),
             observations: Vec::new(),
             waker: None,
@@ -131,7 +133,9 @@ impl Port {
     /// Polls what the application is asked for by [`Answers`], and adds to `reports` what it has answered. To be called before each
     /// [`turn`](Self::turn), with the waker that wakes the driver.
     pub fn poll_answers(&mut self, context: &mut Context<'_>, reports: &mut Vec<Report>) {
-        self.answers.poll(context, reports);
+        if let Some(answers) = &mut self.answers {
+            answers.poll(context, reports);
+        }
     }
 
     /// Carries everything in and everything out under one lock, then wakes those whom it concerns.
@@ -166,7 +170,10 @@ impl Port {
             self.observe(now);
         }
         // Their code is the application's: not under the lock.
-        self.answers.ask(actions, reports);
+        if self.answers.is_some() || actions.iter().any(Answers::concerns) {
+            let answers = self.answers.get_or_insert_default();
+            answers.ask(actions, reports);
+        }
         self.shared.driver_has_its_turn();
         self.wakes = wakes.wake();
         next

@@ -1,8 +1,11 @@
+use std::boxed::Box;
 use std::future::poll_fn;
+use std::task::Poll;
 
 use crate::{ReauthenticateError, Token};
 
 use super::shared::Shared;
+use super::watch::Watches;
 
 pub(super) async fn reauthenticate(shared: &Shared) -> Result<(), ReauthenticateError> {
     let now = shared.now();
@@ -11,13 +14,19 @@ pub(super) async fn reauthenticate(shared: &Shared) -> Result<(), Reauthenticate
             return Err(ReauthenticateError::Closed);
         }
         let token = state.connection.session_mut().reauthenticate(now)?;
-        state.reauthentications.watch(token);
+        let watches = &mut state.reauthentications;
+        watches
+            .get_or_insert_with(|| Box::new(Watches::new()))
+            .watch(token);
         Ok(token)
     })?;
     let watched = Watched { shared, token };
     let ended = poll_fn(|context| {
         watched.shared.poll(context, |state, park| {
-            state.reauthentications.poll(watched.token, Some(park))
+            let watches = state.reauthentications.as_mut();
+            watches.map_or(Poll::Ready(None), |watches| {
+                watches.poll(watched.token, Some(park))
+            })
         })
     })
     .await;
@@ -35,7 +44,7 @@ impl Drop for Watched<'_> {
         let token = self.token;
         let parked = self
             .shared
-            .run(|state| state.reauthentications.forget(token));
+            .run(|state| state.reauthentications.as_mut()?.forget(token));
         drop(parked);
     }
 }

@@ -27,7 +27,8 @@ pub(super) struct State {
     /// Messages of an earlier process, until the application asks for them.
     pub(super) restored: Vec<(Token, Option<Bytes>)>,
     pub(super) requests: Watches<Result<Vec<ReasonCode>, SubscribeError>>,
-    pub(super) reauthentications: Watches<Result<(), ReauthenticateError>>,
+    /// Made with the first one, as an idle client is to be small.
+    pub(super) reauthentications: Option<Box<Watches<Result<(), ReauthenticateError>>>>,
     /// Publishers that wait for room.
     pub(super) room: Waiters,
     /// Who waits for the session to be connected or closed.
@@ -43,7 +44,7 @@ pub(super) struct State {
     pub(super) connections: u64,
     pub(super) connack: ConnAck,
     pub(super) closed: Option<Closed>,
-    last_error: Option<ConnectionError>,
+    last_error: Option<Box<ConnectionError>>,
     /// What the attempts before ended with, since a server accepted last; the latest ones.
     failed: Vec<ConnectionError>,
 }
@@ -76,7 +77,7 @@ impl State {
             deliveries,
             restored,
             requests: Watches::new(),
-            reauthentications: Watches::new(),
+            reauthentications: None,
             room: Waiters::default(),
             phase: Waiters::default(),
             readers: BTreeMap::new(),
@@ -125,7 +126,9 @@ impl State {
                 self.requests.complete(token, result, wakes);
             }
             Event::Reauthenticated { token, result } => {
-                self.reauthentications.complete(token, result, wakes);
+                if let Some(watches) = &mut self.reauthentications {
+                    watches.complete(token, result, wakes);
+                }
             }
             Event::Connected { addr, connack } => {
                 self.connections += 1;
@@ -141,7 +144,7 @@ impl State {
                     self.connection.session_mut().answer_early();
                 }
                 if retry_in.is_none() {
-                    self.last_error = Some(error.clone());
+                    self.last_error = Some(Box::new(error.clone()));
                 } else {
                     if self.failed.len() == ATTEMPTS {
                         self.failed.remove(0);
@@ -186,7 +189,7 @@ impl State {
             return;
         }
         let failed = std::mem::take(&mut self.failed);
-        let error = self.last_error.take().map(Box::new);
+        let error = self.last_error.take();
         self.closed = Some(Closed {
             before: if error.is_some() { failed } else { Vec::new() },
             error,
@@ -195,8 +198,9 @@ impl State {
         self.deliveries.complete_all(|| Outcome::Closed, wakes);
         self.requests
             .complete_all(|| Err(SubscribeError::Closed), wakes);
-        self.reauthentications
-            .complete_all(|| Err(ReauthenticateError::Closed), wakes);
+        if let Some(watches) = &mut self.reauthentications {
+            watches.complete_all(|| Err(ReauthenticateError::Closed), wakes);
+        }
         self.room.wake_all(wakes);
         self.phase.wake_all(wakes);
         self.readers
