@@ -6,6 +6,8 @@
 mod program;
 #[path = "../server/mod.rs"]
 mod server;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::future::Future;
 use std::net::{Ipv4Addr, TcpListener};
@@ -45,6 +47,11 @@ fn of(name: &'static str) -> Vec<Trial> {
             move || messages(name, version),
         ));
     }
+    #[cfg(feature = "tls")]
+    trials.push(trial(
+        format!("{name}: TLS goes through as it is"),
+        move || tls::through(name),
+    ));
     trials.push(trial(
         format!("{name}: credentials are accepted, refused and missed"),
         move || credentials(name),
@@ -109,26 +116,31 @@ async fn messages(name: &str, version: Version) -> Result {
     ] {
         let config = config("client")
             .version(version)
-            .proxy(proxy(name, &program))
-            .build()?;
-        let client = soon(connect(url, config)).await?;
-        let mut all = soon(client.subscribe("#", QoS::ExactlyOnce)).await?;
-        for round in 0..2 {
-            for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
-                let payload = vec![round; 300_000];
-                soon(soon(client.publish("a", qos, payload.clone())).await?).await?;
-                // What was not acknowledged before the cut comes again.
-                while soon(all.next()).await.ok_or("no message")?.payload() != payload {}
-            }
-            let mut events = client.events();
-            server.cut();
-            soon(events.next()).await;
-            soon(client.connected()).await?;
-        }
-        assert_eq!(client.stats().connections, 3);
-        soon(client.disconnect(server::LONG)).await;
+            .proxy(proxy(name, &program));
+        messages_pass(&server, url, config).await?;
     }
     server.assert_no_violations();
+    Ok(())
+}
+
+/// Both ways, and again over connections that follow a cut.
+async fn messages_pass(server: &Server, url: String, config: ConfigBuilder) -> Result {
+    let client = soon(connect(url, config.build()?)).await?;
+    let mut all = soon(client.subscribe("#", QoS::ExactlyOnce)).await?;
+    for round in 0..2 {
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            let payload = vec![round; 300_000];
+            soon(soon(client.publish("a", qos, payload.clone())).await?).await?;
+            // What was not acknowledged before the cut comes again.
+            while soon(all.next()).await.ok_or("no message")?.payload() != payload {}
+        }
+        let mut events = client.events();
+        server.cut();
+        soon(events.next()).await;
+        soon(client.connected()).await?;
+    }
+    assert_eq!(client.stats().connections, 3);
+    soon(client.disconnect(server::LONG)).await;
     Ok(())
 }
 
