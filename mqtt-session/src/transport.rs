@@ -16,6 +16,8 @@ mod stack;
 mod tests;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -23,7 +25,7 @@ use alloc::vec::Vec;
 use crate::{Cause, Endpoint};
 
 pub use error::{
-    ProxyConfigError, ProxyError, TlsConfigError, TlsError, WebSocketError, WrongName,
+    HeaderError, ProxyConfigError, ProxyError, TlsConfigError, TlsError, WebSocketError, WrongName,
 };
 pub(crate) use layer::Layer;
 #[cfg(feature = "proxy")]
@@ -34,6 +36,8 @@ pub use rustls;
 pub(crate) use stack::{Input, Stack};
 #[cfg(feature = "tls")]
 pub use tls::{Tls, TlsBuilder};
+#[cfg(feature = "websocket")]
+pub use websocket::WebSocket;
 
 /// How the layers are configured: what a URL does not say.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +46,8 @@ pub(crate) struct Transports {
     pub(crate) proxy: Option<Proxy>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<Tls>,
+    #[cfg(feature = "websocket")]
+    pub(crate) websocket: Option<WebSocket>,
     /// Above all others.
     #[cfg(test)]
     pub(crate) tests: Option<tests::MakeLayers>,
@@ -55,6 +61,8 @@ impl Transports {
             proxy: None,
             #[cfg(feature = "tls")]
             tls: None,
+            #[cfg(feature = "websocket")]
+            websocket: None,
             #[cfg(test)]
             tests: None,
         }
@@ -68,6 +76,10 @@ impl Transports {
         }
         #[cfg(feature = "tls")]
         if self.tls.is_some() {
+            return false;
+        }
+        #[cfg(feature = "websocket")]
+        if self.websocket.is_some() {
             return false;
         }
         #[cfg(test)]
@@ -127,6 +139,10 @@ impl Transports {
         #[cfg(feature = "tls")]
         if server.scheme().has_tls() {
             layers.push(Box::new(tls::layer(self.tls.as_ref(), server)?));
+        }
+        #[cfg(feature = "websocket")]
+        if server.scheme().has_websocket() {
+            layers.push(Box::new(websocket::layer(self.websocket.as_ref(), server)));
         }
         let _ = server;
         #[cfg(test)]

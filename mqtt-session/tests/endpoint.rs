@@ -205,21 +205,18 @@ fn urls_that_name_no_server_are_refused_with_what_is_wrong() {
 
 #[test]
 fn a_scheme_that_is_not_built_in_names_the_feature_that_it_needs() {
-    let tls = cfg!(feature = "tls");
-    for (url, scheme, lacks) in [
-        ("mqtts://a", "mqtts", (!tls).then_some("tls")),
-        ("tls://a", "mqtts", (!tls).then_some("tls")),
-        ("SSL://a", "mqtts", (!tls).then_some("tls")),
-        (
-            "wss://a",
-            "wss",
-            Some(if tls { "websocket" } else { "tls" }),
-        ),
-        ("ws://a", "ws", Some("websocket")),
+    let tls = (!cfg!(feature = "tls")).then_some("tls");
+    let websocket = (!cfg!(feature = "websocket")).then_some("websocket");
+    for (url, scheme, shown, lacks) in [
+        ("mqtts://a", "mqtts", "mqtts://a:8883", tls),
+        ("tls://a", "mqtts", "mqtts://a:8883", tls),
+        ("SSL://a", "mqtts", "mqtts://a:8883", tls),
+        ("wss://a", "wss", "wss://a:443/", tls.or(websocket)),
+        ("ws://a", "ws", "ws://a:80/", websocket),
     ] {
         let parsed = Endpoint::parse(url);
         let Some(feature) = lacks else {
-            assert_eq!(parsed.expect(url).to_string(), "mqtts://a:8883");
+            assert_eq!(parsed.expect(url).to_string(), shown);
             continue;
         };
         let error = parsed.expect_err(url);

@@ -160,6 +160,13 @@ impl ConfigBuilder {
         self
     }
 
+    /// How WebSocket is done for `ws://` and `wss://` (as the URL says, with no headers of one's own).
+    #[cfg(feature = "websocket")]
+    pub fn websocket(mut self, websocket: crate::transport::WebSocket) -> Self {
+        self.rare.transports.websocket = Some(websocket);
+        self
+    }
+
     /// To which servers a server may send us (none). 5.0 only.
     pub fn redirects(mut self, redirects: Redirects) -> Self {
         self.rare.redirects = redirects;

@@ -42,6 +42,11 @@ pub enum EndpointError {
     /// A Unix socket without its absolute path, or with a host.
     #[error("a Unix socket is named by its absolute path: unix:///run/mqtt.sock")]
     BadPath,
+    /// Host, path or query of a WebSocket server have characters that an HTTP request can't have.
+    #[error(
+        "host, path and query of a WebSocket URL have visible ASCII alone; anything else must be percent-encoded"
+    )]
+    NotAscii,
     /// User name or password are not written as a URL has them.
     #[error("the credentials in the URL are not well-formed: {what}")]
     BadCredentials {

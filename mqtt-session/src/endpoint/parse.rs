@@ -73,6 +73,11 @@ impl Endpoint {
                 });
             }
         };
+        // They become lines of a request.
+        let is_visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        if scheme.has_websocket() && !(is_visible(&path) && is_visible(endpoint.host())) {
+            return Err(EndpointError::NotAscii);
+        }
         let options = match query {
             Some(query) if !scheme.has_websocket() => Options::parse(query)?,
             _ => Options::default(),

@@ -76,8 +76,8 @@ impl Scheme {
         match self {
             Self::Mqtt | Self::Unix => None,
             Self::Mqtts | Self::Wss if !cfg!(feature = "tls") => Some("tls"),
-            Self::Mqtts => None,
-            Self::Ws | Self::Wss => Some("websocket"),
+            Self::Ws | Self::Wss if !cfg!(feature = "websocket") => Some("websocket"),
+            Self::Mqtts | Self::Ws | Self::Wss => None,
         }
     }
 }

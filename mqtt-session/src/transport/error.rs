@@ -6,4 +6,4 @@ mod websocket;
 
 pub use proxy::{ProxyConfigError, ProxyError};
 pub use tls::{TlsConfigError, TlsError, WrongName};
-pub use websocket::WebSocketError;
+pub use websocket::{HeaderError, WebSocketError};

@@ -2,6 +2,8 @@
 
 mod marks;
 
+use core::fmt;
+
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -20,7 +22,6 @@ const UNIT: usize = 16 * 1024 - 16;
 const KEPT: usize = 4 * 1024;
 
 /// The layers of one connection.
-#[derive(Debug)]
 pub(crate) struct Stack {
     attempt: Attempt,
     /// The lowest first.
@@ -38,7 +39,6 @@ pub(crate) struct Stack {
 }
 
 /// A layer, and what waits above it.
-#[derive(Debug)]
 struct Floor {
     layer: Box<dyn Layer>,
     /// For what is above.
@@ -57,6 +57,30 @@ enum Stage {
     },
     /// Each layer has said its last.
     Closed,
+}
+
+impl fmt::Debug for Stack {
+    /// Not the bytes: they may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stack")
+            .field("attempt", &self.attempt)
+            .field("floors", &self.floors)
+            .field("stage", &self.stage)
+            .field("plain", &self.plain.len())
+            .field("raw", &self.raw.len())
+            .field("held", &self.held)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Floor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Floor")
+            .field("layer", &self.layer)
+            .field("up", &self.up.len())
+            .field("down", &self.down.len())
+            .finish()
+    }
 }
 
 /// What came of input.

@@ -4,6 +4,9 @@
 //! with a server that keeps it, or breaks it: the DISCONNECT in 5.0, a plain close in 3.x, and an error that says what it was. The
 //! model broker is strict, so what the session sends to it is checked as well.
 
+#[path = "../websocket/far.rs"]
+#[allow(clippy::unwrap_used, reason = "that is how a test fails")]
+mod far;
 #[path = "../pair/mod.rs"]
 mod pair;
 #[path = "../../../mqtt-proto/tests/conformance/runner/mod.rs"]
@@ -24,6 +27,15 @@ mod sessions;
 mod subscribe;
 mod support;
 mod topics;
+#[path = "../pair/tower.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::vec_init_then_push,
+    reason = "shared with other tests"
+)]
+mod tower;
+mod websocket;
 
 fn main() {
     let mut cases = runner::Cases::default();
@@ -41,5 +53,6 @@ fn main() {
     aliases::add(&mut cases);
     keep_alive::add(&mut cases);
     disconnect::add(&mut cases);
+    websocket::add(&mut cases);
     runner::run(&["session"], cases);
 }
