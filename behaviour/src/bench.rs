@@ -4,7 +4,8 @@ use std::fmt;
 
 use mqtt_session::client::exports::BuildError;
 use mqtt_session::client::{Answers, Client};
-use mqtt_session::{Config, Endpoint, Peer};
+use mqtt_session::transport::WebSocketError;
+use mqtt_session::{Cause, Config, Endpoint, Peer};
 use mqtt_testkit::BrokerConfig;
 
 use crate::{Adapter, Connecting, Result, Running, Server, Visitor};
@@ -18,6 +19,8 @@ pub enum Transport {
     /// Unix sockets that it opens.
     #[cfg(unix)]
     Unix,
+    /// WebSocket over sockets that it opens.
+    WebSocket,
     /// Sockets that the adapter is given by a dialer of the application's.
     Own,
 }
@@ -28,6 +31,7 @@ impl fmt::Display for Transport {
             Self::Tcp => "TCP",
             #[cfg(unix)]
             Self::Unix => "Unix sockets",
+            Self::WebSocket => "WebSocket",
             Self::Own => "a dialer of one's own",
         })
     }
@@ -52,6 +56,7 @@ impl<'a> Bench<'a> {
     pub(crate) fn server_with(&self, config: BrokerConfig) -> Result<Server> {
         match self.transport {
             Transport::Tcp | Transport::Own => Server::tcp(([127, 0, 0, 1], 0).into(), config),
+            Transport::WebSocket => Server::websocket(config),
             #[cfg(unix)]
             Transport::Unix => Server::unix(config),
         }
@@ -60,9 +65,17 @@ impl<'a> Bench<'a> {
     /// The other end, as the client names it.
     pub(crate) fn peer(&self, server: &Server) -> Result<Peer> {
         Ok(match self.transport {
-            Transport::Tcp => Peer::Addr(server.addr()),
+            Transport::Tcp | Transport::WebSocket => Peer::Addr(server.addr()),
             _ => Peer::Server(Box::new(Endpoint::parse(&server.url())?)),
         })
+    }
+
+    /// How a client tells that the server has cut the connection without a word.
+    pub(crate) fn cut(&self) -> Cause {
+        match self.transport {
+            Transport::WebSocket => Cause::WebSocket(WebSocketError::Truncated),
+            _ => Cause::Eof,
+        }
     }
 
     pub(crate) fn connect(&self, servers: &str, config: Config) -> Connecting {

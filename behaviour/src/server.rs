@@ -1,5 +1,6 @@
 //! The model broker behind loopback sockets, in one thread.
 
+mod front;
 mod serve;
 
 use std::fmt;
@@ -31,6 +32,8 @@ pub struct Server {
 /// Where it listens.
 enum Place {
     Tcp(SocketAddr),
+    /// With WebSocket in front.
+    WebSocket(SocketAddr),
     Unix(PathBuf),
 }
 
@@ -63,6 +66,12 @@ impl Server {
         let listener = mio::net::TcpListener::bind(addr)?;
         let place = Place::Tcp(listener.local_addr()?);
         Self::start(place, Listener::Tcp(listener), config)
+    }
+
+    pub(crate) fn websocket(config: BrokerConfig) -> Result<Self> {
+        let listener = mio::net::TcpListener::bind(([127, 0, 0, 1], 0).into())?;
+        let place = Place::WebSocket(listener.local_addr()?);
+        Self::start(place, Listener::WebSocket(listener), config)
     }
 
     #[cfg(unix)]
@@ -107,7 +116,7 @@ impl Server {
     /// Of one that listens on TCP.
     pub(crate) fn addr(&self) -> SocketAddr {
         match &self.place {
-            Place::Tcp(addr) => *addr,
+            Place::Tcp(addr) | Place::WebSocket(addr) => *addr,
             Place::Unix(path) => panic!("{} has no address", path.display()),
         }
     }
@@ -115,6 +124,7 @@ impl Server {
     pub(crate) fn url(&self) -> String {
         match &self.place {
             Place::Tcp(addr) => format!("mqtt://{addr}"),
+            Place::WebSocket(addr) => format!("ws://{addr}/mqtt"),
             Place::Unix(path) => format!("unix://{}", path.display()),
         }
     }

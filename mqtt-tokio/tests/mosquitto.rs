@@ -2,6 +2,7 @@
 //! `MQTT_REQUIRE_ALL` is set: then that is a failure.
 
 #[path = "mosquitto/broker.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
 mod broker;
 #[path = "mosquitto/proxy.rs"]
 mod proxy;

@@ -201,14 +201,10 @@ async fn hang_up(bench: &Bench<'_>) -> Result {
     let Err(ConnectError::Connection(error)) = connecting.await else {
         panic!("connected")
     };
-    let eof = matches!(
-        *error,
-        ConnectionError::Unanswered {
-            cause: Cause::Eof,
-            ..
-        }
-    );
-    assert!(eof, "{error:?}");
+    let ConnectionError::Unanswered { cause, .. } = &*error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(*cause, bench.cut());
     Ok(())
 }
 

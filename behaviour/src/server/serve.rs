@@ -9,6 +9,7 @@ use mio::{Events, Interest, Poll, Registry, Token};
 use mqtt_testkit::{Broker, ConnId, Time};
 
 use super::Shared;
+use super::front::Front;
 
 pub(super) const WAKER: Token = Token(0);
 const LISTENER: Token = Token(1);
@@ -16,6 +17,7 @@ const FIRST: usize = 2;
 
 pub(super) enum Listener {
     Tcp(mio::net::TcpListener),
+    WebSocket(mio::net::TcpListener),
     #[cfg(unix)]
     Unix(mio::net::UnixListener),
 }
@@ -28,6 +30,7 @@ impl<S: Read + Write + Source> Socket for S {}
 struct Stream {
     conn: ConnId,
     socket: Box<dyn Socket>,
+    front: Option<Front>,
     input: BytesMut,
     output: Vec<u8>,
     /// The system may have something, or take something: it says so once.
@@ -72,7 +75,8 @@ pub(super) fn run(shared: &Shared, mut poll: Poll, mut listener: Listener) -> io
                     while let Some(mut socket) = listener.accept()? {
                         let interest = Interest::READABLE | Interest::WRITABLE;
                         registry.register(&mut socket, Token(next), interest)?;
-                        streams.insert(next, Stream::new(broker.open(now), socket));
+                        let front = listener.front();
+                        streams.insert(next, Stream::new(broker.open(now), socket, front));
                         next += 1;
                     }
                 }
@@ -98,16 +102,20 @@ pub(super) fn run(shared: &Shared, mut poll: Poll, mut listener: Listener) -> io
 impl Listener {
     fn source(&mut self) -> &mut dyn Source {
         match self {
-            Self::Tcp(tcp) => tcp,
+            Self::Tcp(tcp) | Self::WebSocket(tcp) => tcp,
             #[cfg(unix)]
             Self::Unix(unix) => unix,
         }
     }
 
+    fn front(&self) -> Option<Front> {
+        matches!(self, Self::WebSocket(_)).then(Front::default)
+    }
+
     fn accept(&self) -> io::Result<Option<Box<dyn Socket>>> {
         loop {
             let accepted = match self {
-                Self::Tcp(tcp) => tcp
+                Self::Tcp(tcp) | Self::WebSocket(tcp) => tcp
                     .accept()
                     .map(|(tcp, _)| Box::new(tcp) as Box<dyn Socket>),
                 #[cfg(unix)]
@@ -125,10 +133,11 @@ impl Listener {
 }
 
 impl Stream {
-    fn new(conn: ConnId, socket: Box<dyn Socket>) -> Self {
+    fn new(conn: ConnId, socket: Box<dyn Socket>, front: Option<Front>) -> Self {
         Self {
             conn,
             socket,
+            front,
             input: BytesMut::new(),
             output: Vec::new(),
             readable: true,
@@ -142,7 +151,13 @@ impl Stream {
             match self.socket.read(scratch) {
                 Ok(0) => self.ended = true,
                 Ok(n) => {
-                    self.input.extend_from_slice(&scratch[..n]);
+                    match &mut self.front {
+                        None => self.input.extend_from_slice(&scratch[..n]),
+                        Some(front) => {
+                            let received = front.receive(&scratch[..n], &mut self.input);
+                            self.ended = received.is_err();
+                        }
+                    }
                     broker.input(now, self.conn, &mut self.input);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
@@ -154,7 +169,17 @@ impl Stream {
 
     /// Whether it stays open.
     fn write(&mut self, broker: &mut Broker, now: Time, registry: &Registry) -> bool {
-        broker.output(self.conn, &mut self.output);
+        match &mut self.front {
+            None => _ = broker.output(self.conn, &mut self.output),
+            Some(front) => {
+                let mut plain = Vec::new();
+                broker.output(self.conn, &mut plain);
+                front.send(&mut plain, &mut self.output);
+                if broker.wants_close(self.conn) {
+                    front.close(&mut self.output);
+                }
+            }
+        }
         let mut written = 0;
         while self.writable && !self.ended && written < self.output.len() {
             match self.socket.write(&self.output[written..]) {

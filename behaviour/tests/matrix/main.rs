@@ -18,9 +18,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 type Make = fn() -> io::Result<Box<dyn Adapter>>;
 
 #[cfg(unix)]
-const SOCKETS: &[Transport] = &[Transport::Tcp, Transport::Unix];
+const SOCKETS: &[Transport] = &[Transport::Tcp, Transport::WebSocket, Transport::Unix];
 #[cfg(not(unix))]
-const SOCKETS: &[Transport] = &[Transport::Tcp];
+const SOCKETS: &[Transport] = &[Transport::Tcp, Transport::WebSocket];
 
 const ADAPTERS: [(&str, Make, &[Transport]); 9] = [
     ("tokio current-thread", tokio::current_thread, SOCKETS),

@@ -34,6 +34,10 @@ fn run(make: Make, transport: Transport, scenario: Foreign) -> Result {
         socket.wait_until_open()?;
         return scenario.run(&bench, &socket.url());
     }
+    if transport == Transport::WebSocket {
+        let (_broker, url) = Mosquitto::start_websockets()?;
+        return scenario.run(&bench, &url);
+    }
     let broker = Mosquitto::start("")?;
     scenario.run(&bench, &broker.url())
 }

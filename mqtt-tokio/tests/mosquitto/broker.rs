@@ -40,6 +40,20 @@ impl Mosquitto {
         Err(last.unwrap_or_else(|| Error::other("no port was tried")))
     }
 
+    /// Starts one that also listens for WebSocket, and waits until it does. It needs a plain listener beside it.
+    pub(crate) fn start_websockets() -> Result<(Self, String)> {
+        let mut last = None;
+        for _ in 0..5 {
+            let port = free_port()?;
+            let started = Self::start(&format!("listener {port} 127.0.0.1\nprotocol websockets"));
+            match started.and_then(|mut broker| broker.wait_until_open(port).map(|()| broker)) {
+                Ok(broker) => return Ok((broker, format!("ws://127.0.0.1:{port}/mqtt"))),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::other("no port was tried")))
+    }
+
     fn start_on(program: &Path, port: u16, lines: &str) -> Result<Self> {
         let folder =
             std::env::temp_dir().join(format!("mqtt-mosquitto-{}-{port}", std::process::id()));
@@ -68,8 +82,12 @@ impl Mosquitto {
     }
 
     fn wait_until_up(&mut self) -> Result<()> {
+        self.wait_until_open(self.port)
+    }
+
+    fn wait_until_open(&mut self, port: u16) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(self.addr()).is_err() {
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             self.check_alive()?;
             if Instant::now() > deadline {
                 return Err(Error::other(
