@@ -10,6 +10,7 @@ mod pressure;
 mod reconnecting;
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use mqtt_session::client::exports::{Backoff, ConfigBuilder, QoS, Version};
@@ -97,6 +98,23 @@ impl List {
         run: impl AsyncFn(&Bench<'_>) -> Result + Send + Sync + 'static,
     ) {
         self.push(name.into(), true, run);
+    }
+
+    /// One of which there is but one at a time: a thousand clients with a thread each, and their server, have some six thousand files.
+    fn add_alone(
+        &mut self,
+        name: &str,
+        run: impl AsyncFn(&Bench<'_>) -> Result + Send + Sync + 'static,
+    ) {
+        static TURN: Mutex<()> = Mutex::new(());
+        self.0.push(Scenario {
+            name: name.into(),
+            run: Box::new(move |bench| {
+                let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+                block_on(run(bench))
+            }),
+            only_tcp: false,
+        });
     }
 
     fn push(

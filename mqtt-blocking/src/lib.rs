@@ -31,7 +31,8 @@
 //! last [`Client`].
 //!
 //! [`connect_with`], [`start_with`] and [`build_with`] also take [`Answers`]: fresh credentials for each attempt, an authenticator for enhanced
-//! authentication, name lookups or a dialer of your own. The feature `scram` adds SCRAM, `websocket` adds `ws://` (`transport::WebSocket`).
+//! authentication, name lookups or a dialer of your own. The feature `scram` adds SCRAM, `websocket` adds `ws://` (`transport::WebSocket`; with
+//! `tls`, also `wss://`).
 //! The feature `proxy` adds [`transport`]`::Proxy`, for `ConfigBuilder::proxy`: HTTP CONNECT and SOCKS5.
 //!
 //! # Waiting

@@ -143,7 +143,7 @@
 //! - `std` (default): conversions from `std::time` and `std::io`.
 //! - `client`: [`client::Client`] and its companions, the handles that the adapter crates share. Needs `std`.
 //! - `proxy`: `transport::Proxy`, HTTP CONNECT and SOCKS5 proxies in front of the server.
-//! - `websocket`: `ws://`, with `transport::WebSocket`.
+//! - `websocket`: `ws://`, and `wss://` together with `tls`, with `transport::WebSocket`.
 //! - `scram`: `auth::Scram`, an authenticator for SCRAM-SHA-1, -256 and -512. `saslprep` adds user names and passwords beyond ASCII, and needs
 //!   `std`.
 //! - `tls`: `mqtts://`, and `transport::Tls`, which says how. `tls-platform-roots` trusts whom the platform trusts, `tls-bundled-roots` whom

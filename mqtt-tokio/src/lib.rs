@@ -49,8 +49,8 @@
 //! last [`Client`].
 //!
 //! [`connect_with`] and [`build_with`] also take [`Answers`]: fresh credentials for each attempt, or an [`authenticator()`] for enhanced
-//! authentication. The feature `scram` adds SCRAM, `websocket` adds `ws://` (`transport::WebSocket`). [`build_with_dialer`] takes byte streams that
-//! the application opens itself.
+//! authentication. The feature `scram` adds SCRAM, `websocket` adds `ws://` (`transport::WebSocket`; with `tls`, also `wss://`).
+//! [`build_with_dialer`] takes byte streams that the application opens itself.
 //!
 //! # Where to
 //!

@@ -8,18 +8,35 @@ mod server;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mqtt_tokio::transport::{WebSocket, WebSocketError};
-use mqtt_tokio::{Cause, ConnectError, ConnectionError, QoS, Scheme, Timeouts, connect};
+use mqtt_tokio::transport::{Tls, WebSocket, WebSocketError};
+use mqtt_tokio::{
+    Cause, ConfigBuilder, ConnectError, ConnectionError, QoS, Scheme, Timeouts, connect,
+};
+use rcgen::CertifiedKey;
 use server::{Result, Server, config, soon};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::{ServerConfig, crypto};
 
 #[tokio::test]
 async fn messages_pass_over_websocket_and_it_is_opened_again() -> Result {
     let server = Arc::new(Server::start().await?);
     let url = serve(&server).await?;
-    let client = soon(connect(url, config("client").build()?)).await?;
-    assert_eq!(client.server().scheme(), Scheme::Ws);
+    pass(&server, url, Scheme::Ws, config("client")).await
+}
+
+#[tokio::test]
+async fn messages_pass_over_websocket_in_tls_and_it_is_opened_again() -> Result {
+    let server = Arc::new(Server::start().await?);
+    let (url, tls) = serve_tls(&server).await?;
+    pass(&server, url, Scheme::Wss, config("client").tls(tls)).await
+}
+
+async fn pass(server: &Server, url: String, scheme: Scheme, config: ConfigBuilder) -> Result {
+    let client = soon(connect(url, config.build()?)).await?;
+    assert_eq!(client.server().scheme(), scheme);
     let mut all = soon(client.subscribe("#", QoS::ExactlyOnce)).await?;
     for round in 0..2 {
         for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
@@ -46,18 +63,48 @@ async fn serve(server: &Arc<Server>) -> Result<String> {
     let server = Arc::clone(server);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            // More than ever is under way: neither side waits for the other to take something.
-            let (inside, outside) = tokio::io::duplex(16 << 20);
-            let server = Arc::clone(&server);
-            tokio::spawn(async move { server.serve(inside).await });
-            tokio::spawn(gateway::carry(stream, outside));
+            tokio::spawn(carry(Arc::clone(&server), stream));
         }
     });
     Ok(url)
 }
 
+/// The same over TLS, and what the client must trust.
+async fn serve_tls(server: &Arc<Server>) -> Result<(String, Tls)> {
+    let CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der())?;
+    let provider = Arc::new(crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key)?;
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let tls = Tls::builder().authority_pem(cert.pem()).build()?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("wss://localhost:{}/mqtt", listener.local_addr()?.port());
+    let server = Arc::clone(server);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, server) = (acceptor.clone(), Arc::clone(&server));
+            tokio::spawn(async move {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    carry(server, stream).await;
+                }
+            });
+        }
+    });
+    Ok((url, tls))
+}
+
+async fn carry(server: Arc<Server>, stream: impl AsyncRead + AsyncWrite + Unpin) {
+    // More than ever is under way: neither side waits for the other to take something.
+    let (inside, outside) = tokio::io::duplex(16 << 20);
+    let ((), _) = tokio::join!(server.serve(inside), gateway::carry(stream, outside));
+}
+
 /// Why nothing came of it.
-async fn failure(url: &str, config: mqtt_tokio::ConfigBuilder) -> Result<ConnectionError> {
+async fn failure(url: &str, config: ConfigBuilder) -> Result<ConnectionError> {
     match soon(connect(url, config.build()?)).await {
         Err(ConnectError::Connection(error)) => Ok(*error),
         other => panic!("{other:?}"),
@@ -65,7 +112,7 @@ async fn failure(url: &str, config: mqtt_tokio::ConfigBuilder) -> Result<Connect
 }
 
 /// The same, by a fault of the handshake.
-async fn refused(url: &str, config: mqtt_tokio::ConfigBuilder) -> Result<WebSocketError> {
+async fn refused(url: &str, config: ConfigBuilder) -> Result<WebSocketError> {
     match failure(url, config).await? {
         ConnectionError::Handshake {
             cause: Cause::WebSocket(error),

@@ -1,11 +1,11 @@
 //! Connecting, and the ways in which that fails.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use mqtt_session::client::exports::{
     BuildError, Cause, ClientEvent, Config, ConnectError, ConnectionError, Endpoint, PacketType,
-    Phase, QoS, ReasonCode, Timeouts, Version,
+    Peer, Phase, QoS, ReasonCode, Timeouts, Version,
 };
 
 use crate::block_on::poll_once;
@@ -35,6 +35,24 @@ pub(super) fn add(list: &mut List) {
 /// An address where nobody listens.
 pub(super) fn deserted() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// A port that nobody listens on, and that the system gives to nobody else while this lives: that of the near end of a connection.
+struct Held {
+    near: TcpStream,
+    _far: TcpListener,
+}
+
+impl Held {
+    fn new() -> Result<Self> {
+        let far = TcpListener::bind("127.0.0.1:0")?;
+        let near = TcpStream::connect(far.local_addr()?)?;
+        Ok(Self { near, _far: far })
+    }
+
+    fn addr(&self) -> Result<SocketAddr> {
+        Ok(self.near.local_addr()?)
+    }
 }
 
 async fn failure(bench: &Bench<'_>, url: &str, config: Config) -> ConnectionError {
@@ -130,8 +148,17 @@ async fn no_such_name(bench: &Bench<'_>) -> Result {
 async fn nobody(bench: &Bench<'_>) -> Result {
     // One that was there.
     let server = bench.server()?;
-    let (url, peer) = (server.url(), bench.peer(&server)?);
+    let (mut url, mut peer) = (server.url(), bench.peer(&server)?);
     drop(server);
+    // Its port is anybody's now, as those of other trials: a port of our own instead.
+    let held = Held::new()?;
+    if let Some(addr) = url.split('/').nth(2).filter(|addr| !addr.is_empty()) {
+        url = url.replacen(addr, &held.addr()?.to_string(), 1);
+        peer = match peer {
+            Peer::Addr(_) => Peer::Addr(held.addr()?),
+            _ => Peer::Server(Box::new(Endpoint::parse(&url)?)),
+        };
+    }
     let error = failure(bench, &url, config("client").build()?).await;
     let ConnectionError::Dial {
         addr: named, cause, ..

@@ -14,7 +14,7 @@ const CLIENTS: usize = 1000;
 const FEW: usize = 50;
 
 pub(super) fn add(list: &mut List) {
-    list.add(
+    list.add_alone(
         "a thousand clients take no thread each that is not stated",
         thousand,
     );

@@ -37,6 +37,7 @@ pub(crate) async fn carry(
         };
         let output = std::mem::take(&mut socket.get_mut().output);
         outside.write_all(&output).await?;
+        outside.flush().await?;
         inside.write_all_buf(&mut arrived).await?;
         if over {
             return Ok(());
@@ -69,6 +70,7 @@ async fn accept(
     let accepted = tungstenite::accept_hdr(&mut memory, choose).is_ok();
     let answer = std::mem::take(&mut memory.output);
     outside.write_all(&answer).await?;
+    outside.flush().await?;
     let role = tungstenite::protocol::Role::Server;
     Ok(accepted.then(|| WebSocket::from_raw_socket(memory, role, None)))
 }
