@@ -24,7 +24,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Over whatever the URLs of the session's servers ask for.
+    /// Over whatever the URLs of the session's servers ask for. To be called before the session is told to connect, which else refuses what needs a
+    /// layer.
     pub fn new(mut session: Session) -> Self {
         session.set_layered();
         Self {

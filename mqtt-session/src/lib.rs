@@ -10,6 +10,8 @@
 //! Four kinds of method, in any order, as often as you like: getters, `handle_*` (the world tells the session), commands (the
 //! application tells it), `poll_*` (it tells the world, until `None`). Nothing must be drained before the next call.
 //!
+//! The guide `docs/embedding.md` of the repository states the contract in a page, and names programs to start from.
+//!
 //! A [`Connection`] has a session, and with it whatever the URL of the server asks for above the byte stream; a session alone, which builds
 //! without `std`, speaks over plain byte streams and has the same methods.
 //!
