@@ -136,6 +136,8 @@ impl State {
                 self.last_error = None;
                 self.failed = Vec::new();
                 self.phase.wake_all(wakes);
+                // This server may refuse what waits for room.
+                self.room.wake_all(wakes);
                 self.ring
                     .push(ClientEvent::Connected { addr, connack }, wakes);
             }
@@ -143,6 +145,8 @@ impl State {
                 if matches!(error, ConnectionError::InboxFull { .. }) {
                     self.connection.session_mut().answer_early();
                 }
+                // What waits for room may be refused while there is no connection.
+                self.room.wake_all(wakes);
                 if retry_in.is_none() {
                     self.last_error = Some(Box::new(error.clone()));
                 } else {

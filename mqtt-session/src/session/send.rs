@@ -121,7 +121,13 @@ impl Session {
         });
         let encoded = match accepted {
             Ok(encoded) => encoded,
-            Err(reason) => {
+            Err(mut reason) => {
+                if reason.is_full()
+                    && let Some(refused) = self.unencodable(qos, &publish)
+                {
+                    // Waiting for room would not help.
+                    reason = refused;
+                }
                 if reason.is_full() {
                     let wanted = self
                         .outgoing

@@ -88,13 +88,18 @@ impl Hand {
         self.accept();
     }
 
-    /// Answers the dial and CONNECT.
-    pub fn accept(&mut self) {
+    /// Answers the dial, and swallows CONNECT.
+    pub fn open(&mut self) {
         self.turn();
         let attempt = self.attempt.expect("a dial");
         self.reports.push(Report::Opened(attempt));
         self.unread.clear();
         assert_eq!(self.packets().len(), 1);
+    }
+
+    /// Answers the dial and CONNECT.
+    pub fn accept(&mut self) {
+        self.open();
         self.feed(&Packet::ConnAck(ConnAck::default()));
     }
 

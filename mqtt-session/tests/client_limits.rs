@@ -1,0 +1,95 @@
+//! Handles at limits of next to nothing: nobody waits for what will not come, and nothing that is asked for once is forgotten.
+#![cfg(feature = "client")]
+
+mod pair;
+
+use std::pin::pin;
+use std::task::{Context, Poll, Wake, Waker};
+
+use mqtt_session::client::{Delivery, SendError};
+use mqtt_session::proto::{ConnAck, EncodeError, Packet, Properties, QoS, Version};
+use mqtt_session::{Limits, Offline, PublishRefused};
+use pair::config;
+use pair::hand::{Hand, ready};
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Tells whether somebody was woken.
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn refusal(polled: Poll<Result<Delivery, SendError>>) -> PublishRefused {
+    match polled {
+        Poll::Ready(Err(error)) => *error.refused().expect("by the session"),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    limits
+}
+
+#[test]
+fn a_publish_that_waits_for_room_is_refused_when_the_connection_is_lost_and_offline_refuses() {
+    let limits = limits(|limits| limits.outgoing_bytes = 100);
+    let config = config(Version::V5).limits(limits).offline(Offline::Refuse);
+    let mut hand = Hand::connected(config);
+    let client = hand.client.clone();
+    let first = ready(client.publish("a", QoS::AtLeastOnce, vec![0; 60])).expect("accepted");
+    hand.turn();
+    let mut waiting = pin!(client.publish("a", QoS::AtMostOnce, vec![0; 60]));
+    let flag = Arc::new(Flag(AtomicBool::new(false)));
+    let waker = Waker::from(Arc::clone(&flag));
+    let mut context = Context::from_waker(&waker);
+    assert!(waiting.as_mut().poll(&mut context).is_pending());
+    hand.lose();
+    assert!(flag.0.load(Ordering::Relaxed), "it is told");
+    let polled = waiting.as_mut().poll(&mut context);
+    assert_eq!(refusal(polled), PublishRefused::Offline);
+    drop(first);
+}
+
+#[test]
+fn a_publish_that_waits_for_room_is_refused_when_a_new_server_can_not_take_it() {
+    let limits = limits(|limits| limits.outgoing_bytes = 100);
+    let mut hand = Hand::connected(config(Version::V5).limits(limits));
+    let client = hand.client.clone();
+    let first = ready(client.publish("a", QoS::AtLeastOnce, vec![0; 30])).expect("accepted");
+    hand.turn();
+    let mut waiting = pin!(client.publish("a", QoS::AtMostOnce, vec![0; 80]));
+    let flag = Arc::new(Flag(AtomicBool::new(false)));
+    let waker = Waker::from(Arc::clone(&flag));
+    let mut context = Context::from_waker(&waker);
+    assert!(waiting.as_mut().poll(&mut context).is_pending());
+    hand.lose();
+    assert!(waiting.as_mut().poll(&mut context).is_pending());
+    flag.0.store(false, Ordering::Relaxed);
+    hand.advance(std::time::Duration::from_secs(2));
+    let max = 50.try_into().expect("not 0");
+    let small = Properties::builder().maximum_packet_size(max);
+    hand.open();
+    hand.feed(&Packet::ConnAck(ConnAck {
+        session_present: true,
+        properties: small.build().expect("good"),
+        ..ConnAck::default()
+    }));
+    assert!(flag.0.load(Ordering::Relaxed), "it is told");
+    let polled = waiting.as_mut().poll(&mut context);
+    let refused = refusal(polled);
+    assert!(
+        matches!(
+            refused,
+            PublishRefused::Encode(EncodeError::PacketTooLarge { max: 50, .. })
+        ),
+        "{refused:?}"
+    );
+    drop(first);
+}
