@@ -39,7 +39,8 @@ pub struct Limits {
     pub outbox_bytes: usize,
     /// Observations that wait for who watches, where anybody does (1,024). More are counted, and missed.
     pub observations: usize,
-    /// SUBSCRIBE and UNSUBSCRIBE that wait to be sent or to be acknowledged (1,024).
+    /// SUBSCRIBE and UNSUBSCRIBE that wait to be sent or to be acknowledged (1,024). Those of subscriptions that are dropped and ask for it come on
+    /// top: there are no more of them than there were subscriptions.
     pub max_requests: usize,
     /// AUTH packets with Continue Authentication in one authentication (16). SCRAM has one.
     pub max_auth_challenges: u16,

@@ -7,10 +7,12 @@ use std::pin::pin;
 use std::task::{Context, Poll, Wake, Waker};
 
 use mqtt_session::client::{Delivery, SendError};
-use mqtt_session::proto::{ConnAck, EncodeError, Packet, Properties, QoS, Version};
+use mqtt_session::proto::{
+    ConnAck, EncodeError, Packet, Properties, QoS, ReasonCode, UnsubAck, Version,
+};
 use mqtt_session::{Limits, Offline, PublishRefused};
 use pair::config;
-use pair::hand::{Hand, ready};
+use pair::hand::{Hand, poll, ready};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -92,4 +94,38 @@ fn a_publish_that_waits_for_room_is_refused_when_a_new_server_can_not_take_it() 
         "{refused:?}"
     );
     drop(first);
+}
+
+#[test]
+fn a_dropped_subscription_is_unsubscribed_though_there_are_as_many_requests_as_there_may_be() {
+    for version in [Version::V3_1_1, Version::V5] {
+        let limits = limits(|limits| limits.max_requests = 1);
+        let mut hand = Hand::connected(config(version).limits(limits));
+        let first = hand.subscribe("a", QoS::AtLeastOnce);
+        let second = hand.subscribe("b", QoS::AtLeastOnce);
+        let client = hand.client.clone();
+        let mut third = pin!(client.subscribe("c", QoS::AtLeastOnce));
+        assert!(poll(third.as_mut()).is_pending());
+        drop((
+            first.unsubscribe_on_drop(true),
+            second.unsubscribe_on_drop(true),
+        ));
+        let mut asked = Vec::new();
+        for packet in hand.packets() {
+            if let Packet::Unsubscribe(unsubscribe) = packet {
+                asked.extend(unsubscribe.filters.iter().map(ToString::to_string));
+                hand.feed(&Packet::UnsubAck(UnsubAck {
+                    id: unsubscribe.id,
+                    codes: if version.is_v5() {
+                        vec![ReasonCode::SUCCESS]
+                    } else {
+                        Vec::new()
+                    },
+                    properties: Properties::new(),
+                }));
+            }
+        }
+        assert_eq!(asked, ["a", "b"], "{version}");
+        assert_eq!(client.stats().requests, 1, "{version}: that for c");
+    }
 }

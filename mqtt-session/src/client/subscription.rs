@@ -340,11 +340,10 @@ impl Drop for Subscription {
         let parked = state.close_reader(self.reader);
         if self.unsubscribe_on_drop && !self.filters.is_empty() {
             let filters = std::mem::take(&mut self.filters);
-            // There is nobody left to tell.
-            let _ = state
+            state
                 .connection
                 .session_mut()
-                .unsubscribe(now, filters, Properties::new());
+                .unsubscribe_dropped(now, filters);
         }
         if queue != QueueId::DEFAULT {
             state.connection.session_mut().close_queue(now, queue);

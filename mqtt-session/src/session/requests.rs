@@ -54,6 +54,7 @@ impl Session {
             RequestKind::Subscribe { filters, queue },
             properties,
             refused,
+            self.config.limits.max_requests,
         )?;
         let RequestKind::Subscribe { filters, .. } = &request.kind else {
             return Err(SubscribeError::NoFilters);
@@ -105,10 +106,28 @@ impl Session {
         filters: Vec<TopicFilter>,
         properties: Properties,
     ) -> Result<Token, SubscribeError> {
+        self.add_unsubscribe(filters, properties, self.config.limits.max_requests)
+    }
+
+    /// Unsubscribes for a handle that is dropped, and can't ask again: though there are as many requests as there may be. Handles are not made
+    /// while that is so, which bounds these.
+    #[cfg(feature = "client")]
+    pub(crate) fn unsubscribe_dropped(&mut self, now: crate::Instant, filters: Vec<TopicFilter>) {
+        self.tick(now);
+        // Nobody is left to tell.
+        let _ = self.add_unsubscribe(filters, Properties::new(), usize::MAX);
+    }
+
+    fn add_unsubscribe(
+        &mut self,
+        filters: Vec<TopicFilter>,
+        properties: Properties,
+        max: usize,
+    ) -> Result<Token, SubscribeError> {
         let kind = RequestKind::Unsubscribe {
             filters: filters.clone(),
         };
-        let mut request = self.accept_request(kind, properties, None)?;
+        let mut request = self.accept_request(kind, properties, None, max)?;
         let token = self.outgoing.next_token();
         request.token = Some(token);
         self.subscriptions.pending.push_back(request);
@@ -122,6 +141,7 @@ impl Session {
         kind: RequestKind,
         properties: Properties,
         refused: Option<SubscribeError>,
+        max: usize,
     ) -> Result<Request, SubscribeError> {
         let mut request = Request {
             token: None,
@@ -132,7 +152,6 @@ impl Session {
             own: false,
             sent: None,
         };
-        let max = self.config.limits.max_requests;
         if self.leaving.is_some() || matches!(self.stage, Stage::Closed) {
             return Err(SubscribeError::Closed);
         }
