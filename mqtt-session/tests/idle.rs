@@ -1,4 +1,4 @@
-//! What an idle session holds in memory, by an allocator that counts.
+//! What a session holds in memory that is idle or restored, by an allocator that counts.
 
 #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
 
@@ -6,8 +6,10 @@ mod pair;
 
 use std::alloc::System;
 
-use mqtt_session::proto::{Flow, Packet, PacketType, QoS, Version};
-use mqtt_session::{Phase, Session};
+use mqtt_session::proto::{Flow, Packet, PacketType, QoS, ReasonCode, Version};
+use mqtt_session::{
+    Durability, Endpoint, Instant, Limits, Phase, Record, Session, UnixTime, WallClock,
+};
 use pair::raw::{Raw, at_least_once, exactly_once};
 use pair::{VERSIONS, config};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -78,5 +80,53 @@ fn an_idle_connected_session_holds_at_most_two_kibibytes() {
             heap + itself <= MOST,
             "{version}: {itself} bytes and {heap} on the heap"
         );
+    }
+}
+
+/// What an earlier process had in flight has its identifiers, wherever numbers begin now.
+#[test]
+fn a_restored_session_holds_what_is_in_flight_and_no_more() {
+    for (durability, number) in [(Durability::Behind, 1), (Durability::WriteAhead, 60_000)] {
+        let mut limits = Limits::default();
+        limits.max_queued = number;
+        limits.unstored_records = usize::MAX;
+        let config = config(Version::V5).durability(durability).limits(limits);
+        let mut raw = Raw::connected(config.clone());
+        let mut log = Vec::new();
+        for _ in 0..number {
+            raw.publish(QoS::ExactlyOnce, b"x");
+        }
+        store(&mut raw, &mut log);
+        // All but the last are acknowledged.
+        for id in 1..number {
+            raw.feed_ack_with(PacketType::PubRec, id as u16, ReasonCode::QUOTA_EXCEEDED);
+        }
+        store(&mut raw, &mut log);
+        let config = config.build().unwrap();
+        for seed in 0..10 {
+            let (config, log) = (config.clone(), log.clone());
+            let region = Region::new(ALLOCATOR);
+            let clock = WallClock {
+                now: Instant::ZERO,
+                time: UnixTime::default(),
+            };
+            let server = Endpoint::new("192.0.2.1", 1883);
+            let session = Session::restore(config, server, seed, clock, log).unwrap();
+            assert_eq!(session.stats().in_flight, 1);
+            let held = held(&region);
+            assert!(held < 16_384, "{durability:?}: {held} bytes on the heap");
+        }
+    }
+}
+
+fn store(raw: &mut Raw, log: &mut Vec<Record>) {
+    loop {
+        raw.poll();
+        let records: Vec<_> = std::iter::from_fn(|| raw.session.poll_record()).collect();
+        let Some((last, _)) = records.last() else {
+            return;
+        };
+        raw.session.handle_stored(raw.now, *last);
+        log.extend(records.into_iter().map(|(_, record)| record));
     }
 }

@@ -1,8 +1,9 @@
 //! Packet identifiers, and what is in flight under them.
 //!
-//! Publications take identifiers from the bottom, SUBSCRIBE and UNSUBSCRIBE from the top, so they can't meet while there is one
-//! free [MQTT-2.2.1-3].
+//! Publications take identifiers from the bottom, SUBSCRIBE and UNSUBSCRIBE from the top, until they meet; then these borrow one that is free among
+//! those of publications. So each is in use once, and one is found while there is one free [MQTT-2.2.1-3].
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::num::NonZeroU64;
@@ -17,15 +18,31 @@ use crate::Token;
 
 /// How many packet identifiers there are.
 const IDS: u32 = 65_535;
+/// How many of them SUBSCRIBE and UNSUBSCRIBE may have: a server that answers none of them must not keep us from publishing.
+const FOR_REQUESTS: usize = 32_768;
+/// So many indices may be free between two that an earlier process had in use.
+const NEAR: u32 = 64;
 
 #[derive(Debug)]
 pub(super) struct InFlight {
     publishes: Slab<Sent>,
     requests: Slab<Request>,
+    /// There is seldom anything in it, and an idle session is small.
+    apart: Option<Box<Apart>>,
     /// Those in the state [`SentState::GivenUp`].
-    given_up: usize,
+    given_up: u32,
     /// Index 0 stands for the identifier `base + 1`.
-    base: u32,
+    base: u16,
+    /// How many indices there are. Those above are in use by an earlier process.
+    room: u16,
+}
+
+#[derive(Debug, Default)]
+struct Apart {
+    /// Requests whose identifier is borrowed from `publishes`.
+    borrowers: BTreeMap<PacketId, Request>,
+    /// What an earlier process had in flight, and would stretch `publishes` where it lies.
+    earlier: BTreeMap<PacketId, Sent>,
 }
 
 /// A message of QoS 1 or 2 that was sent and is not yet dealt with.
@@ -117,45 +134,83 @@ impl InFlight {
         Self {
             publishes: Slab::new(),
             requests: Slab::new(),
+            apart: None,
             given_up: 0,
-            base: base as u32 % IDS,
+            base: base % IDS as u16,
+            room: IDS as u16,
         }
     }
 
-    /// What an earlier process had in flight, with its identifiers.
+    /// What an earlier process had in flight, with its identifiers. Few of them far apart take no room between them.
     pub(super) fn restore(base: u16, sent: BTreeMap<PacketId, Sent>) -> Self {
         let mut inflight = Self::new(base);
-        inflight.given_up = sent.values().filter(|sent| sent.is_given_up()).count();
-        let sent = sent
+        inflight.given_up = sent.values().filter(|sent| sent.is_given_up()).count() as u32;
+        let mut near: BTreeMap<_, _> = sent
             .into_iter()
-            .map(|(id, sent)| (inflight.index(id), sent));
-        inflight.publishes = Slab::restore(sent.collect());
+            .map(|(id, sent)| (inflight.index(id), sent))
+            .collect();
+        let first_far = near
+            .keys()
+            .zip(0..)
+            .find(|(index, before)| **index > 2 * before + NEAR);
+        if let Some((&first, _)) = first_far {
+            let far = near.split_off(&first).into_iter();
+            let earlier = far
+                .map(|(index, sent)| (inflight.id(index), sent))
+                .collect();
+            inflight.room = first as u16;
+            inflight.apart.get_or_insert_default().earlier = earlier;
+        }
+        inflight.publishes = Slab::restore(near);
         inflight
+    }
+
+    /// How many identifiers new messages and requests could have, if numbers began here and these were in use.
+    pub(super) fn room_beside(base: u16, sent: &BTreeMap<PacketId, Sent>) -> u32 {
+        let inflight = Self::new(base);
+        let indices = sent.keys().map(|id| inflight.index(*id));
+        indices.min().unwrap_or(IDS)
     }
 
     /// All publishes, with their identifiers.
     pub(super) fn iter(&self) -> impl Iterator<Item = (PacketId, &Sent)> {
         let publishes = self.publishes.iter();
-        publishes.map(|(index, sent)| (self.id(index), sent))
+        let publishes = publishes.map(|(index, sent)| (self.id(index), sent));
+        publishes.chain(self.earlier().map(|(id, sent)| (*id, sent)))
+    }
+
+    fn earlier(&self) -> impl Iterator<Item = (&PacketId, &Sent)> {
+        self.apart.iter().flat_map(|apart| &apart.earlier)
     }
 
     /// Messages in flight: they have no outcome yet.
-    pub(super) const fn len(&self) -> usize {
-        self.publishes.len() - self.given_up
+    pub(super) fn len(&self) -> usize {
+        let all = self.publishes.len() - self.borrowers()
+            + self.apart.as_ref().map_or(0, |apart| apart.earlier.len());
+        all - self.given_up as usize
     }
 
     pub(super) fn give_memory_back(&mut self) {
         self.publishes.give_memory_back();
         self.requests.give_memory_back();
+        let apart = self.apart.as_ref();
+        if self.requests() == 0 && apart.is_none_or(|apart| apart.earlier.is_empty()) {
+            self.apart = None;
+            self.room = IDS as u16;
+        }
     }
 
     /// SUBSCRIBE and UNSUBSCRIBE in flight.
-    pub(super) const fn requests(&self) -> usize {
-        self.requests.len()
+    pub(super) fn requests(&self) -> usize {
+        self.requests.len() + self.borrowers()
+    }
+
+    fn borrowers(&self) -> usize {
+        self.apart.as_ref().map_or(0, |apart| apart.borrowers.len())
     }
 
     fn has_room(&self) -> bool {
-        self.publishes.span() + self.requests.span() < IDS as usize
+        self.publishes.span() + self.requests.span() < usize::from(self.room)
     }
 
     /// Whether an identifier is free for a publish.
@@ -165,6 +220,11 @@ impl InFlight {
 
     /// Whether an identifier is free for a request.
     pub(super) fn can_request(&self) -> bool {
+        self.requests() < FOR_REQUESTS && (self.has_top() || self.publishes.has_gap())
+    }
+
+    /// Whether there is one at the top.
+    fn has_top(&self) -> bool {
         self.requests.has_gap() || self.has_room()
     }
 
@@ -180,16 +240,25 @@ impl InFlight {
 
     /// The identifier that [`insert_request`](Self::insert_request) will give next.
     pub(super) fn next_request_id(&self) -> PacketId {
-        self.id(IDS - 1 - self.requests.next_index())
+        if self.has_top() {
+            self.id(u32::from(self.room) - 1 - self.requests.next_index())
+        } else {
+            self.next_id()
+        }
     }
 
-    pub(super) fn insert_request(&mut self, request: Request) -> PacketId {
-        let index = self.requests.insert(request);
-        self.id(IDS - 1 - index)
+    pub(super) fn insert_request(&mut self, request: Request) {
+        if self.has_top() {
+            self.requests.insert(request);
+        } else if let Some(index) = self.publishes.lend() {
+            let id = self.id(index);
+            let apart = self.apart.get_or_insert_default();
+            apart.borrowers.insert(id, request);
+        }
     }
 
     fn id(&self, index: u32) -> PacketId {
-        let id = (self.base + index) % IDS + 1;
+        let id = (u32::from(self.base) + index) % IDS + 1;
         u16::try_from(id)
             .ok()
             .and_then(PacketId::new)
@@ -197,32 +266,41 @@ impl InFlight {
     }
 
     fn index(&self, id: PacketId) -> u32 {
-        (u32::from(id.get()) - 1 + IDS - self.base) % IDS
+        (u32::from(id.get()) - 1 + IDS - u32::from(self.base)) % IDS
     }
 
     pub(super) fn get(&self, id: PacketId) -> Option<&Sent> {
-        self.publishes.get(self.index(id))
+        let near = self.publishes.get(self.index(id));
+        near.or_else(|| self.apart.as_ref()?.earlier.get(&id))
     }
 
     pub(super) fn get_mut(&mut self, id: PacketId) -> Option<&mut Sent> {
         let index = self.index(id);
-        self.publishes.get_mut(index)
+        let near = self.publishes.get_mut(index);
+        near.or_else(|| self.apart.as_mut()?.earlier.get_mut(&id))
     }
 
     pub(super) fn remove(&mut self, id: PacketId) -> Option<Sent> {
         let index = self.index(id);
-        let sent = self.publishes.remove(index)?;
-        self.given_up -= usize::from(sent.is_given_up());
+        let near = self.publishes.remove(index);
+        let sent = near.or_else(|| self.apart.as_mut()?.earlier.remove(&id))?;
+        self.given_up -= u32::from(sent.is_given_up());
         Some(sent)
     }
 
     /// The same where it stands: it is moved nowhere, and dropped after the closure has seen it.
     #[inline]
     pub(super) fn end<R>(&mut self, id: PacketId, take: impl FnOnce(&mut Sent) -> R) -> Option<R> {
+        if let Some(apart) = &mut self.apart
+            && let Some(mut sent) = apart.earlier.remove(&id)
+        {
+            self.given_up -= u32::from(sent.is_given_up());
+            return Some(take(&mut sent));
+        }
         let index = self.index(id);
         let given_up = &mut self.given_up;
         self.publishes.remove_with(index, |sent| {
-            *given_up -= usize::from(sent.is_given_up());
+            *given_up -= u32::from(sent.is_given_up());
             take(sent)
         })
     }
@@ -253,6 +331,7 @@ impl InFlight {
 
     /// The connection is gone, which had written so many bytes.
     pub(super) fn disconnected(&mut self, written: u64) {
+        // Those of an earlier process count as sent ever since.
         for sent in self.publishes.iter_mut() {
             sent.unsent = sent
                 .unsent
@@ -271,39 +350,66 @@ impl InFlight {
     }
 
     pub(super) fn request(&self, id: PacketId) -> Option<&Request> {
-        self.requests.get(IDS - 1 - self.index(id))
+        let at_top = self.at_top(id).and_then(|index| self.requests.get(index));
+        at_top.or_else(|| self.apart.as_ref()?.borrowers.get(&id))
+    }
+
+    /// Where an identifier stands among those at the top.
+    fn at_top(&self, id: PacketId) -> Option<u32> {
+        (u32::from(self.room) - 1).checked_sub(self.index(id))
     }
 
     pub(super) fn remove_request(&mut self, id: PacketId) -> Option<Request> {
-        let index = IDS - 1 - self.index(id);
+        if let Some(apart) = &mut self.apart
+            && let Some(request) = apart.borrowers.remove(&id)
+        {
+            self.publishes.bring_back(self.index(id));
+            return Some(request);
+        }
+        let index = self.at_top(id)?;
         self.requests.remove(index)
     }
 
     /// The requests that were sent and not answered, in the order of sending.
     pub(super) fn drain_requests(&mut self) -> Vec<Request> {
         let mut requests: Vec<_> = self.requests.drain().collect();
+        let borrowers = self
+            .apart
+            .as_mut()
+            .map(|apart| core::mem::take(&mut apart.borrowers));
+        for (id, request) in borrowers.into_iter().flatten() {
+            self.publishes.bring_back(self.index(id));
+            requests.push(request);
+        }
         requests.sort_by_key(|request| request.sent);
         requests
     }
 
     #[cfg(feature = "client")]
     pub(super) fn requests_iter_mut(&mut self) -> impl Iterator<Item = &mut Request> {
-        self.requests.iter_mut()
+        self.all_requests()
+    }
+
+    fn all_requests(&mut self) -> impl Iterator<Item = &mut Request> {
+        let apart = self.apart.iter_mut();
+        let borrowers = apart.flat_map(|apart| apart.borrowers.values_mut());
+        self.requests.iter_mut().chain(borrowers)
     }
 
     pub(super) fn requests_mut(&mut self, token: Token) -> Option<&mut Request> {
-        let index = self
-            .requests
-            .iter()
-            .find(|(_, request)| request.token == Some(token))?
-            .0;
-        self.requests.get_mut(index)
+        self.all_requests()
+            .find(|request| request.token == Some(token))
     }
 
     /// Everything in flight, in the order of the tokens.
     pub(super) fn drain(&mut self) -> Vec<Sent> {
         self.given_up = 0;
         let mut all: Vec<_> = self.publishes.drain().collect();
+        let earlier = self
+            .apart
+            .as_mut()
+            .map(|apart| core::mem::take(&mut apart.earlier));
+        all.extend(earlier.into_iter().flat_map(BTreeMap::into_values));
         all.retain(|sent| !sent.is_given_up());
         all.sort_by_key(|sent| sent.token);
         all
@@ -312,20 +418,20 @@ impl InFlight {
     /// What is to be sent again when the session goes on: PUBRELs in the order of their PUBRECs, then messages in the order of
     /// their tokens [MQTT-4.4.0-1], [MQTT-4.6.0-1].
     pub(super) fn begin_resend(&mut self) -> Vec<(PacketId, Token)> {
-        self.publishes
-            .iter_mut()
-            .for_each(|sent| sent.counted = false);
+        let apart = self.apart.iter_mut();
+        let earlier = apart.flat_map(|apart| apart.earlier.values_mut());
+        let all = self.publishes.iter_mut().chain(earlier);
+        all.for_each(|sent| sent.counted = false);
         let mut all: Vec<_> = self
-            .publishes
             .iter()
-            .filter_map(|(index, sent)| {
+            .filter_map(|(id, sent)| {
                 let order = match sent.state {
                     SentState::Released { order, .. }
                     | SentState::GivenUp { order: Some(order) } => (0, order),
                     SentState::Unacknowledged { .. } => (1, sent.token.get()),
                     SentState::GivenUp { order: None } => return None,
                 };
-                Some((order, (self.id(index), sent.token)))
+                Some((order, (id, sent.token)))
             })
             .collect();
         all.sort_unstable_by_key(|(order, _)| *order);
@@ -334,15 +440,10 @@ impl InFlight {
 
     /// Those messages that `wrong` finds a reason against.
     pub(super) fn find<R>(&self, wrong: impl Fn(QoS, &Publish) -> Option<R>) -> Vec<(PacketId, R)> {
-        let refused = self
-            .publishes
-            .iter()
-            .filter_map(|(index, sent)| match &sent.state {
-                SentState::Unacknowledged { qos, publish, .. } => {
-                    Some((self.id(index), wrong(*qos, publish)?))
-                }
-                SentState::Released { .. } | SentState::GivenUp { .. } => None,
-            });
+        let refused = self.iter().filter_map(|(id, sent)| match &sent.state {
+            SentState::Unacknowledged { qos, publish, .. } => Some((id, wrong(*qos, publish)?)),
+            SentState::Released { .. } | SentState::GivenUp { .. } => None,
+        });
         refused.collect()
     }
 }

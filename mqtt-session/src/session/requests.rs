@@ -182,11 +182,6 @@ impl Session {
         !self.subscriptions.pending.is_empty() && self.outgoing.inflight.can_request()
     }
 
-    /// Messages in flight have had all packet identifiers: new ones wait until a request has one, too.
-    pub(super) fn request_starves(&self) -> bool {
-        !self.subscriptions.pending.is_empty() && !self.outgoing.inflight.can_request()
-    }
-
     /// Sends the next request. `false` where there is none, or no identifier for it.
     pub(super) fn send_request(&mut self) -> bool {
         if !self.can_send_request() {

@@ -5,7 +5,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use mqtt_proto::{Publish, QoS, Text};
+use mqtt_proto::{PacketId, Publish, QoS, Text};
 
 use super::Session;
 use super::expiry::Expiry;
@@ -72,11 +72,6 @@ impl Session {
         // Where records may be missing, the server may know of identifiers that they do not: those that are used next shall not be among
         // them.
         let exact = recorded.write_ahead;
-        let base = if exact {
-            recorded.base
-        } else {
-            self.dice.roll() as u16
-        };
         if recorded.client_id != self.config.connect.client_id.as_str() {
             let assigned = Text::try_from(recorded.client_id.as_str());
             self.round.assign(assigned.unwrap_or_default());
@@ -86,21 +81,10 @@ impl Session {
             lasts: self.config.expiry_seconds() > 0,
         });
 
-        let mut records = Records::silent(Identity {
-            base,
-            write_ahead,
-            next_token: Token(replay.next_token),
-            ..recorded.clone()
-        });
-        records.wall = self.records.as_ref().and_then(|new| new.wall);
-        records.begun = replay.begun;
-        if (base, write_ahead) != (recorded.base, recorded.write_ahead) {
-            records.push(Record::Identity(records.identity.clone()));
-        }
-
         let mut queue = VecDeque::new();
         let mut sent = BTreeMap::new();
         let mut bytes = 0;
+        let mut live = BTreeMap::new();
         for (token, message) in replay.messages {
             let Message {
                 tag,
@@ -108,7 +92,7 @@ impl Session {
                 republished,
                 state,
             } = message;
-            records.live.insert(token, tag);
+            live.insert(token, tag);
             let (id, state) = match state {
                 State::Queued { qos, publish } => {
                     let (expiry, publish) = self.take_up(lifetime, publish, clock);
@@ -166,6 +150,24 @@ impl Session {
                 );
             }
         }
+        let base = if exact {
+            recorded.base
+        } else {
+            self.base_beside(&sent)
+        };
+        let mut records = Records::silent(Identity {
+            base,
+            write_ahead,
+            next_token: Token(replay.next_token),
+            ..recorded.clone()
+        });
+        records.wall = self.records.as_ref().and_then(|new| new.wall);
+        records.begun = replay.begun;
+        if (base, write_ahead) != (recorded.base, recorded.write_ahead) {
+            records.push(Record::Identity(records.identity.clone()));
+        }
+        records.live = live;
+
         self.outgoing.queue = queue;
         self.outgoing.bytes = bytes;
         self.outgoing.inflight = InFlight::restore(base, sent);
@@ -173,6 +175,25 @@ impl Session {
             .restore_counters(replay.next_token, replay.pubrecs);
         self.inbox.restore(replay.recorded);
         self.records = Some(Box::new(records));
+    }
+
+    /// Where identifiers begin, at random, so that there are many before those that are in use.
+    fn base_beside(&mut self, sent: &BTreeMap<PacketId, Sent>) -> u16 {
+        const TRIES: usize = 16;
+        const MANY: u32 = 16_384;
+        let (mut base, mut most) = (self.dice.roll() as u16, 0);
+        let mut next = base;
+        for _ in 0..TRIES {
+            let room = InFlight::room_beside(next, sent);
+            if room > most {
+                (base, most) = (next, room);
+            }
+            if most >= MANY {
+                break;
+            }
+            next = self.dice.roll() as u16;
+        }
+        base
     }
 
     /// When a message of an earlier process expires. Where that is not known, its time begins anew.

@@ -230,9 +230,7 @@ impl Session {
             && self.link.resend.is_empty()
             // [MQTT-4.9.0-2]
             && (qos == QoS::AtMostOnce
-                || (self.link.quota > 0
-                    && self.outgoing.inflight.can_publish()
-                    && !self.request_starves()))
+                || (self.link.quota > 0 && self.outgoing.inflight.can_publish()))
     }
 
     fn can_encode(&self) -> bool {

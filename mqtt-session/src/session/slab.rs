@@ -12,7 +12,11 @@ pub(super) struct Slab<T> {
 #[derive(Debug)]
 enum Slot<T> {
     Used(T),
-    Free { next: Option<u32> },
+    Free {
+        next: Option<u32>,
+    },
+    /// Not free, and there is no value: whoever has borrowed the index brings it back.
+    Lent,
 }
 
 impl<T> Slab<T> {
@@ -45,6 +49,7 @@ impl<T> Slab<T> {
         slab
     }
 
+    /// Those that are lent count, too.
     pub(super) const fn len(&self) -> usize {
         self.len
     }
@@ -79,6 +84,39 @@ impl<T> Slab<T> {
         (self.slots.len() - 1) as u32
     }
 
+    /// Lends a free index below those that are in use, if there is one: the one that [`insert`](Self::insert) would have given.
+    pub(super) fn lend(&mut self) -> Option<u32> {
+        let index = self.free?;
+        let slot = self.slots.get_mut(index as usize)?;
+        let Slot::Free { next } = *slot else {
+            return None;
+        };
+        *slot = Slot::Lent;
+        self.free = next;
+        self.len += 1;
+        Some(index)
+    }
+
+    /// A lent index is free again. One that is not lent stays what it is.
+    pub(super) fn bring_back(&mut self, index: u32) {
+        if let Some(slot @ Slot::Lent) = self.slots.get_mut(index as usize) {
+            *slot = Slot::Free { next: self.free };
+            self.is_free(index);
+        }
+    }
+
+    /// A slot has become free, which points to the one that was free before.
+    #[inline]
+    fn is_free(&mut self, index: u32) {
+        self.free = Some(index);
+        self.len -= 1;
+        if self.len == 0 {
+            // So that the indices begin from below again.
+            self.slots.clear();
+            self.free = None;
+        }
+    }
+
     #[inline]
     pub(super) fn get(&self, index: u32) -> Option<&T> {
         match self.slots.get(index as usize) {
@@ -97,19 +135,13 @@ impl<T> Slab<T> {
 
     pub(super) fn remove(&mut self, index: u32) -> Option<T> {
         let slot = self.slots.get_mut(index as usize)?;
-        if matches!(slot, Slot::Free { .. }) {
+        if !matches!(slot, Slot::Used(_)) {
             return None;
         }
         let Slot::Used(value) = core::mem::replace(slot, Slot::Free { next: self.free }) else {
             return None;
         };
-        self.free = Some(index);
-        self.len -= 1;
-        if self.len == 0 {
-            // So that the indices begin from below again.
-            self.slots.clear();
-            self.free = None;
-        }
+        self.is_free(index);
         Some(value)
     }
 
@@ -135,13 +167,7 @@ impl<T> Slab<T> {
         };
         let taken = take(value);
         *slot = Slot::Free { next: self.free };
-        self.free = Some(index);
-        self.len -= 1;
-        if self.len == 0 {
-            // So that the indices begin from below again.
-            self.slots.clear();
-            self.free = None;
-        }
+        self.is_free(index);
         Some(taken)
     }
 
@@ -151,14 +177,14 @@ impl<T> Slab<T> {
             .enumerate()
             .filter_map(|(index, slot)| match slot {
                 Slot::Used(value) => Some((index as u32, value)),
-                Slot::Free { .. } => None,
+                Slot::Free { .. } | Slot::Lent => None,
             })
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.slots.iter_mut().filter_map(|slot| match slot {
             Slot::Used(value) => Some(value),
-            Slot::Free { .. } => None,
+            Slot::Free { .. } | Slot::Lent => None,
         })
     }
 
@@ -177,7 +203,7 @@ impl<T> Slab<T> {
             .into_iter()
             .filter_map(|slot| match slot {
                 Slot::Used(value) => Some(value),
-                Slot::Free { .. } => None,
+                Slot::Free { .. } | Slot::Lent => None,
             })
     }
 }

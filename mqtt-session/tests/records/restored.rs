@@ -523,3 +523,67 @@ fn a_session_that_was_moved_off_the_list_goes_on_where_it_is() {
         }
     }
 }
+
+/// [MQTT-2.2.1-3], wherever numbers begin now.
+#[test]
+fn behind_nothing_takes_an_identifier_that_an_earlier_process_has_in_use() {
+    let mut limits = Limits::default();
+    limits.max_queued = 70_000;
+    limits.unstored_records = usize::MAX;
+    let config = config(Durability::Behind).limits(limits);
+    let (mut raw, mut log) = connected(config.clone());
+    let mut tokens: Vec<_> = (0..200)
+        .map(|_| raw.publish(QoS::ExactlyOnce, b"1"))
+        .collect();
+    log.extend(store(&mut raw));
+    // Every third is still in use.
+    for number in (1..=200).filter(|number| number % 3 != 0) {
+        raw.feed_ack_with(PacketType::PubRec, number, ReasonCode::QUOTA_EXCEEDED);
+    }
+    log.extend(store(&mut raw));
+    tokens = (3..=200).step_by(3).map(|n: usize| tokens[n - 1]).collect();
+    for seed in 0..20 {
+        let mut next = Raw::new(config.clone());
+        let built = config.clone().build().expect("good");
+        let server = Endpoint::new("192.0.2.1", 1883);
+        next.session =
+            Session::restore(built, server, seed, CLOCK, log.clone()).expect("good records");
+        next.session.connect(next.now);
+        next.open();
+        next.accept(true, NONE);
+        let lines = next.lines();
+        let again: Vec<_> = (3..=200)
+            .step_by(3)
+            .map(|number| format!("PUBLISH {number} DUP"))
+            .collect();
+        assert_eq!(lines, again, "seed {seed}");
+        for _ in 0..3 {
+            next.subscribe("a", QueueId::DEFAULT);
+        }
+        for _ in 0..66_000 {
+            next.publish(QoS::AtLeastOnce, b"2");
+        }
+        let lines = next.lines();
+        let requests = lines.iter().filter(|line| line.starts_with("SUBSCRIBE"));
+        assert_eq!(requests.count(), 3, "seed {seed}");
+        assert!(
+            lines.len() > 10_000,
+            "seed {seed}: {} are sent",
+            lines.len()
+        );
+        let mut ids: Vec<u16> = lines
+            .iter()
+            .filter_map(|line| line.split(' ').nth(1)?.parse().ok())
+            .chain((3..=200).step_by(3))
+            .collect();
+        let len = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), len, "seed {seed}: one is used twice");
+        for (token, number) in tokens.iter().zip((3..=200).step_by(3)) {
+            next.feed_ack(PacketType::PubRec, number);
+            next.feed_ack(PacketType::PubComp, number);
+            assert_eq!(next.outcome(*token), Some(ACKNOWLEDGED), "seed {seed}");
+        }
+    }
+}
