@@ -248,3 +248,52 @@ fn records_without_a_message_take_few_bytes() {
     .map(|record| encoded(&record).len());
     assert_eq!(sizes, [16, 15, 16, 13]);
 }
+
+/// Else there would be none left for what is published next.
+#[test]
+fn tokens_that_no_process_ever_came_to_are_refused() {
+    let identity = Identity {
+        group: "192.0.2.1:1883".into(),
+        client_id: "client".into(),
+        version: Version::V5,
+        session_expiry: 3600,
+        base: 0,
+        write_ahead: true,
+        next_token: Token(1),
+    };
+    let accepted = Accepted {
+        token: Token(u64::MAX),
+        qos: QoS::AtLeastOnce,
+        publish: Publish::new(Topic::try_from("a").expect("a topic"), "x"),
+        tag: None,
+        lifetime: None,
+        republished: false,
+    };
+    let late = Identity {
+        next_token: Token(u64::MAX),
+        ..identity.clone()
+    };
+    let identity = Record::Identity(identity);
+    let config = crate::Config::builder("client").durability(crate::Durability::WriteAhead);
+    let config = config.build().expect("good");
+    let restore = |records: &[Record]| {
+        let clock = crate::WallClock {
+            now: crate::Instant::ZERO,
+            time: UnixTime::default(),
+        };
+        let server = crate::Endpoint::new("192.0.2.1", 1883);
+        crate::Session::restore(config.clone(), server, 7, clock, records.to_vec())
+    };
+    restore(core::slice::from_ref(&identity)).expect("good records");
+    for records in [
+        [identity.clone(), Record::Accepted(accepted)],
+        [identity, Record::Identity(late)],
+    ] {
+        let error = restore(&records).expect_err("there is no such token");
+        let expected = crate::RestoreError::Misfit {
+            index: 1,
+            problem: "a token is greater than any that was ever given",
+        };
+        assert_eq!(error, expected);
+    }
+}

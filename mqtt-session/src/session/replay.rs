@@ -116,6 +116,7 @@ impl Replay {
     }
 
     fn identify(&mut self, identity: Identity) -> Result<(), Misfit> {
+        check_token(identity.next_token)?;
         self.next_token = self.next_token.max(identity.next_token.get());
         let before = self.identity.replace(identity);
         let same = self
@@ -177,7 +178,8 @@ impl Replay {
     }
 
     fn add(&mut self, token: Token, message: Message) -> Result<(), Misfit> {
-        self.next_token = self.next_token.max(token.get().saturating_add(1));
+        check_token(token)?;
+        self.next_token = self.next_token.max(token.get() + 1);
         match self.messages.insert(token, message) {
             None => Ok(()),
             Some(_) => Err("a token is used twice"),
@@ -223,6 +225,15 @@ impl Replay {
         }
         Ok(())
     }
+}
+
+/// Tokens count up, and can't have come that far: there would be none left for what is published next.
+fn check_token(token: Token) -> Result<(), Misfit> {
+    const MOST: u64 = u64::MAX / 2;
+    if token.get() > MOST {
+        return Err("a token is greater than any that was ever given");
+    }
+    Ok(())
 }
 
 const UNKNOWN: Misfit = "a token is unknown";
