@@ -31,9 +31,13 @@
 //! last [`Client`].
 //!
 //! [`connect_with`], [`start_with`] and [`build_with`] also take [`Answers`]: fresh credentials for each attempt, an authenticator for enhanced
-//! authentication, name lookups or a dialer of your own. The feature `scram` adds SCRAM, `websocket` adds `ws://` (`transport::WebSocket`; with
-//! `tls`, also `wss://`).
-//! The feature `proxy` adds [`transport`]`::Proxy`, for `ConfigBuilder::proxy`: HTTP CONNECT and SOCKS5.
+//! authentication, name lookups or a dialer of your own. The feature `scram` adds SCRAM.
+//!
+//! # Where to
+//!
+//! [`Endpoint::parse`] has the URLs: `mqtt://`, `unix://`, with the feature `tls` `mqtts://`, for which [`transport`]`::Tls` says how, with
+//! `websocket` `ws://`, and with both `wss://`. They may carry credentials and options. The feature `proxy` adds [`transport`]`::Proxy`, for
+//! `ConfigBuilder::proxy`: HTTP CONNECT and SOCKS5.
 //!
 //! # Waiting
 //!

@@ -49,13 +49,13 @@
 //! last [`Client`].
 //!
 //! [`connect_with`] and [`build_with`] also take [`Answers`]: fresh credentials for each attempt, or an [`authenticator()`] for enhanced
-//! authentication. The feature `scram` adds SCRAM, `websocket` adds `ws://` (`transport::WebSocket`; with `tls`, also `wss://`).
-//! [`build_with_dialer`] takes byte streams that the application opens itself.
+//! authentication. The feature `scram` adds SCRAM. [`build_with_dialer`] takes byte streams that the application opens itself.
 //!
 //! # Where to
 //!
-//! [`Endpoint::parse`] has the URLs: `mqtt://`, `unix://`, and with the feature `tls` `mqtts://`, for which [`transport`]`::Tls` says how. They may
-//! carry credentials and options. The feature `proxy` adds [`transport`]`::Proxy`, for `ConfigBuilder::proxy`: HTTP CONNECT and SOCKS5.
+//! [`Endpoint::parse`] has the URLs: `mqtt://`, `unix://`, with the feature `tls` `mqtts://`, for which [`transport`]`::Tls` says how, with
+//! `websocket` `ws://`, and with both `wss://`. They may carry credentials and options. The feature `proxy` adds [`transport`]`::Proxy`, for
+//! `ConfigBuilder::proxy`: HTTP CONNECT and SOCKS5.
 //!
 //! # Hooks
 //!
