@@ -1,41 +1,15 @@
 //! An adapter, and what lies between it and the broker.
 
 use std::fmt;
+use std::time::Duration;
 
-use mqtt_session::client::exports::BuildError;
+use mqtt_session::client::exports::{Backoff, BuildError, ConfigBuilder};
 use mqtt_session::client::{Answers, Client};
-use mqtt_session::transport::WebSocketError;
+use mqtt_session::transport::{TlsError, WebSocketError};
 use mqtt_session::{Cause, Config, Endpoint, Peer};
 use mqtt_testkit::BrokerConfig;
 
-use crate::{Adapter, Connecting, Result, Running, Server, Visitor};
-
-/// What the bytes go over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Transport {
-    /// Sockets that the adapter opens.
-    Tcp,
-    /// Unix sockets that it opens.
-    #[cfg(unix)]
-    Unix,
-    /// WebSocket over sockets that it opens.
-    WebSocket,
-    /// Sockets that the adapter is given by a dialer of the application's.
-    Own,
-}
-
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tcp => "TCP",
-            #[cfg(unix)]
-            Self::Unix => "Unix sockets",
-            Self::WebSocket => "WebSocket",
-            Self::Own => "a dialer of one's own",
-        })
-    }
-}
+use crate::{Adapter, Certificates, Connecting, Result, Running, Server, Transport, Visitor};
 
 /// What a scenario is run on.
 pub struct Bench<'a> {
@@ -55,24 +29,46 @@ impl<'a> Bench<'a> {
 
     pub(crate) fn server_with(&self, config: BrokerConfig) -> Result<Server> {
         match self.transport {
-            Transport::Tcp | Transport::Own => Server::tcp(([127, 0, 0, 1], 0).into(), config),
-            Transport::WebSocket => Server::websocket(config),
             #[cfg(unix)]
             Transport::Unix => Server::unix(config),
+            transport => Server::tcp(([127, 0, 0, 1], 0).into(), transport, config),
         }
+    }
+
+    /// A configuration with which a client comes back at once, and trusts the server.
+    pub(crate) fn config(&self, client_id: &str) -> ConfigBuilder {
+        let first = Duration::from_millis(20);
+        let builder = Config::builder(client_id).backoff(Backoff {
+            first,
+            longest: first,
+            ..Backoff::default()
+        });
+        if !self.transport.has_tls() {
+            return builder;
+        }
+        builder.tls(Certificates::get().tls(self.transport == Transport::MutualTls))
+    }
+
+    pub(crate) fn transport(&self) -> Transport {
+        self.transport
     }
 
     /// The other end, as the client names it.
     pub(crate) fn peer(&self, server: &Server) -> Result<Peer> {
         Ok(match self.transport {
-            Transport::Tcp | Transport::WebSocket => Peer::Addr(server.addr()),
-            _ => Peer::Server(Box::new(Endpoint::parse(&server.url())?)),
+            #[cfg(unix)]
+            Transport::Unix => Peer::Server(Box::new(Endpoint::parse(&server.url())?)),
+            Transport::Own => Peer::Server(Box::new(Endpoint::parse(&server.url())?)),
+            _ => Peer::Addr(server.addr()),
         })
     }
 
     /// How a client tells that the server has cut the connection without a word.
     pub(crate) fn cut(&self) -> Cause {
         match self.transport {
+            Transport::Tls | Transport::MutualTls | Transport::SecureWebSocket => {
+                Cause::Tls(TlsError::Truncated)
+            }
             Transport::WebSocket => Cause::WebSocket(WebSocketError::Truncated),
             _ => Cause::Eof,
         }

@@ -11,14 +11,18 @@
 mod adapter;
 mod bench;
 mod block_on;
+mod certificates;
 mod scenarios;
 mod server;
+mod transport;
 
 pub use adapter::{Adapter, Connecting, Running};
-pub use bench::{Bench, Transport};
+pub use bench::Bench;
 pub use block_on::block_on;
+pub use certificates::{Certificates, Identity};
 pub use scenarios::{Foreign, Scenario, Visitor, scenarios};
 pub use server::Server;
+pub use transport::Transport;
 
 /// Whatever a scenario fails with, apart from its panics.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

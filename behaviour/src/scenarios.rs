@@ -8,13 +8,13 @@ mod many;
 mod messaging;
 mod pressure;
 mod reconnecting;
+mod securing;
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-use mqtt_session::client::exports::{Backoff, ConfigBuilder, QoS, Version};
-use mqtt_session::{Config, Limits};
+use mqtt_session::Limits;
+use mqtt_session::client::exports::{QoS, Version};
 
 use crate::{Bench, Result, Transport, block_on};
 
@@ -30,8 +30,24 @@ type Run = dyn Fn(&Bench<'_>) -> Result + Send + Sync;
 pub struct Scenario {
     name: String,
     run: Box<Run>,
-    /// It speaks of addresses, or of what only TCP does.
-    only_tcp: bool,
+    scope: Scope,
+}
+
+/// What a scenario is about.
+#[derive(Clone, Copy)]
+enum Scope {
+    /// Every transport.
+    Any,
+    /// Addresses, or what only TCP does.
+    Tcp,
+    /// Bytes of MQTT on the socket.
+    Plain,
+    /// TLS or WebSocket.
+    Layered,
+    /// TLS, with WebSocket over it or without.
+    Tls,
+    /// TLS where the server asks for a certificate.
+    MutualTls,
 }
 
 impl Scenario {
@@ -42,7 +58,15 @@ impl Scenario {
 
     /// Whether it is about a transport, too.
     pub fn is_for(&self, transport: Transport) -> bool {
-        !self.only_tcp || transport == Transport::Tcp
+        let layered = transport.has_tls() || transport.has_websocket();
+        match self.scope {
+            Scope::Any => true,
+            Scope::Tcp => transport == Transport::Tcp,
+            Scope::Plain => !layered,
+            Scope::Layered => layered,
+            Scope::Tls => transport.has_tls(),
+            Scope::MutualTls => transport == Transport::MutualTls,
+        }
     }
 
     /// Runs it on this thread.
@@ -74,6 +98,7 @@ pub fn scenarios() -> Vec<Scenario> {
     messaging::add(&mut list);
     pressure::add(&mut list);
     reconnecting::add(&mut list);
+    securing::add(&mut list);
     ending::add(&mut list);
     answering::add(&mut list);
     many::add(&mut list);
@@ -89,7 +114,7 @@ impl List {
         name: impl Into<String>,
         run: impl AsyncFn(&Bench<'_>) -> Result + Send + Sync + 'static,
     ) {
-        self.push(name.into(), false, run);
+        self.add_for(Scope::Any, name, run);
     }
 
     fn add_tcp(
@@ -97,7 +122,7 @@ impl List {
         name: &str,
         run: impl AsyncFn(&Bench<'_>) -> Result + Send + Sync + 'static,
     ) {
-        self.push(name.into(), true, run);
+        self.add_for(Scope::Tcp, name, run);
     }
 
     /// One of which there is but one at a time: a thousand clients with a thread each, and their server, have some six thousand files.
@@ -113,20 +138,20 @@ impl List {
                 let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
                 block_on(run(bench))
             }),
-            only_tcp: false,
+            scope: Scope::Any,
         });
     }
 
-    fn push(
+    fn add_for(
         &mut self,
-        name: String,
-        only_tcp: bool,
+        scope: Scope,
+        name: impl Into<String>,
         run: impl AsyncFn(&Bench<'_>) -> Result + Send + Sync + 'static,
     ) {
         self.0.push(Scenario {
-            name,
+            name: name.into(),
             run: Box::new(move |bench| block_on(run(bench))),
-            only_tcp,
+            scope,
         });
     }
 
@@ -139,16 +164,6 @@ impl List {
             self.add(format!("{name} in {version}"), run(version));
         }
     }
-}
-
-/// A configuration with which a client comes back at once.
-fn config(client_id: &str) -> ConfigBuilder {
-    let first = Duration::from_millis(20);
-    Config::builder(client_id).backoff(Backoff {
-        first,
-        longest: first,
-        ..Backoff::default()
-    })
 }
 
 /// Room for one of everything.

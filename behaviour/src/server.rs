@@ -4,7 +4,6 @@ mod front;
 mod serve;
 
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 #[cfg(unix)]
@@ -17,9 +16,10 @@ use mio::{Poll, Waker};
 use mqtt_session::proto::{PacketType, Publish, QoS, Topic};
 use mqtt_testkit::{Broker, BrokerConfig, Direction, Time};
 
-use crate::Result;
 use crate::block_on::LONG;
+use crate::{Failure, Result, Transport};
 
+use front::Fronts;
 use serve::Listener;
 
 /// A broker on a socket of its own. Dropping it closes everything.
@@ -31,9 +31,8 @@ pub struct Server {
 
 /// Where it listens.
 enum Place {
-    Tcp(SocketAddr),
-    /// With WebSocket in front.
-    WebSocket(SocketAddr),
+    /// With what the transport has in front.
+    Tcp(SocketAddr, Transport),
     Unix(PathBuf),
 }
 
@@ -53,25 +52,23 @@ struct State {
     /// Connections to which the system takes nothing more at the moment.
     stalled: usize,
     stop: bool,
-    failed: Option<io::Error>,
+    failed: Option<Failure>,
 }
 
 impl Server {
     /// On this address, whose port may be left to the system.
     pub(crate) fn on(addr: SocketAddr) -> Result<Self> {
-        Self::tcp(addr, BrokerConfig::default())
+        Self::tcp(addr, Transport::Tcp, BrokerConfig::default())
     }
 
-    pub(crate) fn tcp(addr: SocketAddr, config: BrokerConfig) -> Result<Self> {
+    pub(crate) fn tcp(
+        addr: SocketAddr,
+        transport: Transport,
+        config: BrokerConfig,
+    ) -> Result<Self> {
         let listener = mio::net::TcpListener::bind(addr)?;
-        let place = Place::Tcp(listener.local_addr()?);
-        Self::start(place, Listener::Tcp(listener), config)
-    }
-
-    pub(crate) fn websocket(config: BrokerConfig) -> Result<Self> {
-        let listener = mio::net::TcpListener::bind(([127, 0, 0, 1], 0).into())?;
-        let place = Place::WebSocket(listener.local_addr()?);
-        Self::start(place, Listener::WebSocket(listener), config)
+        let place = Place::Tcp(listener.local_addr()?, transport);
+        Self::start(place, Listener::Tcp(listener), transport, config)
     }
 
     #[cfg(unix)]
@@ -80,10 +77,21 @@ impl Server {
         let (process, n) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(format!("mqtt-behaviour-{process}-{n}.sock"));
         let listener = mio::net::UnixListener::bind(&path)?;
-        Self::start(Place::Unix(path), Listener::Unix(listener), config)
+        Self::start(
+            Place::Unix(path),
+            Listener::Unix(listener),
+            Transport::Unix,
+            config,
+        )
     }
 
-    fn start(place: Place, listener: Listener, config: BrokerConfig) -> Result<Self> {
+    fn start(
+        place: Place,
+        listener: Listener,
+        transport: Transport,
+        config: BrokerConfig,
+    ) -> Result<Self> {
+        let fronts = Fronts::of(transport)?;
         let poll = Poll::new()?;
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
@@ -100,7 +108,7 @@ impl Server {
         let thread = {
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
-                if let Err(error) = serve::run(&shared, poll, listener) {
+                if let Err(error) = serve::run(&shared, poll, listener, &fronts) {
                     shared.lock().failed = Some(error);
                 }
                 shared.changed.notify_all();
@@ -116,15 +124,14 @@ impl Server {
     /// Of one that listens on TCP.
     pub(crate) fn addr(&self) -> SocketAddr {
         match &self.place {
-            Place::Tcp(addr) | Place::WebSocket(addr) => *addr,
+            Place::Tcp(addr, _) => *addr,
             Place::Unix(path) => panic!("{} has no address", path.display()),
         }
     }
 
     pub(crate) fn url(&self) -> String {
         match &self.place {
-            Place::Tcp(addr) => format!("mqtt://{addr}"),
-            Place::WebSocket(addr) => format!("ws://{addr}/mqtt"),
+            Place::Tcp(addr, transport) => transport.url(*addr),
             Place::Unix(path) => format!("unix://{}", path.display()),
         }
     }
@@ -245,7 +252,7 @@ impl Shared {
 
     fn wake(&self) {
         if let Err(error) = self.waker.wake() {
-            self.lock().failed.get_or_insert(error);
+            self.lock().failed.get_or_insert_with(|| error.into());
         }
     }
 }

@@ -13,7 +13,7 @@ use mqtt_testkit::{AuthStep as Verdict, Authenticator as Judge, ConnId};
 use crate::block_on::both;
 use crate::{Bench, Failure, Result};
 
-use super::{List, config};
+use super::List;
 
 pub(super) fn add(list: &mut List) {
     list.add("credentials are asked for before each attempt", credentials);
@@ -35,7 +35,7 @@ async fn credentials(bench: &Bench<'_>) -> Result {
         let n = counting.fetch_add(1, Ordering::SeqCst);
         async move { Ok::<_, Failure>(Credentials::new("sensor-7", format!("token {n}"))?) }
     });
-    let config = config("client").build()?;
+    let config = bench.config("client").build()?;
     let client = bench.connect_with(&server.url(), config, answers).await?;
     assert_eq!(asked.load(Ordering::SeqCst), 1);
     server.cut();
@@ -52,7 +52,7 @@ async fn no_credentials(bench: &Bench<'_>) -> Result {
     let server = bench.server()?;
     let answers = Answers::new()
         .credentials(|_: Endpoint| async { Err::<Credentials, _>("the vault is closed") });
-    let config = config("client").build()?;
+    let config = bench.config("client").build()?;
     let error = bench.connect_with(&server.url(), config, answers).await;
     let Err(ConnectError::Connection(error)) = error else {
         panic!("connected")
@@ -108,7 +108,8 @@ async fn authenticator(bench: &Bench<'_>) -> Result {
     server.with(|broker, _| broker.set_authenticator(Box::new(Doorman)));
     let (tell, told) = std::sync::mpsc::channel();
     let answers = bench.authenticator(Visitor(told));
-    let asked = config("client")
+    let asked = bench
+        .config("client")
         .authentication_method("CHALLENGE")
         .build()?;
     let connecting = bench.connect_with(&server.url(), asked, answers);
@@ -116,7 +117,7 @@ async fn authenticator(bench: &Bench<'_>) -> Result {
     let other = async {
         let other = bench.server()?;
         let client = bench
-            .connect(&other.url(), config("other").build()?)
+            .connect(&other.url(), bench.config("other").build()?)
             .await?;
         client.publish("a", QoS::AtLeastOnce, "x").await?.await?;
         tell.send(())?;

@@ -11,7 +11,7 @@ use mqtt_session::client::exports::{
 use crate::block_on::poll_once;
 use crate::{Bench, Result, Server};
 
-use super::{List, config};
+use super::List;
 
 pub(super) fn add(list: &mut List) {
     list.add_versions("connect waits for CONNACK", |version| {
@@ -65,7 +65,10 @@ async fn failure(bench: &Bench<'_>, url: &str, config: Config) -> ConnectionErro
 async fn waits(bench: &Bench<'_>, version: Version) -> Result {
     let server = bench.server()?;
     server.with(|broker, _| broker.hold(PacketType::ConnAck));
-    let mut connecting = bench.connect(&server.url(), config("client").version(version).build()?);
+    let mut connecting = bench.connect(
+        &server.url(),
+        bench.config("client").version(version).build()?,
+    );
     assert!(poll_once(&mut connecting).is_pending());
     server.until("CONNECT has come", |broker| {
         broker.held(PacketType::ConnAck) == 1
@@ -83,7 +86,7 @@ async fn waits(bench: &Bench<'_>, version: Version) -> Result {
 async fn dropped(bench: &Bench<'_>) -> Result {
     let server = bench.server()?;
     server.with(|broker, _| broker.hold(PacketType::ConnAck));
-    let mut connecting = bench.connect(&server.url(), config("client").build()?);
+    let mut connecting = bench.connect(&server.url(), bench.config("client").build()?);
     assert!(poll_once(&mut connecting).is_pending());
     server.until("CONNECT has come", |broker| {
         broker.held(PacketType::ConnAck) == 1
@@ -95,7 +98,7 @@ async fn dropped(bench: &Bench<'_>) -> Result {
 
 async fn start(bench: &Bench<'_>) -> Result {
     let addr = deserted()?;
-    let client = bench.start(&format!("mqtt://{addr}"), config("client").build()?)?;
+    let client = bench.start(&format!("mqtt://{addr}"), bench.config("client").build()?)?;
     let mut events = client.events();
     let delivery = client.publish("early", QoS::AtLeastOnce, "bird").await?;
     let Some(ClientEvent::Lost { error, retry_in }) = events.next().await else {
@@ -113,7 +116,7 @@ async fn start(bench: &Bench<'_>) -> Result {
 
 async fn build(bench: &Bench<'_>) -> Result {
     let server = bench.server()?;
-    let (client, _driver) = bench.build(&server.url(), config("client").build()?)?;
+    let (client, _driver) = bench.build(&server.url(), bench.config("client").build()?)?;
     let mut messages = client.declare("early", QoS::AtLeastOnce)?;
     assert_eq!(client.phase(), Phase::Idle);
     client.connect().await?;
@@ -128,7 +131,7 @@ async fn build(bench: &Bench<'_>) -> Result {
 async fn host_name(bench: &Bench<'_>) -> Result {
     let server = bench.server()?;
     let url = format!("mqtt://localhost:{}", server.addr().port());
-    let client = bench.connect(&url, config("client").build()?).await?;
+    let client = bench.connect(&url, bench.config("client").build()?).await?;
     assert_eq!(client.phase(), Phase::Connected);
     Ok(())
 }
@@ -136,7 +139,7 @@ async fn host_name(bench: &Bench<'_>) -> Result {
 async fn no_such_name(bench: &Bench<'_>) -> Result {
     let mut timeouts = Timeouts::default();
     timeouts.resolve = Duration::from_secs(2);
-    let config = config("client").timeouts(timeouts).build()?;
+    let config = bench.config("client").timeouts(timeouts).build()?;
     let error = failure(bench, "mqtt://host.invalid", config).await;
     let ConnectionError::Resolve { host, .. } = &error else {
         panic!("{error:?}")
@@ -159,7 +162,7 @@ async fn nobody(bench: &Bench<'_>) -> Result {
             _ => Peer::Server(Box::new(Endpoint::parse(&url)?)),
         };
     }
-    let error = failure(bench, &url, config("client").build()?).await;
+    let error = failure(bench, &url, bench.config("client").build()?).await;
     let ConnectionError::Dial {
         addr: named, cause, ..
     } = &error
@@ -177,7 +180,9 @@ async fn nobody(bench: &Bench<'_>) -> Result {
 async fn next_server(bench: &Bench<'_>) -> Result {
     let server = bench.server()?;
     let urls = format!("mqtt://{}, {}", deserted()?, server.url());
-    let client = bench.connect(&urls, config("client").build()?).await?;
+    let client = bench
+        .connect(&urls, bench.config("client").build()?)
+        .await?;
     assert_eq!(client.server(), Endpoint::parse(&server.url())?);
     server.assert_no_violations();
     Ok(())
@@ -186,7 +191,7 @@ async fn next_server(bench: &Bench<'_>) -> Result {
 async fn refusal(bench: &Bench<'_>, version: Version) -> Result {
     let server = bench.server()?;
     server.with(|broker, _| broker.refuse_next(ReasonCode::NOT_AUTHORIZED));
-    let config = config("client").version(version).build()?;
+    let config = bench.config("client").version(version).build()?;
     let error = failure(bench, &server.url(), config).await;
     let ConnectionError::Refused { addr, reason, .. } = &error else {
         panic!("{error:?}")
@@ -206,7 +211,7 @@ async fn silence(bench: &Bench<'_>) -> Result {
     let addr = listener.local_addr()?;
     let mut timeouts = Timeouts::default();
     timeouts.connack = Duration::from_millis(50);
-    let config = config("client").timeouts(timeouts).build()?;
+    let config = bench.config("client").timeouts(timeouts).build()?;
     let error = failure(bench, &format!("mqtt://{addr}"), config).await;
     let ConnectionError::NoConnAck { addr: named, after } = error else {
         panic!("{error:?}")
@@ -219,7 +224,7 @@ async fn silence(bench: &Bench<'_>) -> Result {
 async fn hang_up(bench: &Bench<'_>) -> Result {
     let server = bench.server()?;
     server.with(|broker, _| broker.hold(PacketType::ConnAck));
-    let mut connecting = bench.connect(&server.url(), config("client").build()?);
+    let mut connecting = bench.connect(&server.url(), bench.config("client").build()?);
     assert!(poll_once(&mut connecting).is_pending());
     server.until("CONNECT has come", |broker| {
         broker.held(PacketType::ConnAck) == 1
@@ -242,10 +247,10 @@ async fn bad_urls(bench: &Bench<'_>) -> Result {
         "mqtt://",
         "mqtt://localhost:0",
     ] {
-        let error = bench.connect(url, config("client").build()?).await;
+        let error = bench.connect(url, bench.config("client").build()?).await;
         let refused = matches!(error, Err(ConnectError::Endpoint(_)));
         assert!(refused, "{url}: {error:?}");
-        let error = bench.start(url, config("client").build()?);
+        let error = bench.start(url, bench.config("client").build()?);
         let refused = matches!(error, Err(BuildError::Endpoint(_)));
         assert!(refused, "{url}: {error:?}");
     }

@@ -13,7 +13,7 @@ use mqtt_session::client::exports::{
 use crate::block_on::{LONG, both};
 use crate::{Bench, Result};
 
-use super::{ALL_QOS, List, config};
+use super::{ALL_QOS, List, Scope};
 
 pub(super) fn add(list: &mut List) {
     list.add_versions("disconnect sends what was accepted", |version| {
@@ -37,7 +37,8 @@ pub(super) fn add(list: &mut List) {
         "a server that stays after DISCONNECT delays the end but for a moment",
         stays,
     );
-    list.add(
+    list.add_for(
+        Scope::Plain,
         "a reason that came before a reset is told",
         reason_before_reset,
     );
@@ -59,7 +60,7 @@ async fn assert_all_ended(client: &Client) {
 
 async fn drains(bench: &Bench<'_>, version: Version) -> Result {
     let server = bench.server()?;
-    let config = config("client").version(version).build()?;
+    let config = bench.config("client").version(version).build()?;
     let client = bench.connect(&server.url(), config).await?;
     let mut events = client.events();
     for qos in ALL_QOS {
@@ -82,7 +83,7 @@ async fn drains(bench: &Bench<'_>, version: Version) -> Result {
 async fn gives_up(bench: &Bench<'_>) -> Result {
     let server = bench.server()?;
     let client = bench
-        .connect(&server.url(), config("client").build()?)
+        .connect(&server.url(), bench.config("client").build()?)
         .await?;
     server.with(|broker, _| broker.hold(PacketType::PubAck));
     let delivery = client.publish("a", QoS::AtLeastOnce, "x").await?;
@@ -99,7 +100,7 @@ async fn waiting(bench: &Bench<'_>) -> Result {
         ..Backoff::default()
     };
     let url = format!("mqtt://{}", super::connecting::deserted()?);
-    let (client, _driver) = bench.build(&url, config("client").backoff(backoff).build()?)?;
+    let (client, _driver) = bench.build(&url, bench.config("client").backoff(backoff).build()?)?;
     let mut events = client.events();
     client.start();
     let lost = events.next().await;
@@ -112,7 +113,7 @@ async fn waiting(bench: &Bench<'_>) -> Result {
 async fn last_client(bench: &Bench<'_>) -> Result {
     let server = bench.server()?;
     let client = bench
-        .connect(&server.url(), config("client").build()?)
+        .connect(&server.url(), bench.config("client").build()?)
         .await?;
     let mut messages = client.subscribe("a", QoS::AtMostOnce).await?;
     let mut events = client.events();
@@ -132,12 +133,12 @@ async fn last_client(bench: &Bench<'_>) -> Result {
 
 async fn driver_ends(bench: &Bench<'_>) -> Result {
     // Before there was a connection,
-    let (client, driver) = bench.build("mqtt://127.0.0.1:1", config("client").build()?)?;
+    let (client, driver) = bench.build("mqtt://127.0.0.1:1", bench.config("client").build()?)?;
     drop(client);
     driver.ended().await;
     // and after it.
     let server = bench.server()?;
-    let (client, driver) = bench.build(&server.url(), config("client").build()?)?;
+    let (client, driver) = bench.build(&server.url(), bench.config("client").build()?)?;
     client.connect().await?;
     drop(client);
     driver.ended().await;
@@ -148,7 +149,7 @@ async fn driver_ends(bench: &Bench<'_>) -> Result {
 
 async fn driver_dropped(bench: &Bench<'_>) -> Result {
     let server = bench.server()?;
-    let (client, driver) = bench.build(&server.url(), config("client").build()?)?;
+    let (client, driver) = bench.build(&server.url(), bench.config("client").build()?)?;
     client.connect().await?;
     let mut messages = client.subscribe("a", QoS::AtMostOnce).await?;
     server.with(|broker, _| {
@@ -186,7 +187,7 @@ async fn with_peer(bench: &Bench<'_>) -> Result<(Client, TcpStream)> {
         stream.write_all(&[0x20, 3, 0, 0, 0])?;
         Ok(stream)
     });
-    let client = bench.connect(&url, config("client").build()?).await?;
+    let client = bench.connect(&url, bench.config("client").build()?).await?;
     let stream = peer.join().map_err(|_| "the peer has panicked")??;
     Ok((client, stream))
 }

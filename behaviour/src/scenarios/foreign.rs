@@ -1,6 +1,7 @@
 //! What is run against a broker that nobody here wrote.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use mqtt_session::client::exports::{QoS, Version};
 
@@ -8,7 +9,10 @@ use crate::{Bench, Result, block_on};
 
 use super::{ALL_QOS, VERSIONS, messaging};
 
-/// A scenario for any server.
+/// Of many trials, each has a few.
+const MESSAGES: u32 = 100;
+
+/// A scenario for any server, at which others may be under way.
 #[derive(Clone, Copy, Debug)]
 pub struct Foreign {
     version: Version,
@@ -32,7 +36,12 @@ impl Foreign {
     ///
     /// When the adapter, or the server, does not behave so.
     pub fn run(&self, bench: &Bench<'_>, url: &str) -> Result {
-        block_on(messaging::exchange(bench, url, self.version, self.qos))?;
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("client-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let (version, qos) = (self.version, self.qos);
+        block_on(messaging::exchange(
+            bench, url, version, qos, &name, MESSAGES,
+        ))?;
         Ok(())
     }
 }

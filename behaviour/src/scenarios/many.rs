@@ -7,17 +7,16 @@ use mqtt_testkit::BrokerConfig;
 
 use crate::{Bench, Result};
 
-use super::{List, config};
+use super::List;
 
 const CLIENTS: usize = 1000;
+/// Where each has a handshake that takes time to compute.
+const CLIENTS_TLS: usize = 100;
 /// Other scenarios run beside this one, and have some threads of their own.
 const FEW: usize = 50;
 
 pub(super) fn add(list: &mut List) {
-    list.add_alone(
-        "a thousand clients take no thread each that is not stated",
-        thousand,
-    );
+    list.add_alone("many clients take no thread each that is not stated", many);
 }
 
 /// What an adapter that has a thread for each client names it, and no other thread.
@@ -38,16 +37,20 @@ fn threads() -> Result<Option<usize>> {
     Ok(Some(count))
 }
 
-async fn thousand(bench: &Bench<'_>) -> Result {
+async fn many(bench: &Bench<'_>) -> Result {
     let quiet = BrokerConfig {
         log: false,
         ..BrokerConfig::default()
     };
+    let count = match bench.transport().has_tls() {
+        true => CLIENTS_TLS,
+        false => CLIENTS,
+    };
     let server = bench.server_with(quiet)?;
     let before = threads()?;
     let mut clients = Vec::new();
-    for n in 0..CLIENTS {
-        clients.push(bench.start(&server.url(), config(&format!("client-{n}")).build()?)?);
+    for n in 0..count {
+        clients.push(bench.start(&server.url(), bench.config(&format!("client-{n}")).build()?)?);
     }
     let mut subscriptions: Vec<Subscription> = Vec::new();
     for (n, client) in clients.iter().enumerate() {
@@ -60,7 +63,7 @@ async fn thousand(bench: &Bench<'_>) -> Result {
     // All are connected now. Each sends to the next one.
     let mut deliveries = Vec::new();
     for (n, client) in clients.iter().enumerate() {
-        let topic = format!("to/{}", (n + 1) % CLIENTS);
+        let topic = format!("to/{}", (n + 1) % count);
         deliveries.push(
             client
                 .publish(topic, QoS::AtLeastOnce, n.to_string())
@@ -71,14 +74,14 @@ async fn thousand(bench: &Bench<'_>) -> Result {
         delivery.await?;
     }
     for (n, messages) in subscriptions.iter_mut().enumerate() {
-        let from = (n + CLIENTS - 1) % CLIENTS;
+        let from = (n + count - 1) % count;
         let message = messages.next().await.expect("a message");
         assert_eq!(message.payload(), from.to_string().as_bytes());
     }
     if let (Some(before), Some(now)) = (before, threads()?) {
         assert!(now < before + FEW, "{before} threads before, {now} now");
     }
-    server.with(|broker, _| assert_eq!(broker.connections().count(), CLIENTS));
+    server.with(|broker, _| assert_eq!(broker.connections().count(), count));
     for client in &clients {
         client.disconnect(Duration::from_secs(10)).await;
     }

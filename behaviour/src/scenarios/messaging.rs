@@ -7,7 +7,7 @@ use mqtt_session::client::exports::{Client, Limits, Outcome, QoS, Version};
 use crate::block_on::both;
 use crate::{Bench, Result};
 
-use super::{ALL_QOS, List, VERSIONS, config};
+use super::{ALL_QOS, List, VERSIONS};
 
 const MANY: u32 = 500;
 
@@ -28,7 +28,7 @@ pub(super) fn add(list: &mut List) {
 
 async fn both_ways(bench: &Bench<'_>, version: Version, qos: QoS) -> Result {
     let server = bench.server()?;
-    let client = exchange(bench, &server.url(), version, qos).await?;
+    let client = exchange(bench, &server.url(), version, qos, "a", MANY).await?;
     server.until_alone();
     assert_eq!(server.payloads().len(), MANY as usize);
     assert_eq!(client.stats().dropped, 0);
@@ -36,20 +36,23 @@ async fn both_ways(bench: &Bench<'_>, version: Version, qos: QoS) -> Result {
     Ok(())
 }
 
-/// Sends messages to itself by way of a server, whichever it is. The client has disconnected then.
+/// Sends messages to itself by way of a server, whichever it is, under a name that nobody else there has. The client has disconnected then.
 pub(super) async fn exchange(
     bench: &Bench<'_>,
     url: &str,
     version: Version,
     qos: QoS,
+    name: &str,
+    count: u32,
 ) -> Result<Client> {
-    let config = config("client").version(version).build()?;
+    let config = bench.config(name).version(version).build()?;
     let client = bench.connect(url, config).await?;
-    let mut messages = client.subscribe("a/+", qos).await?;
+    let mut messages = client.subscribe(format!("{name}/+"), qos).await?;
+    let topic = format!("{name}/b");
     let publishing = async {
         let mut deliveries = Vec::new();
-        for n in 0..MANY {
-            deliveries.push(client.publish("a/b", qos, n.to_string()).await?);
+        for n in 0..count {
+            deliveries.push(client.publish(topic.as_str(), qos, n.to_string()).await?);
         }
         for delivery in deliveries {
             let outcome = delivery.await?;
@@ -63,10 +66,10 @@ pub(super) async fn exchange(
         Result::Ok(())
     };
     let receiving = async {
-        for n in 0..MANY {
+        for n in 0..count {
             let message = messages.next().await.expect("a message");
             assert_eq!(message.payload(), n.to_string().as_bytes());
-            assert_eq!(message.topic().as_str(), "a/b");
+            assert_eq!(message.topic().as_str(), topic);
         }
     };
     both(publishing, receiving).await.0?;
@@ -86,7 +89,7 @@ async fn sizes(bench: &Bench<'_>) -> Result {
     let server = bench.server()?;
     let mut limits = Limits::default();
     limits.max_packet_size = 8 << 20;
-    let config = config("client").limits(limits).build()?;
+    let config = bench.config("client").limits(limits).build()?;
     let client = bench.connect(&server.url(), config).await?;
     let mut messages = client.subscribe("a", QoS::AtLeastOnce).await?;
     let sizes = [0, 1, 127, 128, 4095, 4096, 4097, 65_536, 1 << 20, 5 << 20];

@@ -7,7 +7,7 @@ use mqtt_session::client::exports::{
 use crate::block_on::{both, poll_once};
 use crate::{Bench, Result};
 
-use super::{ALL_QOS, List, config, cramped};
+use super::{ALL_QOS, List, cramped};
 
 pub(super) fn add(list: &mut List) {
     list.add("a publisher waits for room, and goes on", publisher_waits);
@@ -24,7 +24,7 @@ pub(super) fn add(list: &mut List) {
 
 async fn publisher_waits(bench: &Bench<'_>) -> Result {
     let server = bench.server()?;
-    let config = config("client").limits(cramped()).build()?;
+    let config = bench.config("client").limits(cramped()).build()?;
     let client = bench.connect(&server.url(), config).await?;
     server.with(|broker, _| broker.hold(PacketType::PubAck));
     // One in flight, one in the queue; the third has no room while PUBACK is held.
@@ -47,7 +47,7 @@ async fn publisher_waits(bench: &Bench<'_>) -> Result {
 
 async fn gives_back(bench: &Bench<'_>) -> Result {
     let server = bench.server()?;
-    let config = config("client").limits(cramped()).build()?;
+    let config = bench.config("client").limits(cramped()).build()?;
     let client = bench.connect(&server.url(), config).await?;
     server.with(|broker, _| broker.hold(PacketType::PubAck));
     let first = client.publish("a", QoS::AtLeastOnce, "0").await?;
@@ -72,7 +72,7 @@ async fn slow(bench: &Bench<'_>) -> Result {
     let server = bench.server()?;
     let mut limits = Limits::default();
     limits.inbox_bytes = 100_000;
-    let config = config("client").limits(limits).build()?;
+    let config = bench.config("client").limits(limits).build()?;
     let client = bench.connect(&server.url(), config).await?;
     let mut messages = client.subscribe("a", QoS::AtMostOnce).await?;
     let topic = Topic::try_from("a")?;
@@ -101,7 +101,7 @@ async fn slow(bench: &Bench<'_>) -> Result {
 async fn echo(bench: &Bench<'_>, qos: QoS) -> Result {
     const COUNT: usize = 100;
     let server = bench.server()?;
-    let config = config("client").limits(cramped()).build()?;
+    let config = bench.config("client").limits(cramped()).build()?;
     let client = bench.connect(&server.url(), config).await?;
     let mut messages = client.subscribe("a", qos).await?;
     client.publish("a", qos, "x").await?;

@@ -7,7 +7,7 @@ use mqtt_session::client::exports::{ClientEvent, Outcome, PacketType, QoS, Versi
 use crate::block_on::both;
 use crate::{Bench, Result};
 
-use super::{List, config};
+use super::List;
 
 pub(super) fn add(list: &mut List) {
     list.add("a cut is told, and mended", told);
@@ -27,7 +27,7 @@ pub(super) fn add(list: &mut List) {
 async fn told(bench: &Bench<'_>) -> Result {
     let server = bench.server()?;
     let client = bench
-        .connect(&server.url(), config("client").build()?)
+        .connect(&server.url(), bench.config("client").build()?)
         .await?;
     let mut events = client.events();
     server.cut();
@@ -52,7 +52,7 @@ async fn told(bench: &Bench<'_>) -> Result {
 
 async fn in_flight(bench: &Bench<'_>, version: Version) -> Result {
     let server = bench.server()?;
-    let config = config("client").version(version).clean_start(false);
+    let config = bench.config("client").version(version).clean_start(false);
     let client = bench.connect(&server.url(), config.build()?).await?;
     server.with(|broker, _| broker.hold(PacketType::PubRec));
     let delivery = client.publish("a", QoS::ExactlyOnce, "once").await?;
@@ -77,7 +77,7 @@ async fn in_flight(bench: &Bench<'_>, version: Version) -> Result {
 async fn again_and_again(bench: &Bench<'_>, version: Version) -> Result {
     const COUNT: u32 = 1000;
     let server = bench.server()?;
-    let config = config("client").version(version).clean_start(false);
+    let config = bench.config("client").version(version).clean_start(false);
     let client = bench.connect(&server.url(), config.build()?).await?;
     let mut messages = client.subscribe("echo", QoS::ExactlyOnce).await?;
     let publishing = async {
@@ -108,7 +108,7 @@ async fn again_and_again(bench: &Bench<'_>, version: Version) -> Result {
 async fn subscriptions(bench: &Bench<'_>) -> Result {
     let server = bench.server()?;
     let client = bench
-        .connect(&server.url(), config("client").build()?)
+        .connect(&server.url(), bench.config("client").build()?)
         .await?;
     let mut messages = client.subscribe("a/+", QoS::AtLeastOnce).await?;
     server.with(|broker, now| broker.restart(now, false));

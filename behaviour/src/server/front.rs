@@ -1,105 +1,100 @@
-//! WebSocket in front of the broker.
+//! What stands in front of the broker: TLS, WebSocket, or one over the other.
 
-use std::io::{self, Read, Write};
+mod tls;
+mod websocket;
 
-use bytes::{Buf, BytesMut};
-use tungstenite::handshake::server::{Request, Response};
-use tungstenite::protocol::Role;
-use tungstenite::{Error, Message, WebSocket};
+use std::sync::Arc;
 
-/// tungstenite in the role of a server, between bytes of a socket and bytes of MQTT.
-#[derive(Default)]
-pub(super) struct Front {
-    request: BytesMut,
-    open: Option<WebSocket<Memory>>,
+use bytes::BytesMut;
+use mqtt_session::transport::rustls::ServerConfig;
+
+use crate::{Certificates, Result, Transport};
+
+use tls::Tls;
+use websocket::WebSocket;
+
+/// What there is in front of each connection.
+pub(super) struct Fronts {
+    tls: Option<Arc<ServerConfig>>,
+    websocket: bool,
 }
 
-/// It is no WebSocket, or not any more.
+/// Of one connection: between bytes of its socket and bytes of MQTT.
+pub(super) struct Front {
+    tls: Option<Tls>,
+    websocket: Option<WebSocket>,
+}
+
+/// Nothing more can come: the client has closed, or does not speak the protocol.
 pub(super) struct Over;
+
+impl Fronts {
+    pub(super) fn of(transport: Transport) -> Result<Self> {
+        let tls = transport.has_tls().then(|| {
+            let asks = transport == Transport::MutualTls;
+            Certificates::get().server_config(asks)
+        });
+        Ok(Self {
+            tls: tls.transpose()?,
+            websocket: transport.has_websocket(),
+        })
+    }
+
+    /// For a connection. None where the bytes of the socket are those of MQTT.
+    pub(super) fn front(&self) -> Result<Option<Front>> {
+        let tls = self.tls.clone().map(Tls::new).transpose()?;
+        let websocket = self.websocket.then(WebSocket::default);
+        let any = tls.is_some() || websocket.is_some();
+        Ok(any.then_some(Front { tls, websocket }))
+    }
+}
 
 impl Front {
     /// Takes bytes of the socket, and puts what they carry behind that in `to`.
-    pub(super) fn receive(&mut self, raw: &[u8], to: &mut BytesMut) -> Result<(), Over> {
-        let Some(open) = &mut self.open else {
-            return self.shake(raw);
-        };
-        open.get_mut().input.extend_from_slice(raw);
-        loop {
-            match open.read() {
-                Ok(Message::Binary(bytes)) => to.extend_from_slice(&bytes),
-                Ok(_) => {}
-                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(_) => return Err(Over),
+    pub(super) fn receive(
+        &mut self,
+        raw: &[u8],
+        to: &mut BytesMut,
+    ) -> std::result::Result<(), Over> {
+        match (&mut self.tls, &mut self.websocket) {
+            (None, None) => to.extend_from_slice(raw),
+            (Some(tls), None) => tls.receive(raw, to)?,
+            (None, Some(websocket)) => websocket.receive(raw, to)?,
+            (Some(tls), Some(websocket)) => {
+                let mut between = BytesMut::new();
+                tls.receive(raw, &mut between)?;
+                websocket.receive(&between, to)?;
             }
         }
-    }
-
-    fn shake(&mut self, raw: &[u8]) -> Result<(), Over> {
-        self.request.extend_from_slice(raw);
-        if !self.request.ends_with(b"\r\n\r\n") {
-            return Ok(());
-        }
-        let mut memory = Memory {
-            input: self.request.split(),
-            output: Vec::new(),
-        };
-        #[allow(clippy::result_large_err, reason = "the callback's own")]
-        let choose = |request: &Request, mut response: Response| {
-            let headers = response.headers_mut();
-            let chosen = request.headers()["sec-websocket-protocol"].clone();
-            headers.insert("sec-websocket-protocol", chosen);
-            Ok(response)
-        };
-        if tungstenite::accept_hdr(&mut memory, choose).is_err() {
-            return Err(Over);
-        }
-        self.open = Some(WebSocket::from_raw_socket(memory, Role::Server, None));
         Ok(())
     }
 
     /// Takes what is in `plain`, and puts what it becomes behind that in `to`, along with what is to be said of the connection.
-    pub(super) fn send(&mut self, plain: &mut Vec<u8>, to: &mut Vec<u8>) {
-        let Some(open) = &mut self.open else { return };
-        if !plain.is_empty() {
-            // Where it has closed there is nobody to hear it.
-            let _ = open.send(Message::binary(std::mem::take(plain)));
+    pub(super) fn send(&mut self, mut plain: Vec<u8>, to: &mut Vec<u8>) {
+        if let Some(websocket) = &mut self.websocket {
+            let mut between = Vec::new();
+            websocket.send(&mut plain, &mut between);
+            plain = between;
         }
-        to.append(&mut open.get_mut().output);
+        self.send_below(plain, to);
     }
 
     /// Says that nothing more will come. Once.
     pub(super) fn close(&mut self, to: &mut Vec<u8>) {
-        if let Some(mut open) = self.open.take() {
-            let _ = open.close(None);
-            to.append(&mut open.get_mut().output);
+        if let Some(websocket) = &mut self.websocket {
+            let mut between = Vec::new();
+            websocket.close(&mut between);
+            self.send_below(between, to);
+        }
+        if let Some(tls) = &mut self.tls {
+            tls.close(to);
         }
     }
-}
 
-/// A stream that ends nowhere, and has nothing for now.
-struct Memory {
-    input: BytesMut,
-    output: Vec<u8>,
-}
-
-impl Read for Memory {
-    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        if self.input.is_empty() {
-            return Err(io::ErrorKind::WouldBlock.into());
+    fn send_below(&mut self, mut bytes: Vec<u8>, to: &mut Vec<u8>) {
+        match &mut self.tls {
+            Some(tls) => tls.send(&bytes, to),
+            None => to.append(&mut bytes),
         }
-        let count = to.len().min(self.input.len());
-        self.input.copy_to_slice(&mut to[..count]);
-        Ok(count)
-    }
-}
-
-impl Write for Memory {
-    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
-        self.output.extend_from_slice(from);
-        Ok(from.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
 
 use bytes::BytesMut;
 use mio::event::Source;
 use mio::{Events, Interest, Poll, Registry, Token};
 use mqtt_testkit::{Broker, ConnId, Time};
 
+use crate::Result;
+
 use super::Shared;
-use super::front::Front;
+use super::front::{Front, Fronts};
 
 pub(super) const WAKER: Token = Token(0);
 const LISTENER: Token = Token(1);
@@ -17,15 +20,28 @@ const FIRST: usize = 2;
 
 pub(super) enum Listener {
     Tcp(mio::net::TcpListener),
-    WebSocket(mio::net::TcpListener),
     #[cfg(unix)]
     Unix(mio::net::UnixListener),
 }
 
 /// A stream of either.
-trait Socket: Read + Write + Source {}
+trait Socket: Read + Write + Source {
+    /// Says that nothing more will be written.
+    fn finish(&self) -> io::Result<()>;
+}
 
-impl<S: Read + Write + Source> Socket for S {}
+impl Socket for mio::net::TcpStream {
+    fn finish(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
+
+#[cfg(unix)]
+impl Socket for mio::net::UnixStream {
+    fn finish(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
 
 struct Stream {
     conn: ConnId,
@@ -36,12 +52,19 @@ struct Stream {
     /// The system may have something, or take something: it says so once.
     readable: bool,
     writable: bool,
+    /// What stands in front can take nothing more; it may have something to say still.
+    over: bool,
     /// There is nothing more to come, or it is broken.
     ended: bool,
 }
 
 /// Serves until it is told to stop.
-pub(super) fn run(shared: &Shared, mut poll: Poll, mut listener: Listener) -> io::Result<()> {
+pub(super) fn run(
+    shared: &Shared,
+    mut poll: Poll,
+    mut listener: Listener,
+    fronts: &Fronts,
+) -> Result {
     let registry = poll.registry().try_clone()?;
     registry.register(listener.source(), LISTENER, Interest::READABLE)?;
     let mut events = Events::with_capacity(1024);
@@ -52,7 +75,7 @@ pub(super) fn run(shared: &Shared, mut poll: Poll, mut listener: Listener) -> io
         let due = shared.lock().broker.next_timeout();
         let timeout = due.map(|at| at.saturating_sub(shared.begin.elapsed()));
         match poll.poll(&mut events, timeout) {
-            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
+            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error.into()),
             _ => {}
         }
         let mut state = shared.lock();
@@ -75,7 +98,7 @@ pub(super) fn run(shared: &Shared, mut poll: Poll, mut listener: Listener) -> io
                     while let Some(mut socket) = listener.accept()? {
                         let interest = Interest::READABLE | Interest::WRITABLE;
                         registry.register(&mut socket, Token(next), interest)?;
-                        let front = listener.front();
+                        let front = fronts.front()?;
                         streams.insert(next, Stream::new(broker.open(now), socket, front));
                         next += 1;
                     }
@@ -102,20 +125,16 @@ pub(super) fn run(shared: &Shared, mut poll: Poll, mut listener: Listener) -> io
 impl Listener {
     fn source(&mut self) -> &mut dyn Source {
         match self {
-            Self::Tcp(tcp) | Self::WebSocket(tcp) => tcp,
+            Self::Tcp(tcp) => tcp,
             #[cfg(unix)]
             Self::Unix(unix) => unix,
         }
     }
 
-    fn front(&self) -> Option<Front> {
-        matches!(self, Self::WebSocket(_)).then(Front::default)
-    }
-
     fn accept(&self) -> io::Result<Option<Box<dyn Socket>>> {
         loop {
             let accepted = match self {
-                Self::Tcp(tcp) | Self::WebSocket(tcp) => tcp
+                Self::Tcp(tcp) => tcp
                     .accept()
                     .map(|(tcp, _)| Box::new(tcp) as Box<dyn Socket>),
                 #[cfg(unix)]
@@ -142,6 +161,7 @@ impl Stream {
             output: Vec::new(),
             readable: true,
             writable: true,
+            over: false,
             ended: false,
         }
     }
@@ -150,12 +170,14 @@ impl Stream {
         while self.readable && !self.ended && broker.wants_read(self.conn) {
             match self.socket.read(scratch) {
                 Ok(0) => self.ended = true,
+                // Unread it would make a reset of the end, which may overtake what was said.
+                Ok(_) if self.over => {}
                 Ok(n) => {
                     match &mut self.front {
                         None => self.input.extend_from_slice(&scratch[..n]),
                         Some(front) => {
                             let received = front.receive(&scratch[..n], &mut self.input);
-                            self.ended = received.is_err();
+                            self.over = received.is_err();
                         }
                     }
                     broker.input(now, self.conn, &mut self.input);
@@ -174,7 +196,7 @@ impl Stream {
             Some(front) => {
                 let mut plain = Vec::new();
                 broker.output(self.conn, &mut plain);
-                front.send(&mut plain, &mut self.output);
+                front.send(plain, &mut self.output);
                 if broker.wants_close(self.conn) {
                     front.close(&mut self.output);
                 }
@@ -191,6 +213,10 @@ impl Stream {
         }
         self.output.drain(..written);
         let done = broker.wants_close(self.conn) && self.output.is_empty();
+        if self.over && self.output.is_empty() {
+            // Where that fails, the client has closed already.
+            let _ = self.socket.finish();
+        }
         if !self.ended && !done {
             return true;
         }

@@ -9,6 +9,7 @@ mod tokio;
 
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use mqtt_behaviour::{Adapter, Bench, Scenario, Transport, scenarios};
@@ -17,10 +18,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// A runtime is made for each trial.
 type Make = fn() -> io::Result<Box<dyn Adapter>>;
 
-#[cfg(unix)]
-const SOCKETS: &[Transport] = &[Transport::Tcp, Transport::WebSocket, Transport::Unix];
-#[cfg(not(unix))]
-const SOCKETS: &[Transport] = &[Transport::Tcp, Transport::WebSocket];
+const SOCKETS: &[Transport] = Transport::SOCKETS;
 
 const ADAPTERS: [(&str, Make, &[Transport]); 9] = [
     ("tokio current-thread", tokio::current_thread, SOCKETS),
@@ -51,14 +49,17 @@ fn main() -> ExitCode {
             }
         }
     }
+    let mosquitto = Arc::<mosquitto::Shared>::default();
     for (name, make, transports) in ADAPTERS {
         for transport in transports {
-            mosquitto::add(&mut trials, name, make, *transport);
+            mosquitto::add(&mut trials, &mosquitto, name, make, *transport);
         }
     }
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(THREADS);
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    mosquitto.stop();
+    conclusion.exit_code()
 }
 
 fn run(make: Make, transport: Transport, scenario: &Scenario) -> Result<(), Failed> {

@@ -40,14 +40,24 @@ impl Mosquitto {
         Err(last.unwrap_or_else(|| Error::other("no port was tried")))
     }
 
-    /// Starts one that also listens for WebSocket, and waits until it does. It needs a plain listener beside it.
-    pub(crate) fn start_websockets() -> Result<(Self, String)> {
+    /// Starts one with listeners of its own on so many ports more, for which `lines` has the configuration, and waits until all take connections.
+    pub(crate) fn start_beside(
+        count: usize,
+        lines: impl Fn(&[u16]) -> String,
+    ) -> Result<(Self, Vec<u16>)> {
         let mut last = None;
         for _ in 0..5 {
-            let port = free_port()?;
-            let started = Self::start(&format!("listener {port} 127.0.0.1\nprotocol websockets"));
-            match started.and_then(|mut broker| broker.wait_until_open(port).map(|()| broker)) {
-                Ok(broker) => return Ok((broker, format!("ws://127.0.0.1:{port}/mqtt"))),
+            let ports = (0..count)
+                .map(|_| free_port())
+                .collect::<Result<Vec<_>>>()?;
+            let started = Self::start(&lines(&ports)).and_then(|mut broker| {
+                ports
+                    .iter()
+                    .try_for_each(|port| broker.wait_until_open(*port))?;
+                Ok(broker)
+            });
+            match started {
+                Ok(broker) => return Ok((broker, ports)),
                 Err(error) => last = Some(error),
             }
         }
@@ -86,8 +96,12 @@ impl Mosquitto {
     }
 
     fn wait_until_open(&mut self, port: u16) -> Result<()> {
+        self.wait_until(|| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())
+    }
+
+    pub(crate) fn wait_until(&mut self, open: impl Fn() -> bool) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        while !open() {
             self.check_alive()?;
             if Instant::now() > deadline {
                 return Err(Error::other(
