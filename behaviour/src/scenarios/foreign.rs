@@ -5,26 +5,39 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use mqtt_session::client::exports::{QoS, Version};
 
-use crate::{Bench, Result, block_on};
+use crate::{Bench, Result, Transport, block_on};
 
-use super::{ALL_QOS, VERSIONS, messaging};
+use super::{ALL_QOS, VERSIONS, messaging, securing};
 
 /// Of many trials, each has a few.
-const MESSAGES: u32 = 100;
+const MESSAGES: u32 = 300;
 
 /// A scenario for any server, at which others may be under way.
 #[derive(Clone, Copy, Debug)]
-pub struct Foreign {
-    version: Version,
-    qos: QoS,
+#[non_exhaustive]
+pub enum Foreign {
+    /// Messages pass both ways.
+    Messages {
+        /// In this version.
+        version: Version,
+        /// At this QoS.
+        qos: QoS,
+    },
+    /// A client without the certificate that the server asks for is told so.
+    WithoutCertificate,
 }
 
 impl Foreign {
-    /// Messages both ways, in each version and at each QoS.
-    pub fn all() -> impl Iterator<Item = Self> {
-        let of = |version| ALL_QOS.map(|qos| Self { version, qos });
-        VERSIONS.into_iter().flat_map(of)
+    /// Messages in each of these versions and at each QoS, and what the transport adds.
+    pub fn all(versions: &[Version], transport: Transport) -> impl Iterator<Item = Self> {
+        let of = |version| ALL_QOS.map(|qos| Self::Messages { version, qos });
+        let asks = transport == Transport::MutualTls;
+        let without = asks.then_some(Self::WithoutCertificate);
+        versions.iter().copied().flat_map(of).chain(without)
     }
+
+    /// Every version.
+    pub const VERSIONS: &[Version] = &VERSIONS;
 
     /// Runs it on this thread, against the server at a URL.
     ///
@@ -37,18 +50,27 @@ impl Foreign {
     /// When the adapter, or the server, does not behave so.
     pub fn run(&self, bench: &Bench<'_>, url: &str) -> Result {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("client-{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let (version, qos) = (self.version, self.qos);
-        block_on(messaging::exchange(
-            bench, url, version, qos, &name, MESSAGES,
-        ))?;
-        Ok(())
+        match *self {
+            Self::Messages { version, qos } => {
+                let name = format!("client-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+                block_on(messaging::exchange(
+                    bench, url, version, qos, &name, MESSAGES,
+                ))?;
+                Ok(())
+            }
+            Self::WithoutCertificate => block_on(securing::without_certificate(bench, url)),
+        }
     }
 }
 
 impl fmt::Display for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (version, qos) = (self.version, self.qos.as_u8());
-        write!(f, "messages pass both ways at QoS {qos} in {version}")
+        match self {
+            Self::Messages { version, qos } => {
+                let qos = qos.as_u8();
+                write!(f, "messages pass both ways at QoS {qos} in {version}")
+            }
+            Self::WithoutCertificate => f.write_str(securing::WITHOUT_CERTIFICATE),
+        }
     }
 }

@@ -11,6 +11,9 @@ use crate::{Bench, Certificates, Result, Server, Transport};
 
 use super::{List, Scope};
 
+pub(super) const WITHOUT_CERTIFICATE: &str =
+    "a client without the certificate that the server asks for is told so";
+
 pub(super) fn add(list: &mut List) {
     list.add_for(
         Scope::Tls,
@@ -22,11 +25,7 @@ pub(super) fn add(list: &mut List) {
         "a server whose certificate is for another name gets nothing of ours",
         other_name,
     );
-    list.add_for(
-        Scope::MutualTls,
-        "a client without the certificate that the server asks for is told so",
-        without_certificate,
-    );
+    list.add_for(Scope::MutualTls, WITHOUT_CERTIFICATE, uncertified);
     list.add_for(
         Scope::Layered,
         "a port for plain MQTT is told as such",
@@ -74,13 +73,19 @@ async fn other_name(bench: &Bench<'_>) -> Result {
     Ok(())
 }
 
-async fn without_certificate(bench: &Bench<'_>) -> Result {
+async fn uncertified(bench: &Bench<'_>) -> Result {
     let server = bench.server()?;
+    without_certificate(bench, &server.url()).await?;
+    assert_eq!(server.count(PacketType::Connect), 0);
+    Ok(())
+}
+
+/// Of any server that asks for one.
+pub(super) async fn without_certificate(bench: &Bench<'_>, url: &str) -> Result {
     let tls = Certificates::get().tls(false);
     let config = bench.config("client").tls(tls).build()?;
-    let cause = cause(bench, &server.url(), config).await;
+    let cause = cause(bench, url, config).await;
     assert_eq!(cause, Cause::Tls(TlsError::CertificateRequired));
-    assert_eq!(server.count(PacketType::Connect), 0);
     Ok(())
 }
 

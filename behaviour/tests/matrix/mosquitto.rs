@@ -46,7 +46,7 @@ pub(crate) fn add(
 ) {
     let required = std::env::var_os("MQTT_REQUIRE_ALL").is_some();
     let missing = broker::program().is_none();
-    for scenario in Foreign::all() {
+    for scenario in Foreign::all(Foreign::VERSIONS, transport) {
         let title = format!("{name}::{transport} to mosquitto::{scenario}");
         let shared = Arc::clone(shared);
         let run = move || {
