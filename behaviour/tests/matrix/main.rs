@@ -1,36 +1,17 @@
 //! Every scenario over every adapter and transport: a trial of each, named `adapter::transport::scenario`.
 
-mod async_std;
-mod blocking;
-mod executor;
+mod adapters;
+mod aedes;
+mod foreign;
 mod mosquitto;
-mod smol;
-mod tokio;
 
-use std::io;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use mqtt_behaviour::{Adapter, Bench, Scenario, Transport, scenarios};
+use mqtt_behaviour::{Bench, Scenario, Transport, scenarios};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// A runtime is made for each trial.
-type Make = fn() -> io::Result<Box<dyn Adapter>>;
-
-const SOCKETS: &[Transport] = Transport::SOCKETS;
-
-const ADAPTERS: [(&str, Make, &[Transport]); 9] = [
-    ("tokio current-thread", tokio::current_thread, SOCKETS),
-    ("tokio multi-thread", tokio::multi_thread, SOCKETS),
-    ("tokio multi-thread", tokio::own_dialer, &[Transport::Own]),
-    ("smol", smol::global, SOCKETS),
-    ("async-std", async_std::global, SOCKETS),
-    ("own executor", executor::own, SOCKETS),
-    ("own executor", executor::own_dialer, &[Transport::Own]),
-    ("threads", blocking::threads, SOCKETS),
-    ("threads", blocking::own_dialer, &[Transport::Own]),
-];
+use adapters::{ADAPTERS, Make};
 
 /// Trials at a time, unless told otherwise: most of their time they wait.
 const THREADS: usize = 8;
@@ -49,16 +30,11 @@ fn main() -> ExitCode {
             }
         }
     }
-    let mosquitto = Arc::<mosquitto::Shared>::default();
-    for (name, make, transports) in ADAPTERS {
-        for transport in transports {
-            mosquitto::add(&mut trials, &mosquitto, name, make, *transport);
-        }
-    }
+    let brokers = foreign::add(&mut trials, &[mosquitto::KIND, aedes::KIND]);
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(THREADS);
     let conclusion = libtest_mimic::run(&arguments, trials);
-    mosquitto.stop();
+    drop(brokers);
     conclusion.exit_code()
 }
 

@@ -1,59 +1,90 @@
-//! Every adapter and transport against mosquitto. Where it is not installed the trials are shown as ignored, unless `MQTT_REQUIRE_ALL` is set:
-//! then that is a failure.
+//! mosquitto, in every version.
 
 #[path = "../../../mqtt-tokio/tests/mosquitto/broker.rs"]
 #[allow(dead_code, reason = "other tests use more of it")]
-mod broker;
-mod listening;
+mod process;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt::Write;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 
-use libtest_mimic::Trial;
-use mqtt_behaviour::{Bench, Foreign, Result, Transport};
+use mqtt_behaviour::{Foreign, Transport};
 
-use crate::Make;
+use crate::foreign::{Broker, Folder, Kind};
 
-use listening::Listening;
+use process::Mosquitto;
 
-/// The one broker of all trials, which the first that needs it starts.
-#[derive(Default)]
-pub(crate) struct Shared(Mutex<Option<std::result::Result<Listening, String>>>);
+pub(crate) const KIND: Kind = Kind {
+    name: "mosquitto",
+    versions: Foreign::VERSIONS,
+    has: |_| true,
+    is_here: || process::program().is_some(),
+    start: || Ok(Box::new(Listening::start()?)),
+    hint: "Debian's package `mosquitto`",
+};
 
-impl Shared {
-    fn url(&self, transport: Transport) -> Result<String> {
-        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let started =
-            shared.get_or_insert_with(|| Listening::start().map_err(|error| error.to_string()));
-        match started {
-            Ok(listening) => Ok(listening.url(transport)),
-            Err(error) => Err(error.as_str().into()),
-        }
-    }
+/// Those that have a port beside the plain one.
+const LAYERED: [Transport; 4] = [
+    Transport::Tls,
+    Transport::MutualTls,
+    Transport::WebSocket,
+    Transport::SecureWebSocket,
+];
 
-    /// Ends it, if it was started.
-    pub(crate) fn stop(&self) {
-        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(shared.take());
+struct Listening {
+    broker: Mosquitto,
+    ports: Vec<u16>,
+    folder: Folder,
+}
+
+impl Listening {
+    fn start() -> io::Result<Self> {
+        let folder = Folder::new("mosquitto")?;
+        let configure = |ports: &[u16]| lines(&folder, ports);
+        let (mut broker, ports) = Mosquitto::start_beside(LAYERED.len(), configure)?;
+        // It opens it just after the ports.
+        #[cfg(unix)]
+        broker.wait_until(|| std::os::unix::net::UnixStream::connect(folder.socket()).is_ok())?;
+        Ok(Self {
+            broker,
+            ports,
+            folder,
+        })
     }
 }
 
-pub(crate) fn add(
-    trials: &mut Vec<Trial>,
-    shared: &Arc<Shared>,
-    name: &str,
-    make: Make,
-    transport: Transport,
-) {
-    let required = std::env::var_os("MQTT_REQUIRE_ALL").is_some();
-    let missing = broker::program().is_none();
-    for scenario in Foreign::all(Foreign::VERSIONS, transport) {
-        let title = format!("{name}::{transport} to mosquitto::{scenario}");
-        let shared = Arc::clone(shared);
-        let run = move || {
-            let url = shared.url(transport)?;
-            let adapter = make()?;
-            Ok(scenario.run(&Bench::new(&*adapter, transport), &url)?)
+impl Broker for Listening {
+    fn url(&self, transport: Transport) -> String {
+        #[cfg(unix)]
+        if transport == Transport::Unix {
+            return format!("unix://{}", self.folder.socket().display());
+        }
+        let layered = LAYERED.iter().position(|one| *one == transport);
+        let addr = match layered {
+            Some(at) => SocketAddr::from((Ipv4Addr::LOCALHOST, self.ports[at])),
+            None => self.broker.addr(),
         };
-        trials.push(Trial::test(title, run).with_ignored_flag(missing && !required));
+        transport.url(addr)
     }
+}
+
+/// Configuration of the listeners beside the plain one.
+fn lines(folder: &Folder, ports: &[u16]) -> String {
+    let mut lines = String::new();
+    for (transport, port) in LAYERED.iter().zip(ports) {
+        let files = ["ca.pem", "server.pem", "server.key"].map(|name| folder.path().join(name));
+        let [ca, certificate, key] = files.each_ref().map(|path| path.display());
+        let tls = format!("cafile {ca}\ncertfile {certificate}\nkeyfile {key}");
+        let more = match transport {
+            Transport::Tls => tls,
+            Transport::MutualTls => format!("{tls}\nrequire_certificate true"),
+            Transport::WebSocket => "protocol websockets".to_owned(),
+            _ => format!("protocol websockets\n{tls}"),
+        };
+        let _ = writeln!(lines, "listener {port} 127.0.0.1\n{more}");
+    }
+    if cfg!(unix) {
+        let _ = writeln!(lines, "listener 0 {}", folder.socket().display());
+    }
+    lines
 }
