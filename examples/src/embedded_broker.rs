@@ -8,7 +8,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use mqtt5::broker::config::{StorageBackend, StorageConfig};
+use mqtt5::broker::config::{StorageBackend, StorageConfig, TlsConfig};
 use mqtt5::broker::{BrokerConfig, BrokerShutdownHandle, MqttBroker};
 use tokio::task::JoinHandle;
 
@@ -19,6 +19,7 @@ const OUTBOUND_WINDOW: u16 = 1_000;
 /// A running broker. Dropping it stops the broker; [`stop`](Self::stop) also waits for the end.
 pub struct EmbeddedBroker {
     addr: SocketAddr,
+    tls_addr: Option<SocketAddr>,
     shutdown: BrokerShutdownHandle,
     task: Option<JoinHandle<mqtt5::Result<()>>>,
 }
@@ -47,6 +48,26 @@ impl EmbeddedBroker {
         Self::start_with(config).await
     }
 
+    /// The same with a port for TLS beside the plain one, by a certificate and its key in files. Where there is an authority, clients
+    /// must have a certificate that it has issued.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start), and when the files can't be read.
+    pub async fn start_with_tls(
+        certificate: PathBuf,
+        key: PathBuf,
+        authority: Option<PathBuf>,
+    ) -> io::Result<Self> {
+        let mut tls = TlsConfig::new(certificate, key);
+        tls.bind_addresses = vec![(Ipv4Addr::LOCALHOST, 0).into()];
+        tls.require_client_cert = authority.is_some();
+        tls.ca_file = authority;
+        let mut config = config();
+        config.tls_config = Some(tls);
+        Self::start_with(config).await
+    }
+
     async fn start_with(config: BrokerConfig) -> io::Result<Self> {
         let mut broker = MqttBroker::with_config(config)
             .await
@@ -54,6 +75,7 @@ impl EmbeddedBroker {
         let addr = broker
             .local_addr()
             .ok_or_else(|| io::Error::other("the broker has no plain listener"))?;
+        let tls_addr = broker.tls_local_addr();
         let shutdown = broker.shutdown_handle();
         let mut ready = broker.ready_receiver();
         let task = tokio::spawn(async move { broker.run().await });
@@ -67,6 +89,7 @@ impl EmbeddedBroker {
         }
         Ok(Self {
             addr,
+            tls_addr,
             shutdown,
             task: Some(task),
         })
@@ -76,6 +99,12 @@ impl EmbeddedBroker {
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Where it listens for TLS, if it does.
+    #[must_use]
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.tls_addr
     }
 
     /// The same as a URL for a client.
