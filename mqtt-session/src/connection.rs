@@ -185,12 +185,11 @@ impl Connection {
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let deadline = self.stack.as_deref().and_then(Stack::deadline);
-        self.session
-            .poll_timeout()
-            .into_iter()
-            .chain(deadline)
-            .min()
+        let session = self.session.poll_timeout();
+        match self.stack.as_deref().and_then(Stack::deadline) {
+            Some(deadline) => Some(session.map_or(deadline, |at| at.min(deadline))),
+            None => session,
+        }
     }
 
     /// What has happened.

@@ -519,7 +519,7 @@ impl Session {
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next().map(|(_, at)| at)
+        self.timers.earliest()
     }
 
     /// The next thing to store, with its number: they count up from 1 without a gap. When it is safe,

@@ -8,6 +8,7 @@ mod stream;
 
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -87,10 +88,10 @@ impl<R: Runtime> Future for Drive<R> {
         for _ in 0..TURNS {
             this.port.poll_answers(context, &mut this.reports);
             let opened = this.open(context);
-            let wrote = this.write(context);
-            let read = this.read(context);
+            let writable = this.write(context);
+            let readable = this.read(context);
             let now = this.port.now();
-            let idle = !opened && !wrote && !read && this.reports.is_empty();
+            let idle = !opened && !writable && !readable && this.reports.is_empty();
             let next = this.port.turn(Turn {
                 now,
                 input: &mut this.input,
@@ -109,7 +110,8 @@ impl<R: Runtime> Future for Drive<R> {
                 this.stream = None;
                 return Poll::Ready(());
             }
-            let rests = next.sleep && !reads_again && this.reports.is_empty();
+            let rests =
+                next.sleep && !reads_again && this.reports.is_empty() && this.flush(context);
             if rests && this.rest(next.deadline, context).is_pending() {
                 return Poll::Pending;
             }
@@ -147,35 +149,56 @@ impl<R: Runtime> Drive<R> {
         false
     }
 
-    /// Whether something was written.
+    /// Writes once. Whether the stream may take more of what there is: where all is written, only the session can tell that there is more.
     fn write(&mut self, context: &mut Context<'_>) -> bool {
         let Some(stream) = &mut self.stream else {
             return false;
         };
+        if self.output.is_empty() {
+            return !self.flush(context);
+        }
         // What can't be written stays: so the session gives no more.
         if stream.broken.is_some() {
             return false;
         }
-        let polled = if self.output.is_empty() {
-            stream.poll_flush(context).map_ok(|()| 0)
-        } else {
-            stream.poll_write(&mut self.output, context)
-        };
-        match polled {
+        match stream.poll_write(&mut self.output, context) {
             Poll::Ready(Ok(n)) => {
                 self.written += n;
-                n > 0
+                !self.output.is_empty()
             }
             Poll::Ready(Err(error)) => {
-                stream.broken = Some(Cause::from(&error));
-                stream.until.get_or_insert(self.port.now() + CLOSING);
+                self.fail(&error);
                 true
             }
             Poll::Pending => false,
         }
     }
 
-    /// Whether something was read, or the stream ended.
+    /// Sends on what the stream has kept, where there is nothing more to write. False where that has just failed.
+    fn flush(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(stream) = &mut self.stream else {
+            return true;
+        };
+        if stream.broken.is_some() || !self.output.is_empty() {
+            return true;
+        }
+        match stream.poll_flush(context) {
+            Poll::Ready(Err(error)) => {
+                self.fail(&error);
+                false
+            }
+            Poll::Ready(Ok(())) | Poll::Pending => true,
+        }
+    }
+
+    fn fail(&mut self, error: &io::Error) {
+        if let Some(stream) = &mut self.stream {
+            stream.broken = Some(Cause::from(error));
+            stream.until.get_or_insert(self.port.now() + CLOSING);
+        }
+    }
+
+    /// Reads once. Whether there may be more to read, or the stream has ended.
     fn read(&mut self, context: &mut Context<'_>) -> bool {
         let Some(stream) = &mut self.stream else {
             return false;
@@ -186,7 +209,7 @@ impl<R: Runtime> Drive<R> {
             Poll::Pending
         };
         let cause = match (polled, &stream.broken) {
-            (Poll::Ready(Ok(1..)), _) => return true,
+            (Poll::Ready(Ok(1..)), _) => return stream.poll_readable(context).is_ready(),
             (Poll::Pending, _) => return false,
             (_, Some(cause)) => cause.clone(),
             (Poll::Ready(Ok(0)), None) => Cause::Eof,

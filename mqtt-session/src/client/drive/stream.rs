@@ -64,6 +64,11 @@ impl<S: ByteStream> Stream<S> {
         Poll::Ready(Ok(n))
     }
 
+    /// Whether another read would have something.
+    pub(super) fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.bytes.poll_readable(context)
+    }
+
     fn adapt(&mut self, n: usize, room: usize) {
         self.small_reads = if n < self.size / 4 {
             self.small_reads.saturating_add(1)

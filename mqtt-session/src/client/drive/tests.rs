@@ -30,6 +30,10 @@ struct Wire {
     ended: bool,
     written: Vec<u8>,
     writes_fail: bool,
+    /// Nothing is sent on before a flush.
+    keeps: bool,
+    kept: Vec<u8>,
+    flushes_fail: bool,
 }
 
 struct Fake {
@@ -94,11 +98,27 @@ impl ByteStream for FakeStream {
         if wire.writes_fail {
             return Poll::Ready(Err(ErrorKind::ConnectionReset.into()));
         }
-        let before = wire.written.len();
+        let wire = &mut *wire;
+        let to = if wire.keeps {
+            &mut wire.kept
+        } else {
+            &mut wire.written
+        };
+        let before = to.len();
         for chunk in chunks {
-            wire.written.extend_from_slice(chunk);
+            to.extend_from_slice(chunk);
         }
-        Poll::Ready(Ok(wire.written.len() - before))
+        Poll::Ready(Ok(to.len() - before))
+    }
+
+    fn poll_flush(&mut self, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut wire = self.0.lock().unwrap();
+        if wire.flushes_fail {
+            return Poll::Ready(Err(ErrorKind::BrokenPipe.into()));
+        }
+        let kept = std::mem::take(&mut wire.kept);
+        wire.written.extend(kept);
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shut_down(&mut self, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -238,4 +258,30 @@ fn little_more_is_taken_from_the_session_for_a_stream_that_can_not_be_written() 
     // Those that fill the session's own outbox.
     let sent = pair.client.stats().sent;
     assert!(sent < 16, "{sent}");
+}
+
+#[test]
+fn what_a_stream_keeps_is_flushed_before_the_driver_sleeps() {
+    let mut pair = Pair::connected();
+    pair.wire.lock().unwrap().keeps = true;
+    let before = pair.wire.lock().unwrap().written.len();
+    pair.client.try_publish("a", QoS::AtMostOnce, "x").unwrap();
+    pair.poll();
+    let wire = pair.wire.lock().unwrap();
+    assert_eq!(wire.written[before..], [0x30, 5, 0, 1, b'a', 0, b'x']);
+}
+
+#[test]
+fn a_stream_that_can_not_be_flushed_is_closed_for_that_reason() {
+    let mut pair = Pair::connected();
+    let mut events = pair.client.events();
+    pair.wire.lock().unwrap().flushes_fail = true;
+    pair.client.try_publish("a", QoS::AtMostOnce, "x").unwrap();
+    pair.poll();
+    pair.advance(CLOSING);
+    let error = lost(&mut events).unwrap();
+    let ConnectionError::Closed { cause, .. } = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(cause, Cause::ConnectionReset);
 }
