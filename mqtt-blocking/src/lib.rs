@@ -10,7 +10,7 @@
 //! let mut delivery = client.publish("readings/7", QoS::AtLeastOnce, "21.5")?;     // accepted: there was room
 //! delivery.wait_timeout(Duration::from_secs(5))?;                                 // acknowledged, with its reason code
 //!
-//! while let Some(message) = alerts.next_timeout(Duration::from_secs(60))? {
+//! for message in alerts.by_ref().take(10) {                                       // `next_timeout` waits no longer than you say
 //!     println!("{}: {} bytes", message.topic(), message.payload().len());
 //!     // Publishing here can't deadlock, whatever the size of the queue.
 //!     client.publish("seen", QoS::AtMostOnce, message.payload_bytes())?;

@@ -367,6 +367,13 @@ macro_rules! from_strings {
             }
         }
 
+        impl TryFrom<&String> for $name {
+            type Error = TopicError;
+            fn try_from(s: &String) -> Result<Self, TopicError> {
+                Self::try_from(s.as_str())
+            }
+        }
+
         impl TryFrom<&$name> for $name {
             type Error = TopicError;
             fn try_from(same: &$name) -> Result<Self, TopicError> {

@@ -89,8 +89,8 @@ fn user_name_and_password_are_read_from_urls_and_not_shown() {
 
 #[test]
 fn urls_that_name_no_server_are_refused_with_what_is_wrong() {
-    let encoded = "the credentials in the URL are not well-formed: an @ that is not before the host, \
-                   and a / or ? that is, must be percent-encoded";
+    let encoded = "the credentials in the URL are not well-formed: in user name and password \
+                   / ? and # must be percent-encoded, and so must an @ behind the host";
     let bad = [
         (
             "localhost",
@@ -140,8 +140,8 @@ fn urls_that_name_no_server_are_refused_with_what_is_wrong() {
             "mqtt://::1",
             "\"mqtt://::1\" has no host; an IPv6 address stands in brackets: mqtt://[::1]:1883",
         ),
-        ("mqtt://a/b", "\"/b\" does not belong into the URL"),
-        ("mqtt://a#b", "\"#\" does not belong into the URL"),
+        ("mqtt://a/b", "\"/b\" does not belong in the URL"),
+        ("mqtt://a#b", "\"#\" does not belong in the URL"),
         (
             "mqtt://a?b=c",
             "the parameter \"b\" is not known: there are client_id, keep_alive and clean_start",

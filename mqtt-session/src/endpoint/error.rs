@@ -77,7 +77,7 @@ pub enum EndpointError {
         name: &'static str,
     },
     /// There is more than belongs there.
-    #[error("{extra:?} does not belong into the URL")]
+    #[error("{extra:?} does not belong in the URL")]
     Extra {
         /// What is too much: a path, `#` for what follows one, `user:password@` and `?` for credentials and parameters where a server names
         /// another one.

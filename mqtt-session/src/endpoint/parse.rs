@@ -36,7 +36,7 @@ impl Endpoint {
         // Else a slash in a password would make the rest of it a path, and that could be shown.
         if tail.contains('@') || fragment.contains('@') {
             return Err(EndpointError::BadCredentials {
-                what: "an @ that is not before the host, and a / or ? that is, must be percent-encoded",
+                what: "in user name and password / ? and # must be percent-encoded, and so must an @ behind the host",
             });
         }
         if !fragment.is_empty() {

@@ -63,6 +63,8 @@ fn certificate(error: CertificateError) -> TlsError {
             let words = other.to_string();
             let hint = if words.contains("CaUsedAsEndEntity") {
                 "; it is one of an authority, and can't be a server's at the same time (make it with CA:FALSE)"
+            } else if matches!(other, C::BadSignature) {
+                "; one of the same name is trusted, and has another key: give TlsBuilder::authority_pem the server's present one"
             } else {
                 ""
             };
