@@ -215,10 +215,12 @@ async fn resumed(version: Version, qos: QoS) -> Result {
     let publisher = client.clone();
     let publishing = tokio::spawn(async move {
         let mut deliveries = Vec::new();
+        let mut written = 0;
         for n in 0..COUNT {
             if n % 200 == 100 {
                 // At this moment acknowledgements are missing: what is in flight is sent again.
                 proxy.deafen(true);
+                written = publisher.stats().bytes_written;
             }
             deliveries.push(
                 publisher
@@ -226,6 +228,13 @@ async fn resumed(version: Version, qos: QoS) -> Result {
                     .await?,
             );
             if n % 200 == 150 {
+                // Something has left that is not acknowledged, if the window was not full before.
+                while let stats = publisher.stats()
+                    && stats.bytes_written == written
+                    && stats.in_flight < usize::from(Limits::default().max_in_flight_v3.get())
+                {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
                 let before = publisher.stats().connections;
                 proxy.cut();
                 while publisher.stats().connections == before {
