@@ -102,6 +102,9 @@ impl World {
             let filter = self.app.filters[request.filter].name;
             return Some(format!("request {op} for '{filter}' has no answer"));
         }
+        if self.engine.stats().requests > 0 {
+            return Some("the client subscribes".into());
+        }
         let session = self.broker.session(CLIENT);
         match session {
             None => Some("the broker has no session".into()),
@@ -165,7 +168,7 @@ impl World {
         // Who waits for room is woken with all others, and may find none.
         let (in_vain, most) = (
             self.engine.in_vain(),
-            (10 * self.app.messages.len() + 2 * self.app.passed_over) as u64 + 50,
+            (20 * self.app.messages.len() + 3 * self.app.passed_over) as u64 + 50,
         );
         ensure!(
             in_vain <= most,

@@ -289,6 +289,7 @@ impl Network {
                 conn,
                 link,
                 at_broker,
+                at_client,
                 ..
             } = wire;
             if broker.wants_read(*conn) {
@@ -304,6 +305,8 @@ impl Network {
                     broker.input(now, *conn, at_broker);
                 }
             }
+            // The client is to notice it.
+            any |= link.is_cut() && *at_client;
             let mut bytes = Vec::new();
             if broker.output(*conn, &mut bytes) > 0 {
                 any = true;
