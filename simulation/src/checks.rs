@@ -276,7 +276,7 @@ impl World {
             } else if index < REFUSABLE && !self.app.denied {
                 let last = self.app.arrived.entry((session, index, qos)).or_default();
                 // That it had ended was lost by a crash: it is sent after all, behind those that came later.
-                let revived = ended.is_some() && self.app.crashed_at > 0;
+                let revived = self.app.gave_up && n < self.app.crashed_at;
                 ensure!(
                     *last < place || revived,
                     "order per topic and QoS, to the broker",
