@@ -14,7 +14,7 @@ use mqtt_blocking::{
     Answers, Cause, Config, ConnectError, ConnectionError, Credentials, Phase, QoS, ReasonCode,
     ReauthenticateError, Timeouts, WaitError, connect_with, start_with,
 };
-use mqtt_testkit::{AuthStep as Verdict, Authenticator as Judge, ConnId};
+use mqtt_testkit::{AuthStep as Verdict, Authenticator as Judge, Broker, ConnId};
 use server::{LONG, Result, Server, config, until};
 
 const METHOD: &str = "CHALLENGE";
@@ -190,17 +190,19 @@ fn steps_that_take_long_do_not_hold_up_the_driver() -> Result {
     let visitor = Visitor::new("me");
     let gate = Arc::clone(&visitor.gate);
     let client = connect_with(&server.url, config, Answers::new().authenticator(visitor))?;
+    let auths = |broker: &Broker| {
+        let log = broker.log().iter();
+        log.filter(|entry| entry.to_string().contains("AUTH"))
+            .count()
+    };
+    // Those of the connection itself.
+    let before = server.with(|broker, _| auths(broker));
     let shut = gate.lock().unwrap();
     let again = thread::spawn({
         let client = client.clone();
         move || client.reauthenticate()
     });
-    server.until("it has begun", |broker| {
-        broker
-            .log()
-            .iter()
-            .any(|entry| entry.to_string().contains("AUTH"))
-    });
+    server.until("it has begun", |broker| auths(broker) > before);
     // Messages flow meanwhile.
     for _ in 0..10 {
         client.publish("a", QoS::AtLeastOnce, "x")?.wait()?;
