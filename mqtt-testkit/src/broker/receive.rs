@@ -65,10 +65,10 @@ impl Broker {
         if let Some(connection) = self.connections.get_mut(&conn) {
             connection.last_heard = self.now;
         }
-        // A client may also send these without having seen, or believed, the CONNACK.
+        // A client may also send these without having seen, believed or stored what the CONNACK says.
         let tells_nothing = matches!(
             packet_type,
-            PacketType::Connect | PacketType::Auth | PacketType::Disconnect
+            PacketType::Connect | PacketType::Auth | PacketType::PingReq | PacketType::Disconnect
         );
         if !tells_nothing && let Some((connection, session)) = self.pair(conn) {
             session.is_known |= connection.connack_written;
