@@ -5,6 +5,7 @@
 mod pair;
 
 use std::alloc::System;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mqtt_session::proto::{Flow, Packet, PacketType, QoS, ReasonCode, Version};
 use mqtt_session::{
@@ -16,6 +17,13 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// All tests of this file count with the one allocator: one at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn held(region: &Region<'_, System>) -> usize {
     let change = region.change();
@@ -72,6 +80,7 @@ fn idle(version: Version) -> usize {
 
 #[test]
 fn an_idle_connected_session_holds_at_most_two_kibibytes() {
+    let _one = one_at_a_time();
     let itself = size_of::<Session>();
     for version in VERSIONS {
         // The least of some: the count is of the whole process, and what runs the test allocates, too.
@@ -86,6 +95,7 @@ fn an_idle_connected_session_holds_at_most_two_kibibytes() {
 /// What an earlier process had in flight has its identifiers, wherever numbers begin now.
 #[test]
 fn a_restored_session_holds_what_is_in_flight_and_no_more() {
+    let _one = one_at_a_time();
     for (durability, number) in [(Durability::Behind, 1), (Durability::WriteAhead, 60_000)] {
         let mut limits = Limits::default();
         limits.max_queued = number;
