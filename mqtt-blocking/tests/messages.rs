@@ -176,6 +176,7 @@ fn a_publish_waits_for_room_and_a_slow_server_slows_it_down() -> Result {
         }
     });
     server.until("the window is full", |broker| broker.held(puback) == 10);
+    until("the queue is full", || client.stats().queued == 20);
     let before = client.stats();
     thread::sleep(SHORT);
     assert!(!publisher.is_finished());
