@@ -1,0 +1,64 @@
+//! The client of this repository next to others, and to the least that can be done, in one run. `bench --help` says how; `README.md` says
+//! what is measured.
+
+mod arguments;
+mod case;
+mod clients;
+mod counted;
+mod job;
+mod measure;
+mod peer;
+mod process;
+mod report;
+mod rounds;
+mod run;
+mod wire;
+
+use std::time::Duration;
+
+use arguments::Arguments;
+use job::Job;
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+type Result<T> = std::result::Result<T, Error>;
+
+/// A process that neither does nor says anything for so long has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args[..] {
+        // The processes that the others start.
+        ["peer", cpu, row, count] => {
+            measure::pin(cpu.parse()?)?;
+            peer::serve(row.parse()?, count.parse()?)
+        }
+        ["client", cpu, name, row, count, port] => {
+            measure::pin(cpu.parse()?)?;
+            let client = clients::named(name)?;
+            let job = Job {
+                row: row.parse()?,
+                count: count.parse()?,
+                port: port.parse()?,
+            };
+            job::end_when_told();
+            (client.run)(&job)?;
+            // Until it is told to end.
+            loop {
+                std::thread::park();
+            }
+        }
+        ["--help" | "-h" | "help"] => {
+            println!("{}", arguments::USAGE);
+            Ok(())
+        }
+        ["clients"] => {
+            for client in clients::ALL {
+                println!("{:28} {}", client.name, client.about);
+            }
+            Ok(())
+        }
+        _ => rounds::run(&Arguments::parse(&args)?),
+    }
+}

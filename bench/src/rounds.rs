@@ -1,0 +1,98 @@
+//! Rounds in which the clients take turns.
+
+use std::time::Duration;
+
+use crate::Result;
+use crate::arguments::{Arguments, What};
+use crate::case::{Row, Work};
+use crate::clients::Client;
+use crate::counted::count;
+use crate::report::Report;
+use crate::run::{Outcome, Plan, run as run_once};
+
+/// Messages of the run that finds out how many a client moves in a second.
+const PROBE: u64 = 5_000;
+/// No run has more than these: the fastest move them in about a second.
+const MOST: u64 = 20_000_000;
+const LEAST: u64 = 1_000;
+
+/// What one client has done in one row.
+pub(crate) struct Figures {
+    pub(crate) client: &'static Client,
+    pub(crate) outcomes: Vec<Outcome>,
+    /// Why there are none, or fewer.
+    pub(crate) void: Option<String>,
+}
+
+/// Everything that is asked for.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let mut report = Report::begin(arguments)?;
+    for &row in &arguments.rows {
+        if arguments.what == What::Time {
+            report.row(row, &time(arguments, row));
+            continue;
+        }
+        let counts = arguments.clients.iter().map(|&client| {
+            let counts = match (client.not)(row.work) {
+                Some(why) => Err(why.into()),
+                None => count(arguments, row, client),
+            };
+            (client, counts)
+        });
+        report.counts(arguments.what, row, counts);
+    }
+    report.end()
+}
+
+fn time(arguments: &Arguments, row: Row) -> Vec<Figures> {
+    let mut all = Vec::new();
+    let mut counts = Vec::new();
+    let plan = |client, count, patience| Plan {
+        client,
+        row,
+        count,
+        cpu: arguments.cpu,
+        under: &[],
+        patience,
+    };
+    for &client in &arguments.clients {
+        let mut figures = Figures {
+            client,
+            outcomes: Vec::new(),
+            void: (client.not)(row.work).map(str::to_owned),
+        };
+        let mut count = 0;
+        if figures.void.is_none() {
+            match run_once(&plan(client, PROBE, Duration::from_secs(5))) {
+                Ok(outcome) => count = enough(&outcome, arguments.time, row),
+                Err(error) => figures.void = Some(format!("void: {error}")),
+            }
+        }
+        all.push(figures);
+        counts.push(count);
+    }
+    let patience = Duration::from_secs(5) + arguments.time * 20;
+    for _ in 0..arguments.runs {
+        for (figures, &count) in all.iter_mut().zip(&counts) {
+            if count == 0 {
+                continue;
+            }
+            match run_once(&plan(figures.client, count, patience)) {
+                Ok(outcome) => figures.outcomes.push(outcome),
+                Err(error) => figures.void = Some(format!("void: {error}")),
+            }
+        }
+    }
+    all
+}
+
+/// How many messages take about as long.
+fn enough(probe: &Outcome, time: Duration, row: Row) -> u64 {
+    let count = (probe.rate() * time.as_secs_f64()) as u64;
+    let least = match row.work {
+        // Below, the last percent is a handful.
+        Work::Latency => 2 * LEAST,
+        _ => LEAST,
+    };
+    count.clamp(least, MOST)
+}
