@@ -167,6 +167,8 @@ pub enum Record {
 pub struct Identity {
     /// The name of the group of servers that share the session.
     pub group: String,
+    /// The server of the list in whose place that one stands, where a redirect has moved it for good.
+    pub moved_from: Option<String>,
     /// The client identifier; empty where the server is to assign one and has not yet.
     pub client_id: String,
     /// The protocol version.

@@ -46,8 +46,6 @@ fn setup(rng: &mut Rng, seed: u64) -> Setup {
     s.credentials = u64::from(s.handles == 0 && rng.chance(4));
     if s.handles == 0 && rng.chance(3) {
         s.durability = *rng.pick(&[1, 2, 2, 2]);
-        // After a crash a server that a redirect led to is tried once: see "Known, and not drawn" in docs/simulation.md.
-        s.redirects = 0;
         s.store_delay = *rng.pick(&[0, 1, 20, 200]);
     }
     if s.version == 5 && s.handles == 0 && rng.chance(4) {

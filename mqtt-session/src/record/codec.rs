@@ -52,6 +52,7 @@ const HAS_TAG: u8 = 1;
 const EXPIRES: u8 = 2;
 const REPUBLISHED: u8 = 4;
 const WRITE_AHEAD: u8 = 8;
+const MOVED: u8 = 16;
 
 impl Record {
     /// The version of the format that [`encode`](Self::encode) writes, and the only one that [`decode`](Self::decode) reads.
@@ -87,13 +88,18 @@ impl Record {
     fn put_body(&self, out: &mut BytesMut) -> Result<(), EncodeError> {
         match self {
             Self::Identity(identity) => {
-                let flags = u8::from(identity.write_ahead) * WRITE_AHEAD;
+                let write_ahead = u8::from(identity.write_ahead) * WRITE_AHEAD;
+                let moved = u8::from(identity.moved_from.is_some()) * MOVED;
+                let flags = write_ahead | moved;
                 out.put_slice(&[kind::IDENTITY, FORMAT, identity.version.level(), flags]);
                 out.put_u32_le(identity.session_expiry);
                 out.put_u16_le(identity.base);
                 put_number(out, identity.next_token.0);
                 put_bytes(out, identity.group.as_bytes());
                 put_bytes(out, identity.client_id.as_bytes());
+                if let Some(from) = &identity.moved_from {
+                    put_bytes(out, from.as_bytes());
+                }
             }
             Self::SessionBegan => out.put_u8(kind::SESSION_BEGAN),
             Self::Accepted(accepted) => put_accepted(out, accepted)?,
@@ -183,14 +189,19 @@ impl Record {
                         known: FORMAT,
                     });
                 }
+                let (version, flags) = (r.version()?, r.flags(WRITE_AHEAD | MOVED)?);
                 Self::Identity(Identity {
-                    version: r.version()?,
-                    write_ahead: r.flags(WRITE_AHEAD)? != 0,
+                    version,
+                    write_ahead: flags & WRITE_AHEAD != 0,
                     session_expiry: r.u32()?,
                     base: r.u16()?,
                     next_token: r.token()?,
                     group: r.text("group")?,
                     client_id: r.text("client identifier")?,
+                    moved_from: match flags & MOVED {
+                        0 => None,
+                        _ => Some(r.text("moved from")?),
+                    },
                 })
             }
             kind::SESSION_BEGAN => Self::SessionBegan,

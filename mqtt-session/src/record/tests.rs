@@ -53,6 +53,7 @@ fn record(rng: &mut Rng) -> Record {
     match rng.below(11) {
         0 => Record::Identity(Identity {
             group: text(rng, 40),
+            moved_from: rng.chance(3).then(|| text(rng, 40)),
             client_id: text(rng, 40),
             version: *rng.pick(&[Version::V3_1, Version::V3_1_1, Version::V5]),
             session_expiry: rng.next_u64() as u32,
@@ -254,6 +255,7 @@ fn records_without_a_message_take_few_bytes() {
 fn tokens_that_no_process_ever_came_to_are_refused() {
     let identity = Identity {
         group: "192.0.2.1:1883".into(),
+        moved_from: None,
         client_id: "client".into(),
         version: Version::V5,
         session_expiry: 3600,

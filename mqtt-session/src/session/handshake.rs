@@ -247,6 +247,7 @@ impl Session {
         }
         if session_present || untold {
             self.link.resend = self.outgoing.inflight.begin_resend().into();
+            self.record_session_resumed();
         } else {
             // [MQTT-3.2.2-5]
             self.inbox.new_epoch();

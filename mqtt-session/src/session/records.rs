@@ -59,6 +59,7 @@ impl Records {
         };
         let mut records = Self::silent(Identity {
             group: endpoint.to_string(),
+            moved_from: None,
             client_id: config.connect.client_id.as_str().to_string(),
             version: config.version(),
             session_expiry: config.expiry_seconds(),
@@ -255,14 +256,35 @@ impl Session {
         let client_id = self.round.assigned();
         let client_id = client_id.unwrap_or(&self.config.connect.client_id).as_str();
         let group = self.round.group_name().to_string();
-        if records.identity.client_id != client_id || records.identity.group != group {
-            records.identity.client_id = client_id.to_string();
-            records.identity.group = group;
-            records.identity.next_token = self.outgoing.upcoming_token();
+        let moved_from = self.round.stands_for();
+        let identity = &mut records.identity;
+        if identity.client_id != client_id
+            || identity.group != group
+            || identity.moved_from != moved_from
+        {
+            identity.client_id = client_id.to_string();
+            identity.group = group;
+            identity.moved_from = moved_from;
+            identity.next_token = self.outgoing.upcoming_token();
             records.push(Record::Identity(records.identity.clone()));
         }
         records.begun = true;
         records.push(Record::SessionBegan);
+    }
+
+    /// The session is at the server that it was at, which may have taken another's place for good since.
+    pub(super) fn record_session_resumed(&mut self) {
+        let Some(records) = &mut self.records else {
+            return;
+        };
+        let moved_from = self.round.stands_for();
+        if records.identity.moved_from != moved_from
+            && records.identity.group == self.round.group_name().to_string()
+        {
+            records.identity.moved_from = moved_from;
+            records.identity.next_token = self.outgoing.upcoming_token();
+            records.push(Record::Identity(records.identity.clone()));
+        }
     }
 
     pub(super) fn end_records(&mut self) {

@@ -68,7 +68,10 @@ impl Session {
 
     /// Whether the server whose turn it is may send us there.
     fn permit(&self, target: Endpoint) -> Result<Endpoint, RedirectRefused> {
-        let from = self.round.endpoint();
+        self.permit_from(self.round.endpoint(), target)
+    }
+
+    fn permit_from(&self, from: &Endpoint, target: Endpoint) -> Result<Endpoint, RedirectRefused> {
         if !self.config.redirects().is_some_and(|r| r.allow(&target)) {
             return Err(RedirectRefused::NotAllowed { target });
         }
@@ -79,24 +82,45 @@ impl Session {
     }
 
     /// A session is restored that the group of this name has: one of the list, or a server to which an earlier process was sent. Such a server joins the
-    /// list, where we may still be sent there. Whether the session can be gone on with.
-    pub(super) fn settle_in(&mut self, group: &str) -> bool {
-        if self.round.settle_in(group) {
+    /// list, in the place of the one that has moved there for good, where we may still be sent there. Whether the session can be gone on with.
+    pub(super) fn settle_in(&mut self, group: &str, moved_from: Option<&str>) -> bool {
+        let known = self.round.place_of(group);
+        let moved_from = moved_from.and_then(|name| self.round.place_of(name));
+        if let (Some(place), None) = (known, moved_from) {
+            self.round.settle_in(place);
             return true;
         }
-        let from = self.round.endpoint();
-        // A server without a scheme was named by the usual one.
-        let named = if group.contains("://") {
-            group.to_string()
-        } else {
-            alloc::format!("mqtt://{group}")
+        let from = match moved_from {
+            Some(place) => self.round.endpoint_at(place),
+            None => self.round.endpoint(),
         };
-        let target = Endpoint::parse_reference(&named, from).ok();
-        // A query may be a secret, and is not recorded.
-        let target = target.filter(|target| target.to_string() == group);
-        match target.and_then(|target| self.permit(target).ok()) {
-            Some(target) => self.round.settle_at(target),
-            None => false,
+        let target = match known {
+            Some(place) => Some(self.round.endpoint_at(place).clone()),
+            None => self.named(group, from),
+        };
+        match (target, moved_from) {
+            (Some(target), Some(place)) => {
+                let redirects = self.config.redirects();
+                let sharing = redirects.is_some_and(Redirects::shares_sessions);
+                self.round.settle_instead(place, target, sharing);
+                true
+            }
+            (Some(target), None) => self.round.settle_at(target),
+            (None, _) => false,
         }
+    }
+
+    /// The server with this name, where we may be sent there.
+    fn named(&self, name: &str, from: &Endpoint) -> Option<Endpoint> {
+        // A server without a scheme was named by the usual one.
+        let url = if name.contains("://") {
+            name.to_string()
+        } else {
+            alloc::format!("mqtt://{name}")
+        };
+        let target = Endpoint::parse_reference(&url, from).ok()?;
+        // A query may be a secret, and is not recorded.
+        let target = (target.to_string() == name).then_some(target)?;
+        self.permit_from(from, target).ok()
     }
 }

@@ -1,7 +1,8 @@
 //! Whose turn it is among the servers.
 
 use alloc::boxed::Box;
-use alloc::string::ToString;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use mqtt_proto::{Text, Version};
@@ -34,6 +35,8 @@ struct Detour {
     targets: Vec<Server>,
     /// They take its place in the list.
     moved: bool,
+    /// The servers of the configuration whose places others have taken.
+    replaced: BTreeMap<u16, Endpoint>,
     /// How many since a round began, or a connection was stable.
     in_a_row: u8,
     /// The targets are new, and have not had their turn.
@@ -98,13 +101,28 @@ impl Round {
         match &mut self.detour {
             Some(detour) if !detour.targets.is_empty() && detour.moved => {
                 detour.targets.clear();
-                self.servers[self.at as usize] = target;
                 self.first = self.at;
+                self.replace(self.at, target);
             }
             // For this connection only: the next round begins with the list.
             Some(detour) if !detour.targets.is_empty() => detour.last = Some(target),
             _ => self.first = self.at,
         }
+    }
+
+    /// Another server has this place of the list for good.
+    fn replace(&mut self, place: u16, server: Server) {
+        let was = core::mem::replace(&mut self.servers[usize::from(place)], server);
+        let replaced = &mut self.detour.get_or_insert_default().replaced;
+        replaced.entry(place).or_insert(was.endpoint);
+    }
+
+    /// The name of the server of the configuration whose place the one that has the turn has taken, where its group goes by its name.
+    pub(super) fn stands_for(&self) -> Option<String> {
+        let detour = self.detour.as_ref()?;
+        let replaced = detour.replaced.get(&self.at)?;
+        let itself = detour.targets.is_empty() && self.group_name().is_same_server(self.endpoint());
+        itself.then(|| replaced.to_string())
     }
 
     /// The server whose turn it is can't serve for now: the next round begins with the one after it.
@@ -233,15 +251,20 @@ impl Round {
         &first.unwrap_or(own).endpoint
     }
 
-    /// A session is restored that belongs to the group of the server with this name: the rounds begin there. Whether it is in the
-    /// list.
-    pub(super) fn settle_in(&mut self, name: &str) -> bool {
+    /// The place of the server with this name in the list.
+    pub(super) fn place_of(&self, name: &str) -> Option<u16> {
         let mut servers = self.servers.iter();
-        let known = servers.position(|server| server.endpoint.to_string() == name);
-        let place = known.and_then(|known| u16::try_from(known).ok());
-        self.first = place.unwrap_or(self.first);
-        self.at = self.first;
-        place.is_some()
+        let place = servers.position(|server| server.endpoint.to_string() == name)?;
+        u16::try_from(place).ok()
+    }
+
+    pub(super) fn endpoint_at(&self, place: u16) -> &Endpoint {
+        &self.servers[usize::from(place)].endpoint
+    }
+
+    /// A session is restored that belongs to the group of the server at this place: the rounds begin there.
+    pub(super) const fn settle_in(&mut self, place: u16) {
+        (self.first, self.at) = (place, place);
     }
 
     /// The same for a server that joins the list, as a group of its own. Whether there is a place for it.
@@ -252,13 +275,29 @@ impl Round {
         else {
             return false;
         };
-        let last_group = self.servers.iter().map(|server| server.group).max();
-        let group = last_group.map_or(0, |last| last.wrapping_add(1));
+        let group = self.unused_group();
         let mut servers = core::mem::take(&mut self.servers).into_vec();
         servers.push(Server::new(endpoint, group));
         self.servers = servers.into();
-        (self.first, self.at) = (place, place);
+        self.settle_in(place);
         true
+    }
+
+    /// The same for a server that has taken this place for good. It may be one of the list.
+    pub(super) fn settle_instead(&mut self, place: u16, endpoint: Endpoint, sharing: bool) {
+        let mut known = self.servers.iter();
+        let server = match known.find(|known| known.endpoint.is_same_server(&endpoint)) {
+            Some(known) => known.clone(),
+            None if sharing => Server::new(endpoint, self.servers[usize::from(place)].group),
+            None => Server::new(endpoint, self.unused_group()),
+        };
+        self.replace(place, server);
+        self.settle_in(place);
+    }
+
+    fn unused_group(&self) -> u32 {
+        let last_group = self.servers.iter().map(|server| server.group).max();
+        last_group.map_or(0, |last| last.wrapping_add(1))
     }
 
     /// What is known of a server holds for its group.

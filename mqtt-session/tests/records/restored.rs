@@ -477,53 +477,6 @@ fn no_order_of_records_makes_it_panic() {
     assert!(good > 200, "{good}");
 }
 
-/// Section 4.11: the records name the server that has the session.
-#[test]
-fn a_session_that_was_moved_off_the_list_goes_on_where_it_is() {
-    for reason in [ReasonCode::SERVER_MOVED, ReasonCode::USE_ANOTHER_SERVER] {
-        let allowing = || ahead().redirects(Redirects::to(["192.0.2.9"]));
-        let mut raw = Raw::new(allowing());
-        raw.session.start(raw.now);
-        raw.open();
-        let reference = Properties::builder().server_reference("192.0.2.9:1884");
-        raw.feed(&Packet::ConnAck(ConnAck {
-            session_present: false,
-            reason,
-            properties: reference.build().expect("good properties"),
-        }));
-        raw.hang_up();
-        raw.open();
-        raw.accept(false, NONE);
-        let mut log = store(&mut raw);
-        let token = raw.publish(QoS::AtLeastOnce, b"x");
-        log.extend(store(&mut raw));
-        assert_eq!(raw.lines(), ["PUBLISH 1"]);
-
-        let mut next = restore(allowing(), log.clone());
-        next.session.connect(next.now);
-        next.poll();
-        let there = std::net::SocketAddr::from(([192, 0, 2, 9], 1884));
-        assert_eq!(next.dials(), [there]);
-        let Packet::Connect(connect) = next.open() else {
-            panic!("no CONNECT");
-        };
-        assert!(!connect.clean_start, "the session goes on");
-        next.accept(true, NONE);
-        assert_eq!(next.lines(), ["PUBLISH 1 DUP"]);
-        next.feed_ack(PacketType::PubAck, 1);
-        assert_eq!(next.outcome(token), Some(ACKNOWLEDGED));
-
-        // Where we would not be sent there any more, it is not ours.
-        for redirects in [Redirects::refuse(), Redirects::to(["192.0.2.8"])] {
-            let error = try_restore(ahead().redirects(redirects), log.clone());
-            let Err(RestoreError::Mismatch { field, .. }) = error else {
-                panic!("{error:?}");
-            };
-            assert_eq!(field, "server group");
-        }
-    }
-}
-
 /// [MQTT-2.2.1-3], wherever numbers begin now.
 #[test]
 fn behind_nothing_takes_an_identifier_that_an_earlier_process_has_in_use() {

@@ -1,0 +1,177 @@
+//! What is known after a restart of the server to which a redirect had moved the session (section 4.11).
+
+use super::*;
+
+const ELSEWHERE: &str = "192.0.2.9:1884";
+
+fn allowing() -> ConfigBuilder {
+    ahead().redirects(Redirects::to(["192.0.2.9"]))
+}
+
+/// The server whose turn it is sends us away.
+fn send_away(raw: &mut Raw, reason: ReasonCode) {
+    raw.open();
+    let reference = Properties::builder().server_reference(ELSEWHERE);
+    raw.feed(&Packet::ConnAck(ConnAck {
+        session_present: false,
+        reason,
+        properties: reference.build().expect("good properties"),
+    }));
+    raw.hang_up();
+}
+
+/// A process that stops once it has a session at the server to which it was sent, and the records that it leaves.
+fn log_of_one_sent_away(servers: Servers, reason: ReasonCode) -> Vec<Record> {
+    let mut raw = Raw::of(allowing(), servers);
+    raw.session.start(raw.now);
+    send_away(&mut raw, reason);
+    raw.open();
+    raw.accept(false, NONE);
+    store(&mut raw)
+}
+
+/// Where the next process looks for a server, while none answers.
+fn dialled_next(servers: Servers, log: Vec<Record>) -> Vec<String> {
+    let config = allowing()
+        .build()
+        .expect("the test's configuration is good");
+    let mut raw = Raw::of(allowing(), servers.clone());
+    raw.session = Session::restore(config, servers, 7, CLOCK, log).expect("good records");
+    raw.session.start(raw.now);
+    let mut dialled = Vec::new();
+    while dialled.len() < 4 {
+        if raw.dials().is_empty() {
+            raw.wait_for_dial();
+        }
+        dialled.extend(raw.dials().iter().map(ToString::to_string));
+        raw.actions.clear();
+        raw.closed(Cause::ConnectionRefused);
+    }
+    dialled
+}
+
+fn endpoint(number: u8) -> Endpoint {
+    Endpoint::new(format!("192.0.2.{number}"), 1883)
+}
+
+#[test]
+fn a_server_that_has_moved_for_good_is_not_looked_for_where_it_was() {
+    let one = || Servers::new(endpoint(1));
+    let log = log_of_one_sent_away(one(), ReasonCode::SERVER_MOVED);
+    assert_eq!(dialled_next(one(), log), [ELSEWHERE; 4]);
+
+    let two = || one().or(endpoint(2));
+    let log = log_of_one_sent_away(two(), ReasonCode::SERVER_MOVED);
+    let other = "192.0.2.2:1883";
+    assert_eq!(
+        dialled_next(two(), log.clone()),
+        [ELSEWHERE, other, ELSEWHERE, other]
+    );
+    // In another order the place is the same server's.
+    let turned = Servers::new(endpoint(2)).or(endpoint(1));
+    assert_eq!(
+        dialled_next(turned, log.clone()),
+        [ELSEWHERE, other, ELSEWHERE, other]
+    );
+    // It is no longer in the list.
+    assert_eq!(
+        dialled_next(Servers::new(endpoint(2)), log),
+        [ELSEWHERE, other, ELSEWHERE, other]
+    );
+}
+
+#[test]
+fn a_server_that_stands_in_for_another_leaves_the_turn_to_it() {
+    let one = || Servers::new(endpoint(1));
+    let log = log_of_one_sent_away(one(), ReasonCode::USE_ANOTHER_SERVER);
+    assert_eq!(dialled_next(one(), log)[..2], [ELSEWHERE, "192.0.2.1:1883"]);
+}
+
+#[test]
+fn a_server_that_first_stood_in_may_take_the_place_for_good_later() {
+    let one = || Servers::new(endpoint(1));
+    let mut raw = Raw::of(allowing(), one());
+    raw.session.start(raw.now);
+    send_away(&mut raw, ReasonCode::USE_ANOTHER_SERVER);
+    raw.open();
+    raw.accept(false, NONE);
+    let token = raw.publish(QoS::AtLeastOnce, b"x");
+    let mut log = store(&mut raw);
+    raw.closed(Cause::Eof);
+    raw.wait_for_dial();
+    send_away(&mut raw, ReasonCode::SERVER_MOVED);
+    raw.open();
+    raw.accept(true, NONE);
+    log.extend(store(&mut raw));
+    assert_eq!(dialled_next(one(), log.clone()), [ELSEWHERE; 4]);
+    // The session is the same: what is in flight is sent again there.
+    let mut next = resumed(allowing(), log);
+    assert_eq!(next.lines(), ["PUBLISH 1 DUP"]);
+    next.feed_ack(PacketType::PubAck, 1);
+    assert_eq!(next.outcome(token), Some(ACKNOWLEDGED));
+}
+
+/// It counts as a node of the cluster that the list has.
+#[test]
+fn a_moved_server_that_shares_sessions_is_of_the_same_group_after_a_restart() {
+    let config = || ahead().redirects(Redirects::to(["192.0.2.9"]).sharing_sessions());
+    let servers = || Servers::new(endpoint(1)).or_sharing(endpoint(2));
+    let mut raw = Raw::of(config(), servers());
+    raw.session.start(raw.now);
+    send_away(&mut raw, ReasonCode::SERVER_MOVED);
+    raw.open();
+    raw.accept(false, NONE);
+    raw.publish(QoS::AtLeastOnce, b"x");
+    let log = store(&mut raw);
+    let built = config().build().expect("the test's configuration is good");
+    let mut next = Raw::of(config(), servers());
+    next.session = Session::restore(built, servers(), 7, CLOCK, log).expect("good records");
+    next.session.start(next.now);
+    for _ in 0..2 {
+        let Packet::Connect(connect) = next.open() else {
+            panic!("no CONNECT");
+        };
+        assert!(!connect.clean_start, "each of them has the session");
+        next.closed(Cause::Eof);
+        next.wait_for_dial();
+    }
+}
+
+/// Section 4.11: the records name the server that has the session.
+#[test]
+fn a_session_that_was_moved_off_the_list_goes_on_where_it_is() {
+    for reason in [ReasonCode::SERVER_MOVED, ReasonCode::USE_ANOTHER_SERVER] {
+        let mut raw = Raw::new(allowing());
+        raw.session.start(raw.now);
+        send_away(&mut raw, reason);
+        raw.open();
+        raw.accept(false, NONE);
+        let mut log = store(&mut raw);
+        let token = raw.publish(QoS::AtLeastOnce, b"x");
+        log.extend(store(&mut raw));
+        assert_eq!(raw.lines(), ["PUBLISH 1"]);
+
+        let mut next = restore(allowing(), log.clone());
+        next.session.connect(next.now);
+        next.poll();
+        let there = std::net::SocketAddr::from(([192, 0, 2, 9], 1884));
+        assert_eq!(next.dials(), [there]);
+        let Packet::Connect(connect) = next.open() else {
+            panic!("no CONNECT");
+        };
+        assert!(!connect.clean_start, "the session goes on");
+        next.accept(true, NONE);
+        assert_eq!(next.lines(), ["PUBLISH 1 DUP"]);
+        next.feed_ack(PacketType::PubAck, 1);
+        assert_eq!(next.outcome(token), Some(ACKNOWLEDGED));
+
+        // Where we would not be sent there any more, it is not ours.
+        for redirects in [Redirects::refuse(), Redirects::to(["192.0.2.8"])] {
+            let error = try_restore(ahead().redirects(redirects), log.clone());
+            let Err(RestoreError::Mismatch { field, .. }) = error else {
+                panic!("{error:?}");
+            };
+            assert_eq!(field, "server group");
+        }
+    }
+}
