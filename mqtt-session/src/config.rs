@@ -18,7 +18,7 @@ use crate::{Backoff, ConnectionError, Limits, Verdict};
 
 pub use builder::ConfigBuilder;
 pub use error::ConfigError;
-pub use policy::{Durability, InboxFull, Offline, Poisonous, SessionLost};
+pub use policy::{Durability, InboxFull, Offline, PacketIds, Poisonous, SessionLost};
 pub use redirects::Redirects;
 pub use timeouts::Timeouts;
 pub(crate) use usual::HasUsual;
@@ -51,6 +51,7 @@ pub(crate) struct Rare {
     /// CONNECT in 3.1.1, for servers that do not know 5.0.
     pub(crate) fallback: Option<Connect>,
     pub(crate) own_dialer: bool,
+    pub(crate) packet_ids: PacketIds,
     pub(crate) transports: Transports,
 }
 
@@ -110,6 +111,12 @@ impl Config {
     /// The application opens byte streams itself.
     pub(crate) fn has_dialer(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| rare.own_dialer)
+    }
+
+    pub(crate) fn packet_ids(&self) -> PacketIds {
+        self.rare
+            .as_ref()
+            .map_or_else(PacketIds::default, |rare| rare.packet_ids)
     }
 
     pub(crate) fn handshake_timeout(&self) -> Duration {

@@ -191,8 +191,8 @@ mod verdict;
 pub use action::{Action, Attempt, Cause};
 pub use backoff::Backoff;
 pub use config::{
-    Config, ConfigBuilder, ConfigError, Durability, InboxFull, Offline, Poisonous, Redirects,
-    SessionLost, Timeouts,
+    Config, ConfigBuilder, ConfigError, Durability, InboxFull, Offline, PacketIds, Poisonous,
+    Redirects, SessionLost, Timeouts,
 };
 pub use connection::Connection;
 pub use credentials::Credentials;

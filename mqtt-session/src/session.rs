@@ -134,7 +134,7 @@ impl Session {
         };
         let round = Round::new(servers.into_list(&mut dice));
         Self {
-            outgoing: Outgoing::new(base),
+            outgoing: Outgoing::new(base, config.packet_ids()),
             inbox: Inbox::new(Dice::new(!seed).roll() as u32),
             subscriptions: Subscriptions::default(),
             records: Records::new(&config, round.group_name(), base),

@@ -12,7 +12,7 @@ pub use crate::transport;
 pub use crate::{
     Backoff, Capacity, Cause, Config, ConfigBuilder, ConfigError, ConnectionError, Credentials,
     Direction, DisconnectError, Endpoint, EndpointError, Fault, InboxFull, Instant, Limits,
-    Observation, Offline, Outcome, PacketSummary, Peer, Phase, Poisonous, PublishError,
+    Observation, Offline, Outcome, PacketIds, PacketSummary, Peer, Phase, Poisonous, PublishError,
     PublishOptions, PublishRefused, QueueId, ReauthenticateError, RedirectRefused, Redirects,
     Scheme, Servers, SessionLost, Stale, Stats, SubscribeError, Timeouts, Token, Verdict,
     Violation,

@@ -9,8 +9,8 @@ use mqtt_proto::{
 
 use super::Usual;
 use super::{
-    Config, ConfigError, Durability, InboxFull, Offline, Poisonous, Rare, Redirects, SessionLost,
-    Timeouts,
+    Config, ConfigError, Durability, InboxFull, Offline, PacketIds, Poisonous, Rare, Redirects,
+    SessionLost, Timeouts,
 };
 use crate::{Backoff, Limits, Verdict};
 
@@ -270,6 +270,12 @@ impl ConfigBuilder {
         Self { offline, ..self }
     }
 
+    /// Which packet identifiers are used ([`PacketIds::Reused`]).
+    pub fn packet_ids(mut self, packet_ids: PacketIds) -> Self {
+        self.rare.packet_ids = packet_ids;
+        self
+    }
+
     /// What happens when received QoS 0 messages fill the inbox (reading pauses).
     pub fn inbox_full(self, inbox_full: InboxFull) -> Self {
         Self { inbox_full, ..self }
@@ -361,6 +367,7 @@ impl ConfigBuilder {
             || !rare.verdicts.is_empty()
             || rare.redirects != Redirects::refuse()
             || rare.own_dialer
+            || rare.packet_ids != PacketIds::default()
             || !rare.transports.is_usual();
         Ok(Config {
             connect,

@@ -56,3 +56,17 @@ pub enum Durability {
     /// of QoS 2.
     WriteAhead,
 }
+
+/// Which packet identifier a message or a request gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PacketIds {
+    /// One that was in use before, where there is one: PUBLISH from the bottom, SUBSCRIBE and UNSUBSCRIBE from the top. It costs the same
+    /// however many there are.
+    #[default]
+    Reused,
+    /// The one behind that which was given last, whatever it was for; behind 65,535 comes 1, and what is in use is passed over. So an
+    /// identifier stays free for as long as it can: for servers that acknowledge twice, or late, and for captures that people read.
+    ///
+    /// What is in flight then costs an allocation now and then, and passing over what is in use costs time for each.
+    Ascending,
+}

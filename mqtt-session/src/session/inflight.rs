@@ -2,6 +2,8 @@
 //!
 //! Publications take identifiers from the bottom, SUBSCRIBE and UNSUBSCRIBE from the top, until they meet; then these borrow one that is free among
 //! those of publications. So each is in use once, and one is found while there is one free [MQTT-2.2.1-3].
+//!
+//! Where they are to ascend ([`PacketIds::Ascending`]) all of them stand in [`Apart`], by identifier, and nothing in the slabs.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -14,7 +16,7 @@ use super::expiry::Expiry;
 use super::outcomes::Released;
 use super::request::Request;
 use super::slab::Slab;
-use crate::Token;
+use crate::{PacketIds, Token};
 
 /// How many packet identifiers there are.
 const IDS: u32 = 65_535;
@@ -39,10 +41,12 @@ pub(super) struct InFlight {
 
 #[derive(Debug, Default)]
 struct Apart {
-    /// Requests whose identifier is borrowed from `publishes`.
+    /// Requests whose identifier is borrowed from `publishes`. All requests, where identifiers ascend.
     borrowers: BTreeMap<PacketId, Request>,
-    /// What an earlier process had in flight, and would stretch `publishes` where it lies.
+    /// What an earlier process had in flight, and would stretch `publishes` where it lies. All messages, where identifiers ascend.
     earlier: BTreeMap<PacketId, Sent>,
+    /// The index behind the one that was given last, where they ascend.
+    next: Option<u16>,
 }
 
 /// A message of QoS 1 or 2 that was sent and is not yet dealt with.
@@ -130,11 +134,18 @@ impl SentState {
 }
 
 impl InFlight {
-    pub(super) const fn new(base: u16) -> Self {
+    pub(super) fn new(base: u16, order: PacketIds) -> Self {
+        let apart = match order {
+            PacketIds::Reused => None,
+            PacketIds::Ascending => Some(Box::new(Apart {
+                next: Some(0),
+                ..Apart::default()
+            })),
+        };
         Self {
             publishes: Slab::new(),
             requests: Slab::new(),
-            apart: None,
+            apart,
             given_up: 0,
             base: base % IDS as u16,
             room: IDS as u16,
@@ -142,9 +153,13 @@ impl InFlight {
     }
 
     /// What an earlier process had in flight, with its identifiers. Few of them far apart take no room between them.
-    pub(super) fn restore(base: u16, sent: BTreeMap<PacketId, Sent>) -> Self {
-        let mut inflight = Self::new(base);
+    pub(super) fn restore(base: u16, order: PacketIds, sent: BTreeMap<PacketId, Sent>) -> Self {
+        let mut inflight = Self::new(base, order);
         inflight.given_up = sent.values().filter(|sent| sent.is_given_up()).count() as u32;
+        if let Some(apart) = &mut inflight.apart {
+            apart.earlier = sent;
+            return inflight;
+        }
         let mut near: BTreeMap<_, _> = sent
             .into_iter()
             .map(|(id, sent)| (inflight.index(id), sent))
@@ -167,7 +182,7 @@ impl InFlight {
 
     /// How many identifiers new messages and requests could have, if numbers began here and these were in use.
     pub(super) fn room_beside(base: u16, sent: &BTreeMap<PacketId, Sent>) -> u32 {
-        let inflight = Self::new(base);
+        let inflight = Self::new(base, PacketIds::Reused);
         let indices = sent.keys().map(|id| inflight.index(*id));
         indices.min().unwrap_or(IDS)
     }
@@ -185,8 +200,8 @@ impl InFlight {
 
     /// Messages in flight: they have no outcome yet.
     pub(super) fn len(&self) -> usize {
-        let all = self.publishes.len() - self.borrowers()
-            + self.apart.as_ref().map_or(0, |apart| apart.earlier.len());
+        let lent = if self.ascends() { 0 } else { self.borrowers() };
+        let all = self.publishes.len() - lent + self.apart_sent();
         all - self.given_up as usize
     }
 
@@ -194,7 +209,9 @@ impl InFlight {
         self.publishes.give_memory_back();
         self.requests.give_memory_back();
         let apart = self.apart.as_ref();
-        if self.requests() == 0 && apart.is_none_or(|apart| apart.earlier.is_empty()) {
+        if self.requests() == 0
+            && apart.is_none_or(|apart| apart.earlier.is_empty() && apart.next.is_none())
+        {
             self.apart = None;
             self.room = IDS as u16;
         }
@@ -205,11 +222,27 @@ impl InFlight {
         self.requests.len() + self.borrowers()
     }
 
+    fn apart_sent(&self) -> usize {
+        self.apart.as_ref().map_or(0, |apart| apart.earlier.len())
+    }
+
     fn borrowers(&self) -> usize {
         self.apart.as_ref().map_or(0, |apart| apart.borrowers.len())
     }
 
+    fn ascends(&self) -> bool {
+        self.ascending().is_some()
+    }
+
+    /// The index behind the one that was given last, where they ascend.
+    fn ascending(&self) -> Option<u32> {
+        self.apart.as_ref()?.next.map(u32::from)
+    }
+
     fn has_room(&self) -> bool {
+        if self.ascends() {
+            return self.apart_sent() + self.borrowers() < IDS as usize;
+        }
         self.publishes.span() + self.requests.span() < usize::from(self.room)
     }
 
@@ -229,18 +262,49 @@ impl InFlight {
     }
 
     /// The identifier that [`insert`](Self::insert) will give next.
+    #[inline]
     pub(super) fn next_id(&self) -> PacketId {
-        self.id(self.publishes.next_index())
+        let index = match self.ascending() {
+            None => self.publishes.next_index(),
+            Some(from) => self.free_from(from),
+        };
+        self.id(index)
     }
 
+    /// The first free index from here on, where identifiers ascend.
+    fn free_from(&self, from: u32) -> u32 {
+        let free = |index: &u32| {
+            let id = self.id(*index);
+            self.get(id).is_none() && self.request(id).is_none()
+        };
+        let mut all = (0..IDS).map(|step| (from + step) % IDS);
+        // Nobody uses it where none is free.
+        all.find(free).unwrap_or(from)
+    }
+
+    #[inline]
     pub(super) fn insert(&mut self, sent: Sent) -> PacketId {
+        if let Some(id) = self.ascend() {
+            let apart = self.apart.get_or_insert_default();
+            apart.earlier.insert(id, sent);
+            return id;
+        }
         let index = self.publishes.insert(sent);
         self.id(index)
     }
 
+    /// Takes the next identifier, where they ascend.
+    fn ascend(&mut self) -> Option<PacketId> {
+        let index = self.free_from(self.ascending()?);
+        if let Some(apart) = &mut self.apart {
+            apart.next = Some((index + 1) as u16);
+        }
+        Some(self.id(index))
+    }
+
     /// The identifier that [`insert_request`](Self::insert_request) will give next.
     pub(super) fn next_request_id(&self) -> PacketId {
-        if self.has_top() {
+        if !self.ascends() && self.has_top() {
             self.id(u32::from(self.room) - 1 - self.requests.next_index())
         } else {
             self.next_id()
@@ -248,7 +312,10 @@ impl InFlight {
     }
 
     pub(super) fn insert_request(&mut self, request: Request) {
-        if self.has_top() {
+        if let Some(id) = self.ascend() {
+            let apart = self.apart.get_or_insert_default();
+            apart.borrowers.insert(id, request);
+        } else if self.has_top() {
             self.requests.insert(request);
         } else if let Some(index) = self.publishes.lend() {
             let id = self.id(index);
@@ -329,10 +396,16 @@ impl InFlight {
         }
     }
 
+    fn sent_mut(&mut self) -> impl Iterator<Item = &mut Sent> {
+        let apart = self.apart.iter_mut();
+        let earlier = apart.flat_map(|apart| apart.earlier.values_mut());
+        self.publishes.iter_mut().chain(earlier)
+    }
+
     /// The connection is gone, which had written so many bytes.
     pub(super) fn disconnected(&mut self, written: u64) {
         // Those of an earlier process count as sent ever since.
-        for sent in self.publishes.iter_mut() {
+        for sent in self.sent_mut() {
             sent.unsent = sent
                 .unsent
                 .filter(|start| start.get() >= written)
@@ -342,7 +415,7 @@ impl InFlight {
 
     /// The connection will write no more than these bytes of what was encoded.
     pub(super) fn discarded(&mut self, encoded: u64) {
-        for sent in self.publishes.iter_mut() {
+        for sent in self.sent_mut() {
             if sent.unsent.is_some_and(|start| start.get() >= encoded) {
                 sent.unsent = Some(NonZeroU64::MAX);
             }
@@ -418,10 +491,7 @@ impl InFlight {
     /// What is to be sent again when the session goes on: PUBRELs in the order of their PUBRECs, then messages in the order of
     /// their tokens [MQTT-4.4.0-1], [MQTT-4.6.0-1].
     pub(super) fn begin_resend(&mut self) -> Vec<(PacketId, Token)> {
-        let apart = self.apart.iter_mut();
-        let earlier = apart.flat_map(|apart| apart.earlier.values_mut());
-        let all = self.publishes.iter_mut().chain(earlier);
-        all.for_each(|sent| sent.counted = false);
+        self.sent_mut().for_each(|sent| sent.counted = false);
         let mut all: Vec<_> = self
             .iter()
             .filter_map(|(id, sent)| {

@@ -170,7 +170,7 @@ impl Session {
 
         self.outgoing.queue = queue;
         self.outgoing.bytes = bytes;
-        self.outgoing.inflight = InFlight::restore(base, sent);
+        self.outgoing.inflight = InFlight::restore(base, self.config.packet_ids(), sent);
         self.outgoing
             .restore_counters(replay.next_token, replay.pubrecs);
         self.inbox.restore(replay.recorded);

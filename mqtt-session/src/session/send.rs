@@ -14,7 +14,7 @@ use super::outcomes::Released;
 use super::poison::Suspect;
 use super::stage::Stage;
 use crate::{
-    Direction, Event, Offline, Outcome, PacketSummary, PublishError, PublishOptions,
+    Direction, Event, Offline, Outcome, PacketIds, PacketSummary, PublishError, PublishOptions,
     PublishRefused, Record, Timer, Token,
 };
 
@@ -56,10 +56,10 @@ impl Outgoing {
         self.inflight.give_memory_back();
     }
 
-    pub(super) const fn new(base: u16) -> Self {
+    pub(super) fn new(base: u16, ids: PacketIds) -> Self {
         Self {
             queue: VecDeque::new(),
-            inflight: InFlight::new(base),
+            inflight: InFlight::new(base, ids),
             bytes: 0,
             next_token: 1,
             pubrecs: 0,
