@@ -52,6 +52,8 @@ pub(crate) struct Rare {
     pub(crate) fallback: Option<Connect>,
     pub(crate) own_dialer: bool,
     pub(crate) packet_ids: PacketIds,
+    /// SUBSCRIBE has no Subscription Identifier.
+    pub(crate) no_identifiers: bool,
     pub(crate) transports: Transports,
 }
 
@@ -117,6 +119,10 @@ impl Config {
         self.rare
             .as_ref()
             .map_or_else(PacketIds::default, |rare| rare.packet_ids)
+    }
+
+    pub(crate) fn subscription_identifiers(&self) -> bool {
+        self.rare.as_ref().is_none_or(|rare| !rare.no_identifiers)
     }
 
     pub(crate) fn handshake_timeout(&self) -> Duration {

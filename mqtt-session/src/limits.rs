@@ -9,7 +9,8 @@ pub struct Limits {
     /// Receive Maximum: publications of QoS 1 and 2 that the server may send before they are acknowledged (256). 3.x has no
     /// way to tell the server; there the bound in bytes counts alone.
     pub receive_maximum: NonZeroU16,
-    /// Maximum Packet Size: the largest packet that is taken, in bytes (1 MiB). A larger one ends the connection.
+    /// Maximum Packet Size: the largest packet that is taken, in bytes (1 MiB). A larger one ends the connection. From
+    /// [`LARGEST_PACKET`](Self::LARGEST_PACKET) on it is no limit, and the server is told none.
     pub max_packet_size: u32,
     /// Topic Alias Maximum: topics that the server may replace by a number, in 5.0 (16). Each is kept until the connection ends, at most
     /// 65,535 bytes. 0 turns it off.
@@ -51,6 +52,11 @@ pub struct Limits {
     pub unstored_bytes: usize,
     /// Addresses of one name that are dialled at the same time (4).
     pub max_dials: usize,
+}
+
+impl Limits {
+    /// The size of the largest packet that there can be, in bytes (section 2.1.4 of MQTT 5.0).
+    pub const LARGEST_PACKET: u32 = mqtt_proto::VARINT_MAX + 5;
 }
 
 impl HasUsual for Limits {

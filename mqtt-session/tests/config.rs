@@ -1,9 +1,12 @@
 //! What a configuration or an endpoint can't be, and what is said about it.
 
+mod pair;
+
 use std::time::Duration;
 
-use mqtt_session::proto::{Properties, QoS, Version};
+use mqtt_session::proto::{Packet, Properties, QoS, Version};
 use mqtt_session::{Backoff, Config, ConfigBuilder, Limits, Timeouts};
+use pair::raw::Raw;
 
 fn refused(builder: ConfigBuilder) -> String {
     builder
@@ -260,4 +263,27 @@ fn a_will_topic_with_a_wildcard_is_refused() {
     );
     let will = Config::builder("client").will_message("gone", QoS::AtLeastOnce, "good-bye");
     assert!(will.build().is_ok());
+}
+
+/// Section 3.1.2.11.4.
+#[test]
+fn a_maximum_packet_size_is_stated_unless_it_is_no_limit() {
+    let stated = |max| {
+        let mut limits = Limits::default();
+        limits.max_packet_size = max;
+        let mut raw = Raw::new(pair::config(Version::V5).limits(limits));
+        raw.session.connect(raw.now);
+        let Packet::Connect(connect) = raw.open() else {
+            panic!("no CONNECT");
+        };
+        let stated = connect.properties.view().maximum_packet_size();
+        stated.map(core::num::NonZeroU32::get)
+    };
+    assert_eq!(stated(1), Some(1));
+    assert_eq!(
+        stated(Limits::LARGEST_PACKET - 1),
+        Some(Limits::LARGEST_PACKET - 1)
+    );
+    assert_eq!(stated(Limits::LARGEST_PACKET), None);
+    assert_eq!(stated(u32::MAX), None);
 }

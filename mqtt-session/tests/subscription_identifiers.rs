@@ -105,6 +105,30 @@ fn each_subscribe_has_an_identifier_of_its_own_where_the_server_can() {
 }
 
 #[test]
+fn a_client_that_wants_none_sends_none_also_when_it_subscribes_anew_and_every_match_gets_a_message()
+{
+    let mut raw = Raw::connected(config(Version::V5).subscription_identifiers(false));
+    let queues = [raw.session.open_queue(), raw.session.open_queue()];
+    raw.subscribe("a/+", queues[0]);
+    raw.subscribe("a/#", queues[1]);
+    let both = [
+        (None, vec!["a/+".to_owned()]),
+        (None, vec!["a/#".to_owned()]),
+    ];
+    assert_eq!(subscribes(&mut raw), both);
+    grant(&mut raw, 65535, 1);
+    grant(&mut raw, 65534, 1);
+    feed(&mut raw, "a/b", Flow::AtMostOnce, &[]);
+    assert_eq!(take(&mut raw, queues[0]), ["a/b"]);
+    assert_eq!(take(&mut raw, queues[1]), ["a/b"]);
+    raw.reconnect(false, NONE);
+    let again = subscribes(&mut raw);
+    let filters: usize = again.iter().map(|(_, filters)| filters.len()).sum();
+    assert_eq!(filters, 2);
+    assert!(again.iter().all(|(identifier, _)| identifier.is_none()));
+}
+
+#[test]
 fn a_message_goes_to_exactly_the_subscriptions_that_it_names() {
     let (mut raw, queues, [one, other]) = two();
     feed(&mut raw, "a/b", at_least_once(1), &[one]);

@@ -276,6 +276,13 @@ impl ConfigBuilder {
         self
     }
 
+    /// Whether each SUBSCRIBE of 5.0 has a Subscription Identifier (yes, where the server takes them). Without, a message goes to every
+    /// subscription whose filter matches, so those that overlap get each of its copies: for servers that handle them badly.
+    pub fn subscription_identifiers(mut self, subscription_identifiers: bool) -> Self {
+        self.rare.no_identifiers = !subscription_identifiers;
+        self
+    }
+
     /// What happens when received QoS 0 messages fill the inbox (reading pauses).
     pub fn inbox_full(self, inbox_full: InboxFull) -> Self {
         Self { inbox_full, ..self }
@@ -368,6 +375,7 @@ impl ConfigBuilder {
             || rare.redirects != Redirects::refuse()
             || rare.own_dialer
             || rare.packet_ids != PacketIds::default()
+            || rare.no_identifiers
             || !rare.transports.is_usual();
         Ok(Config {
             connect,
@@ -508,7 +516,10 @@ fn connect_properties(
     if limits.topic_alias_maximum > 0 {
         properties = properties.topic_alias_maximum(limits.topic_alias_maximum);
     }
-    if let Some(size) = NonZeroU32::new(limits.max_packet_size) {
+    // Where it is absent, there is no limit beyond that of the protocol (section 3.1.2.11.4).
+    if limits.max_packet_size < Limits::LARGEST_PACKET
+        && let Some(size) = NonZeroU32::new(limits.max_packet_size)
+    {
         properties = properties.maximum_packet_size(size);
     }
     let expiry = u32::try_from(whole_seconds(session_expiry)).unwrap_or(u32::MAX);

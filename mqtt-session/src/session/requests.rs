@@ -175,7 +175,9 @@ impl Session {
 
     /// Whether SUBSCRIBE tells the server an identifier.
     pub(super) fn identifies(&self) -> bool {
-        self.link.version.is_v5() && self.link.server.identifiers_available
+        self.link.version.is_v5()
+            && self.link.server.identifiers_available
+            && self.config.subscription_identifiers()
     }
 
     pub(super) fn can_send_request(&self) -> bool {
