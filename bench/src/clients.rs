@@ -1,7 +1,22 @@
 //! Everyone who is measured.
 
+#[cfg(feature = "endpoint")]
+mod endpoint;
 mod floor;
-mod ours_tokio;
+#[cfg(feature = "flowsdk")]
+mod flowsdk;
+#[cfg(feature = "mqtt5")]
+mod mqtt5;
+#[cfg(feature = "next")]
+mod next_v4;
+#[cfg(feature = "next")]
+mod next_v5;
+#[cfg(feature = "ntex")]
+mod ntex;
+mod ours;
+mod ours_blocking;
+#[cfg(feature = "paho")]
+mod paho;
 #[cfg(feature = "rumqttc")]
 mod rumqttc_v4;
 #[cfg(feature = "rumqttc")]
@@ -28,6 +43,18 @@ pub(crate) enum Role {
     /// The least that can be done.
     Floor,
     Ours,
+    #[cfg_attr(
+        not(any(
+            feature = "endpoint",
+            feature = "flowsdk",
+            feature = "mqtt5",
+            feature = "next",
+            feature = "ntex",
+            feature = "paho",
+            feature = "rumqttc"
+        )),
+        allow(dead_code, reason = "where all are left out")
+    )]
     Rival,
     /// A rival that this program was built without.
     Absent,
@@ -68,34 +95,127 @@ pub(crate) const ALL: &[Client] = &[
         name: "tokio",
         about: "mqtt-tokio, default limits; one publish().await a message, the last delivery awaited",
         role: Role::Ours,
-        run: ours_tokio::run,
+        run: ours::tokio,
         not: all,
     },
     Client {
         name: "tokio-awaited",
         about: "mqtt-tokio, every delivery awaited: up to 100 (or the row's window) are kept, and the oldest is awaited first",
         role: Role::Ours,
-        run: ours_tokio::run_awaited,
+        run: ours::tokio_awaited,
         not: only_publishes,
     },
-    #[cfg(feature = "rumqttc")]
     Client {
-        name: "rumqttc-v4",
-        about: "rumqttc 0.25.1, MQTT 3.1.1, an event loop in a task, requests through its channel, publish_bytes, TCP_NODELAY",
-        role: Role::Rival,
-        run: rumqttc_v4::run,
+        name: "smol",
+        about: "mqtt-async-std on smol's global executor, as tokio",
+        role: Role::Ours,
+        run: ours::smol,
+        not: all,
+    },
+    Client {
+        name: "async-std",
+        about: "mqtt-async-std on async-std's executor, as tokio",
+        role: Role::Ours,
+        run: ours::async_std,
+        not: all,
+    },
+    Client {
+        name: "blocking",
+        about: "mqtt-blocking from the main thread, as tokio",
+        role: Role::Ours,
+        run: ours_blocking::run,
         not: all,
     },
     #[cfg(feature = "rumqttc")]
     Client {
+        name: "rumqttc-v4",
+        about: "rumqttc 0.25.1, MQTT 3.1.1; an event loop in a task, a channel for 1,000 requests, publish_bytes, TCP_NODELAY",
+        role: Role::Rival,
+        run: rumqttc_v4::run,
+        not: all,
+    },
+    #[cfg(not(feature = "rumqttc"))]
+    absent("rumqttc-v4"),
+    #[cfg(feature = "rumqttc")]
+    Client {
         name: "rumqttc-v5",
-        about: "rumqttc 0.25.1, MQTT 5.0, as above",
+        about: "rumqttc 0.25.1, MQTT 5.0; the same",
         role: Role::Rival,
         run: rumqttc_v5::run,
         not: all,
     },
     #[cfg(not(feature = "rumqttc"))]
-    absent("rumqttc"),
+    absent("rumqttc-v5"),
+    #[cfg(feature = "next")]
+    Client {
+        name: "next-v4",
+        about: "rumqttc-v4-next 0.34.0, MQTT 3.1.1; the same, and 1,000 requests a turn",
+        role: Role::Rival,
+        run: next_v4::run,
+        not: all,
+    },
+    #[cfg(not(feature = "next"))]
+    absent("next-v4"),
+    #[cfg(feature = "next")]
+    Client {
+        name: "next-v5",
+        about: "rumqttc-v5-next 0.34.0, MQTT 5.0; the same",
+        role: Role::Rival,
+        run: next_v5::run,
+        not: all,
+    },
+    #[cfg(not(feature = "next"))]
+    absent("next-v5"),
+    #[cfg(feature = "ntex")]
+    Client {
+        name: "ntex",
+        about: "ntex-mqtt 9.0.0, MQTT 5.0, on ntex over tokio; calls that do not block, a callback for acknowledgements, a handler for messages",
+        role: Role::Rival,
+        run: ntex::run,
+        not: all,
+    },
+    #[cfg(not(feature = "ntex"))]
+    absent("ntex"),
+    #[cfg(feature = "mqtt5")]
+    Client {
+        name: "mqtt5",
+        about: "mqtt5 0.49.0, MQTT 5.0; a task for each message in flight, a callback for messages",
+        role: Role::Rival,
+        run: mqtt5::run,
+        not: all,
+    },
+    #[cfg(not(feature = "mqtt5"))]
+    absent("mqtt5"),
+    #[cfg(feature = "endpoint")]
+    Client {
+        name: "endpoint",
+        about: "mqtt-endpoint-tokio 0.6.6 on mqtt-protocol-core, MQTT 3.1.1; a task that publishes and one that receives",
+        role: Role::Rival,
+        run: endpoint::run,
+        not: all,
+    },
+    #[cfg(not(feature = "endpoint"))]
+    absent("endpoint"),
+    #[cfg(feature = "flowsdk")]
+    Client {
+        name: "flowsdk",
+        about: "flowsdk 0.7.0, MQTT 5.0; publish() without waiting, callbacks for acknowledgements and messages",
+        role: Role::Rival,
+        run: flowsdk::run,
+        not: all,
+    },
+    #[cfg(not(feature = "flowsdk"))]
+    absent("flowsdk"),
+    #[cfg(feature = "paho")]
+    Client {
+        name: "paho",
+        about: "paho-mqtt 0.14.0 (C inside), MQTT 3.1.1; tokens of up to 100 (or the row's window), a channel for messages",
+        role: Role::Rival,
+        run: paho::run,
+        not: all,
+    },
+    #[cfg(not(feature = "paho"))]
+    absent("paho"),
 ];
 
 #[allow(dead_code, reason = "where no rival is left out")]
@@ -105,7 +225,7 @@ const fn absent(name: &'static str) -> Client {
     }
     Client {
         name,
-        about: "this program was built without it",
+        about: "left out of this program: build with the feature of its name, and paho with cmake installed",
         role: Role::Absent,
         run,
         not: |_| Some("not built"),
@@ -118,4 +238,24 @@ fn spawned(work: impl Future<Output = Result<()>> + Send + 'static) -> Result<()
         .enable_all()
         .build()?;
     runtime.block_on(runtime.spawn(work))?
+}
+
+/// Opens once, for one task that waits.
+#[cfg(any(feature = "mqtt5", feature = "ntex"))]
+#[derive(Clone)]
+struct Gate(std::sync::Arc<tokio::sync::Notify>);
+
+#[cfg(any(feature = "mqtt5", feature = "ntex"))]
+impl Gate {
+    fn new() -> Self {
+        Self(std::sync::Arc::default())
+    }
+
+    fn open(&self) {
+        self.0.notify_one();
+    }
+
+    async fn wait(&self) {
+        self.0.notified().await;
+    }
 }

@@ -31,8 +31,13 @@ impl Spread {
     fn of(figures: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut figures: Vec<f64> = figures.into_iter().collect();
         figures.sort_by(f64::total_cmp);
+        let middle = figures.len() / 2;
+        let upper = *figures.get(middle)?;
         Some(Self {
-            median: *figures.get(figures.len() / 2)?,
+            median: match figures.len() % 2 {
+                0 => (figures[middle - 1] + upper) / 2.0,
+                _ => upper,
+            },
             lowest: *figures.first()?,
             highest: *figures.last()?,
         })
@@ -360,6 +365,8 @@ mod tests {
             (spread.median, spread.lowest, spread.highest),
             (3.0, 1.0, 9.0)
         );
+        let even = Spread::of([1.0, 4.0, 2.0, 9.0]).expect("some");
+        assert_eq!(even.median, 3.0);
         assert!(Spread::of([]).is_none());
     }
 }

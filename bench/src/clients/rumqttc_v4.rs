@@ -30,9 +30,11 @@ async fn work(job: Job) -> Result<()> {
     }
     let begun = job.begin()?;
     match job.work() {
-        Work::Publish0 | Work::Publish1 { .. } => publish(client, &mut events, &job, begun).await?,
-        Work::Latency => latency(client, &mut events, &job, begun).await?,
-        Work::Receive0 | Work::Receive1 => receive(client, &mut events, &job, begun).await?,
+        Work::Publish0 | Work::Publish1 { .. } => {
+            publish(&client, &mut events, &job, begun).await?
+        }
+        Work::Latency => latency(&client, &mut events, &job, begun).await?,
+        Work::Receive0 | Work::Receive1 => receive(&client, &mut events, &job, begun).await?,
     }
     loop {
         events.poll().await?;
@@ -47,20 +49,18 @@ const fn qos(job: &Job) -> QoS {
 }
 
 async fn publish(
-    client: AsyncClient,
+    client: &AsyncClient,
     events: &mut EventLoop,
     job: &Job,
     mut begun: Begun,
 ) -> Result<()> {
-    let (payload, qos, count) = (job.payload(), qos(job), job.count);
+    let (client, payload, qos, count) = (client.clone(), job.payload(), qos(job), job.count);
     tokio::spawn(async move {
         for _ in 0..count {
             let payload = payload.clone();
             let published = client.publish_bytes(TOPIC, qos, false, payload).await;
             published.expect("an event loop");
         }
-        // While it lives the event loop goes on.
-        std::future::pending::<()>().await;
     });
     while begun.messages() < count {
         match events.poll().await? {
@@ -75,7 +75,7 @@ async fn publish(
 }
 
 async fn latency(
-    client: AsyncClient,
+    client: &AsyncClient,
     events: &mut EventLoop,
     job: &Job,
     mut begun: Begun,
@@ -94,7 +94,7 @@ async fn latency(
 }
 
 async fn receive(
-    client: AsyncClient,
+    client: &AsyncClient,
     events: &mut EventLoop,
     job: &Job,
     mut begun: Begun,

@@ -1,38 +1,66 @@
-//! `mqtt-tokio`, used as its documentation shows, from a spawned task, with default limits.
+//! Ours, used as its documentation shows, with default limits. The client is the same type on each runtime; what differs is the driver, and
+//! which executor the task that works runs on.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mqtt_tokio::{Client, Config, Delivery, QoS, Topic};
 
+use crate::Result;
 use crate::case::Work;
 use crate::clients::spawned;
 use crate::job::{Begun, Job};
 use crate::wire::{FILTER, TOPIC};
-use crate::{PATIENCE, Result};
 
 /// Deliveries that are kept at QoS 0 before the oldest is awaited.
 const KEPT: usize = 100;
 
-pub(crate) fn run(job: &Job) -> Result<()> {
-    spawned(work(*job, false))
+pub(crate) fn tokio(job: &Job) -> Result<()> {
+    let job = *job;
+    spawned(async move {
+        let client = mqtt_tokio::connect(&job.url(), config()?).await?;
+        work(&client, &job, false).await
+    })
 }
 
 /// Every delivery is awaited.
-pub(crate) fn run_awaited(job: &Job) -> Result<()> {
-    spawned(work(*job, true))
+pub(crate) fn tokio_awaited(job: &Job) -> Result<()> {
+    let job = *job;
+    spawned(async move {
+        let client = mqtt_tokio::connect(&job.url(), config()?).await?;
+        work(&client, &job, true).await
+    })
 }
 
-async fn work(job: Job, awaited: bool) -> Result<()> {
-    let client = mqtt_tokio::connect(&job.url(), Config::builder("tokio").build()?).await?;
+pub(crate) fn smol(job: &Job) -> Result<()> {
+    let job = *job;
+    smol::block_on(smol::spawn(async move {
+        let client = mqtt_async_std::connect(&job.url(), config()?).await?;
+        work(&client, &job, false).await
+    }))
+}
+
+pub(crate) fn async_std(job: &Job) -> Result<()> {
+    let job = *job;
+    async_std::task::block_on(async_std::task::spawn(async move {
+        let client = mqtt_async_std::async_std::connect(&job.url(), config()?).await?;
+        work(&client, &job, false).await
+    }))
+}
+
+fn config() -> Result<Config> {
+    Ok(Config::builder("ours").build()?)
+}
+
+async fn work(client: &Client, job: &Job, awaited: bool) -> Result<()> {
     let begun = job.begin()?;
     match job.work() {
         Work::Publish0 | Work::Publish1 { .. } if awaited => {
-            publish_awaited(&client, &job, begun).await?;
+            publish_awaited(client, job, begun).await?;
         }
-        Work::Publish0 | Work::Publish1 { .. } => publish(&client, &job, begun).await?,
-        Work::Latency => latency(&client, &job, begun).await?,
-        Work::Receive0 | Work::Receive1 => receive(&client, &job, begun).await?,
+        Work::Publish0 | Work::Publish1 { .. } => publish(client, job, begun).await?,
+        Work::Latency => latency(client, job, begun).await?,
+        Work::Receive0 | Work::Receive1 => receive(client, job, begun).await?,
     }
     std::future::pending().await
 }
@@ -101,6 +129,5 @@ async fn receive(client: &Client, job: &Job, mut begun: Begun) -> Result<()> {
     begun.end()?;
     // The last message counts as taken when the subscription is dropped, or asked for the next one.
     drop(messages);
-    tokio::time::sleep(PATIENCE + Duration::from_secs(1)).await;
     Ok(())
 }

@@ -1,0 +1,139 @@
+//! `mqtt-endpoint-tokio` 0.6 on `mqtt-protocol-core`, MQTT 3.1.1, as its examples show it: packets that the application builds, and a task that
+//! receives. At QoS 1 permits keep the number in flight.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use mqtt_endpoint_tokio::mqtt_ep::packet::v3_1_1::{Connect, Publish, Subscribe};
+use mqtt_endpoint_tokio::mqtt_ep::packet::{Packet, Qos, SubEntry, SubOpts};
+use mqtt_endpoint_tokio::mqtt_ep::transport::TcpTransport;
+use mqtt_endpoint_tokio::mqtt_ep::{Endpoint, Mode, Version, role};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+
+use crate::case::Work;
+use crate::clients::spawned;
+use crate::job::{Begun, Job};
+use crate::wire::{FILTER, TOPIC};
+use crate::{Error, Result};
+
+type Client = Arc<Endpoint<role::Client>>;
+
+pub(crate) fn run(job: &Job) -> Result<()> {
+    spawned(work(*job))
+}
+
+/// Its errors have no common trait.
+fn failed(error: impl std::fmt::Debug) -> Error {
+    format!("{error:?}").into()
+}
+
+async fn work(job: Job) -> Result<()> {
+    let client: Client = Arc::new(Endpoint::new(Version::V3_1_1));
+    let socket = TcpStream::connect(job.address()).await?;
+    socket.set_nodelay(true)?;
+    let transport = TcpTransport::from_stream(socket);
+    client
+        .attach(transport, Mode::Client)
+        .await
+        .map_err(failed)?;
+    let connect = Connect::builder().client_id("rival").map_err(failed)?;
+    let connect = connect.clean_session(true).build().map_err(failed)?;
+    client.send(connect).await.map_err(failed)?;
+    match client.recv().await.map_err(failed)? {
+        Packet::V3_1_1Connack(_) => {}
+        other => return Err(format!("{other:?} instead of CONNACK").into()),
+    }
+    let begun = job.begin()?;
+    match job.work() {
+        Work::Publish0 => publish0(&client, &job, begun).await?,
+        Work::Publish1 { window } => publish1(&client, &job, begun, window).await?,
+        Work::Latency => latency(&client, &job, begun).await?,
+        Work::Receive0 | Work::Receive1 => receive(&client, &job, begun).await?,
+    }
+    loop {
+        client.recv().await.map_err(failed)?;
+    }
+}
+
+fn message(job: &Job, payload: &[u8], id: Option<u16>) -> Result<Publish> {
+    let message = Publish::builder().topic_name(TOPIC).map_err(failed)?;
+    let message = message.payload(payload);
+    match id {
+        None => message.qos(Qos::AtMostOnce).build(),
+        Some(id) => message.qos(qos(job)).packet_id(id).build(),
+    }
+    .map_err(failed)
+}
+
+const fn qos(job: &Job) -> Qos {
+    match job.qos() {
+        0 => Qos::AtMostOnce,
+        _ => Qos::AtLeastOnce,
+    }
+}
+
+async fn publish0(client: &Client, job: &Job, mut begun: Begun) -> Result<()> {
+    let payload = job.payload();
+    for _ in 0..job.count {
+        let message = message(job, &payload, None)?;
+        client.send(message).await.map_err(failed)?;
+    }
+    begun.published(job, job.count);
+    begun.end()
+}
+
+async fn publish1(client: &Client, job: &Job, mut begun: Begun, window: u16) -> Result<()> {
+    let permits = Arc::new(Semaphore::new(window.into()));
+    let (publisher, free, job) = (client.clone(), permits.clone(), *job);
+    tokio::spawn(async move {
+        let payload = job.payload();
+        for _ in 0..job.count {
+            free.acquire().await?.forget();
+            let id = publisher.acquire_packet_id_when_available().await;
+            let message = message(&job, &payload, Some(id.map_err(failed)?))?;
+            publisher.send(message).await.map_err(failed)?;
+        }
+        Result::Ok(())
+    });
+    while begun.messages() < job.count {
+        if let Packet::V3_1_1Puback(_) = client.recv().await.map_err(failed)? {
+            permits.add_permits(1);
+            begun.published(&job, 1);
+        }
+    }
+    begun.end()
+}
+
+async fn latency(client: &Client, job: &Job, mut begun: Begun) -> Result<()> {
+    let (payload, mut latencies) = (job.payload(), job.latencies());
+    for _ in 0..job.count {
+        let start = Instant::now();
+        let id = client.acquire_packet_id().await.map_err(failed)?;
+        let message = message(job, &payload, Some(id))?;
+        client.send(message).await.map_err(failed)?;
+        while !matches!(
+            client.recv().await.map_err(failed)?,
+            Packet::V3_1_1Puback(_)
+        ) {}
+        latencies.push(start.elapsed().as_nanos() as u64);
+    }
+    begun.took(latencies);
+    begun.published(job, job.count);
+    begun.end()
+}
+
+async fn receive(client: &Client, job: &Job, mut begun: Begun) -> Result<()> {
+    let id = client.acquire_packet_id().await.map_err(failed)?;
+    let entry = SubEntry::new(FILTER, SubOpts::new().set_qos(qos(job))).map_err(failed)?;
+    let subscribe = Subscribe::builder().packet_id(id).entries(vec![entry]);
+    let subscribe = subscribe.build().map_err(failed)?;
+    client.send(subscribe).await.map_err(failed)?;
+    while begun.messages() < job.count {
+        if let Packet::V3_1_1Publish(message) = client.recv().await.map_err(failed)? {
+            let payload = message.payload();
+            begun.received(message.topic_name().as_bytes(), payload.as_slice());
+        }
+    }
+    begun.end()
+}

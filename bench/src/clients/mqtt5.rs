@@ -1,0 +1,108 @@
+//! `mqtt5` 0.49: a client that is cloned into tasks. Its `publish_qos` ends when the message is written, or acknowledged at QoS 1; so there is a
+//! task for each message in flight. What is received comes to a callback.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use mqtt5::{ConnectOptions, MqttClient, PublishResult, QoS, SubscribeOptions};
+use tokio::task::JoinSet;
+
+use crate::Result;
+use crate::case::Work;
+use crate::clients::{Gate, spawned};
+use crate::job::{Begun, Job};
+use crate::wire::{FILTER, TOPIC};
+
+pub(crate) fn run(job: &Job) -> Result<()> {
+    spawned(work(*job))
+}
+
+async fn work(job: Job) -> Result<()> {
+    let options = ConnectOptions::new("rival").with_clean_start(true);
+    let client = MqttClient::with_options(options);
+    client.connect(&job.url()).await?;
+    let begun = job.begin()?;
+    match job.work() {
+        Work::Publish0 => publish(&client, &job, begun, 1).await?,
+        Work::Publish1 { window } => publish(&client, &job, begun, window).await?,
+        Work::Latency => latency(&client, &job, begun).await?,
+        Work::Receive0 | Work::Receive1 => receive(&client, &job, begun).await?,
+    }
+    std::future::pending().await
+}
+
+const fn qos(job: &Job) -> QoS {
+    match job.qos() {
+        0 => QoS::AtMostOnce,
+        _ => QoS::AtLeastOnce,
+    }
+}
+
+async fn publish_one(client: &MqttClient, job: &Job, payload: &[u8]) -> Result<()> {
+    match client.publish_qos(TOPIC, payload, qos(job)).await? {
+        PublishResult::Sent(_) => Ok(()),
+        PublishResult::Queued(_) => Err("not sent, but queued".into()),
+    }
+}
+
+async fn publish(client: &MqttClient, job: &Job, mut begun: Begun, tasks: u16) -> Result<()> {
+    let left = Arc::new(AtomicU64::new(job.count));
+    let mut publishers = JoinSet::new();
+    for _ in 0..u64::from(tasks).min(job.count) {
+        let (client, job, payload, left) = (client.clone(), *job, job.payload(), left.clone());
+        publishers.spawn(async move {
+            let mut published = 0;
+            let take = |left: u64| left.checked_sub(1);
+            while left
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+                .is_ok()
+            {
+                publish_one(&client, &job, &payload).await?;
+                published += 1;
+            }
+            Result::Ok(published)
+        });
+    }
+    while let Some(published) = publishers.join_next().await {
+        begun.published(job, published??);
+    }
+    begun.end()
+}
+
+async fn latency(client: &MqttClient, job: &Job, mut begun: Begun) -> Result<()> {
+    let (payload, mut latencies) = (job.payload(), job.latencies());
+    for _ in 0..job.count {
+        let start = Instant::now();
+        publish_one(client, job, &payload).await?;
+        latencies.push(start.elapsed().as_nanos() as u64);
+    }
+    begun.took(latencies);
+    begun.published(job, job.count);
+    begun.end()
+}
+
+async fn receive(client: &MqttClient, job: &Job, begun: Begun) -> Result<()> {
+    let (begun, gate, count) = (Arc::new(Mutex::new(Some(begun))), Gate::new(), job.count);
+    let (inside, opens) = (begun.clone(), gate.clone());
+    let options = SubscribeOptions {
+        qos: qos(job),
+        ..SubscribeOptions::default()
+    };
+    let callback = move |message: mqtt5::Message| {
+        if let Ok(mut begun) = inside.lock()
+            && let Some(begun) = begun.as_mut()
+        {
+            begun.received(message.topic.as_bytes(), &message.payload);
+            if begun.messages() == count {
+                opens.open();
+            }
+        }
+    };
+    client
+        .subscribe_with_options(FILTER, options, callback)
+        .await?;
+    gate.wait().await;
+    let begun = begun.lock().map_err(|_| "a panic in the callback")?.take();
+    begun.ok_or("taken")?.end()
+}

@@ -1,0 +1,119 @@
+//! `rumqttc-v4-next` 0.34, MQTT 3.1.1, as its examples show it, with room for a thousand requests, of which a turn takes as many as there
+//! are.
+
+use std::time::Instant;
+
+use next_v4::{
+    AsyncClient, Event, EventLoop, MqttOptions, NetworkOptions, Outgoing, Packet, PublishOptions,
+    QoS,
+};
+
+use crate::Result;
+use crate::case::Work;
+use crate::clients::spawned;
+use crate::job::{Begun, Job};
+use crate::wire::{FILTER, TOPIC};
+
+const REQUESTS: usize = 1000;
+/// Requests that one turn of its event loop takes; by default it is one.
+const BATCH: usize = 1000;
+
+pub(crate) fn run(job: &Job) -> Result<()> {
+    spawned(work(*job))
+}
+
+async fn work(job: Job) -> Result<()> {
+    let mut options = MqttOptions::new("rival", ("127.0.0.1", job.port));
+    options.set_inflight(job.window());
+    options.set_max_request_batch(BATCH);
+    let (client, mut events) = AsyncClient::builder(options).capacity(REQUESTS).build();
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    events.set_network_options(network);
+    match events.poll().await? {
+        Event::Incoming(Packet::ConnAck(_)) => {}
+        other => return Err(format!("{other:?} instead of CONNACK").into()),
+    }
+    let begun = job.begin()?;
+    match job.work() {
+        Work::Publish0 | Work::Publish1 { .. } => {
+            publish(&client, &mut events, &job, begun).await?
+        }
+        Work::Latency => latency(&client, &mut events, &job, begun).await?,
+        Work::Receive0 | Work::Receive1 => receive(&client, &mut events, &job, begun).await?,
+    }
+    loop {
+        events.poll().await?;
+    }
+}
+
+const fn qos(job: &Job) -> QoS {
+    match job.qos() {
+        0 => QoS::AtMostOnce,
+        _ => QoS::AtLeastOnce,
+    }
+}
+
+async fn publish(
+    client: &AsyncClient,
+    events: &mut EventLoop,
+    job: &Job,
+    mut begun: Begun,
+) -> Result<()> {
+    let (client, payload, qos, count) = (client.clone(), job.payload(), qos(job), job.count);
+    tokio::spawn(async move {
+        for _ in 0..count {
+            let payload = payload.clone();
+            let published = client
+                .publish(TOPIC, payload, PublishOptions::new(qos))
+                .await;
+            published.expect("an event loop");
+        }
+    });
+    while begun.messages() < count {
+        match events.poll().await? {
+            Event::Outgoing(Outgoing::Publish(_)) if qos == QoS::AtMostOnce => {
+                begun.published(job, 1);
+            }
+            Event::Incoming(Packet::PubAck(_)) => begun.published(job, 1),
+            _ => {}
+        }
+    }
+    begun.end()
+}
+
+async fn latency(
+    client: &AsyncClient,
+    events: &mut EventLoop,
+    job: &Job,
+    mut begun: Begun,
+) -> Result<()> {
+    let (payload, qos, mut latencies) = (job.payload(), qos(job), job.latencies());
+    for _ in 0..job.count {
+        let start = Instant::now();
+        let payload = payload.clone();
+        client
+            .publish(TOPIC, payload, PublishOptions::new(qos))
+            .await?;
+        while !matches!(events.poll().await?, Event::Incoming(Packet::PubAck(_))) {}
+        latencies.push(start.elapsed().as_nanos() as u64);
+    }
+    begun.took(latencies);
+    begun.published(job, job.count);
+    begun.end()
+}
+
+async fn receive(
+    client: &AsyncClient,
+    events: &mut EventLoop,
+    job: &Job,
+    mut begun: Begun,
+) -> Result<()> {
+    client.subscribe(FILTER, qos(job)).await?;
+    while begun.messages() < job.count {
+        if let Event::Incoming(Packet::Publish(message)) = events.poll().await? {
+            begun.received(&message.topic, &message.payload);
+        }
+    }
+    begun.end()
+}

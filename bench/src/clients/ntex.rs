@@ -1,0 +1,162 @@
+//! `ntex-mqtt` 9.0, MQTT 5.0, on ntex's runtime over tokio. It has no queue: a message is encoded where it is published. At QoS 1 by its call
+//! that does not block, with a callback for acknowledgements; `ready` waits for room in the window and for the socket.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Instant;
+
+use ntex_bytes::{ByteString, Bytes};
+use ntex_mqtt::v5;
+use ntex_mqtt::v5::client::ProtocolMessage;
+use ntex_mqtt::v5::codec::{PublishAckReason, QoS, RetainHandling, SubscriptionOptions};
+use ntex_service::Pipeline;
+use ntex_service::cfg::SharedCfg;
+
+use crate::case::Work;
+use crate::clients::Gate;
+use crate::job::{Begun, Job};
+use crate::wire::{FILTER, TOPIC};
+use crate::{Error, Result};
+
+pub(crate) fn run(job: &Job) -> Result<()> {
+    let job = *job;
+    ntex_rt::System::new("bench", ntex_net::DefaultRuntime).block_on(work(job))
+}
+
+fn failed(error: impl std::fmt::Debug) -> Error {
+    format!("{error:?}").into()
+}
+
+async fn work(job: Job) -> Result<()> {
+    let connector = v5::client::MqttConnector::new();
+    let client = Pipeline::new(SharedCfg::default(), connector)
+        .call(
+            v5::client::Connect::new(job.address())
+                .client_id("rival")
+                .clean_start(),
+        )
+        .await
+        .map_err(failed)?;
+    let sink = client.sink();
+    let begun = job.begin()?;
+    if job.work().receives() {
+        return receive(client, sink, &job, begun).await;
+    }
+    ntex_rt::spawn(client.start_default());
+    match job.work() {
+        Work::Publish0 => publish0(&sink, &job, begun).await?,
+        Work::Publish1 { .. } => publish1(&sink, &job, begun).await?,
+        _ => latency(&sink, &job, begun).await?,
+    }
+    std::future::pending().await
+}
+
+fn payload(job: &Job) -> Bytes {
+    Bytes::copy_from_slice(&job.payload())
+}
+
+async fn publish0(sink: &v5::MqttSink, job: &Job, mut begun: Begun) -> Result<()> {
+    let (topic, payload) = (ByteString::from_static(TOPIC), payload(job));
+    for _ in 0..job.count {
+        if !sink.ready().await {
+            return Err("closed".into());
+        }
+        let message = sink.publish(topic.clone());
+        message.send_at_most_once(payload.clone()).map_err(failed)?;
+    }
+    begun.published(job, job.count);
+    begun.end()
+}
+
+async fn publish1(sink: &v5::MqttSink, job: &Job, mut begun: Begun) -> Result<()> {
+    let (topic, payload) = (ByteString::from_static(TOPIC), payload(job));
+    let (acknowledged, gate, count) = (Cell::new(0), Gate::new(), job.count);
+    let opens = gate.clone();
+    sink.publish_ack_cb(move |ack, disconnected| {
+        if !disconnected && ack.reason_code == PublishAckReason::Success {
+            acknowledged.set(acknowledged.get() + 1);
+            if acknowledged.get() == count {
+                opens.open();
+            }
+        }
+    });
+    for _ in 0..job.count {
+        if !sink.ready().await {
+            return Err("closed".into());
+        }
+        let message = sink.publish(topic.clone());
+        message
+            .send_at_least_once_no_block(payload.clone())
+            .map_err(failed)?;
+    }
+    gate.wait().await;
+    begun.published(job, job.count);
+    begun.end()
+}
+
+async fn latency(sink: &v5::MqttSink, job: &Job, mut begun: Begun) -> Result<()> {
+    let (topic, payload, mut latencies) = (
+        ByteString::from_static(TOPIC),
+        payload(job),
+        job.latencies(),
+    );
+    for _ in 0..job.count {
+        let start = Instant::now();
+        let message = sink.publish(topic.clone());
+        message
+            .send_at_least_once(payload.clone())
+            .await
+            .map_err(failed)?;
+        latencies.push(start.elapsed().as_nanos() as u64);
+    }
+    begun.took(latencies);
+    begun.published(job, job.count);
+    begun.end()
+}
+
+async fn receive(
+    client: v5::client::Client,
+    sink: v5::MqttSink,
+    job: &Job,
+    begun: Begun,
+) -> Result<()> {
+    let (begun, gate, count) = (Rc::new(RefCell::new(Some(begun))), Gate::new(), job.count);
+    let (inside, opens) = (begun.clone(), gate.clone());
+    ntex_rt::spawn(
+        client.start(async move |message: ProtocolMessage| match message {
+            ProtocolMessage::Publish(message) => {
+                let payload = message.read_all().await.map_err(|_| ())?;
+                if let Some(begun) = inside.borrow_mut().as_mut() {
+                    begun.received(message.packet().topic.as_bytes(), &payload);
+                    if begun.messages() == count {
+                        opens.open();
+                    }
+                }
+                Ok(match message.packet().qos {
+                    QoS::AtMostOnce => message.ack_qos0(),
+                    _ => message.ack(PublishAckReason::Success),
+                })
+            }
+            ProtocolMessage::PublishRelease(message) => Ok(message.ack()),
+            ProtocolMessage::Disconnect(message) => Ok::<_, ()>(message.ack()),
+            other => Ok(other.ack()),
+        }),
+    );
+    let options = SubscriptionOptions {
+        qos: match job.qos() {
+            0 => QoS::AtMostOnce,
+            _ => QoS::AtLeastOnce,
+        },
+        no_local: false,
+        retain_as_published: false,
+        retain_handling: RetainHandling::AtSubscribe,
+    };
+    let subscribe = sink
+        .subscribe(None)
+        .topic_filter(ByteString::from_static(FILTER), options);
+    subscribe.send().await.map_err(failed)?;
+    gate.wait().await;
+    let begun = begun.borrow_mut().take();
+    begun.ok_or("taken")?.end()?;
+    std::future::pending().await
+}
