@@ -6,6 +6,8 @@
 //! receive as closely. `ci/judged` fetches the scripts, and runs each of them with each program; `docs/judged.md` says what it comes to.
 //!
 //! A program that is content says nothing, and ends with 0.
+//!
+//! `tests/vectors` has mosquitto's packet vectors judge the session, and each adapter over sockets.
 
 mod run;
 mod scripts;
@@ -16,6 +18,8 @@ use std::process::ExitCode;
 use mqtt_behaviour::{Adapter, block_on};
 
 use run::Run;
+
+pub use run::config;
 
 /// What a program does: `NAME PORT` plays the client of that script, `--list` tells all names.
 pub fn main(make: fn() -> io::Result<Box<dyn Adapter>>) -> ExitCode {

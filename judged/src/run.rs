@@ -82,25 +82,34 @@ impl<'a> Run<'a> {
     }
 }
 
-/// A client of 3.1.1, as mosquitto's programs are: packet identifiers ascend.
+/// A client of 3.1.1, as mosquitto's programs are.
 pub(crate) fn v3(client_id: &str) -> ConfigBuilder {
-    Config::builder(client_id)
-        .version(Version::V3_1_1)
-        .packet_ids(PacketIds::Ascending)
+    config(client_id, Version::V3_1_1)
 }
 
-/// A client of 5.0, as mosquitto's programs are: beside Receive Maximum nothing is asked for or offered that need not be.
+/// A client of 5.0, as mosquitto's programs are.
 pub(crate) fn v5(client_id: &str) -> ConfigBuilder {
+    config(client_id, Version::V5)
+}
+
+/// With the options by which the bytes are those of libmosquitto: packet identifiers ascend, and in 5.0 nothing is asked for or offered beside
+/// Receive Maximum that need not be.
+pub fn config(client_id: &str, version: Version) -> ConfigBuilder {
+    let builder = Config::builder(client_id)
+        .version(version)
+        .packet_ids(PacketIds::Ascending);
+    if !version.is_v5() {
+        return builder;
+    }
     let mut limits = Limits::default();
     limits.receive_maximum = RECEIVE_MAXIMUM;
     limits.max_packet_size = Limits::LARGEST_PACKET;
     limits.topic_alias_maximum = 0;
     limits.topic_aliases = 0;
-    Config::builder(client_id)
+    builder
         .session_expiry(Duration::ZERO)
         .limits(limits)
         .subscription_identifiers(false)
-        .packet_ids(PacketIds::Ascending)
 }
 
 /// A client that the script has accepted.

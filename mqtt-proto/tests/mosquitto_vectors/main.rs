@@ -3,27 +3,27 @@
 //! They are mosquitto's `test/lib/data` (branch `develop`); `MQTT_VECTORS` names the folder. Without it the trial is reported as
 //! ignored. With `MQTT_REQUIRE_ALL=1` a folder that is named but missing is a failure.
 //!
+//! The package `judged` has the same vectors judge the session, and each adapter.
+//!
 //! What the decoder alone can tell is checked here: bytes that must end the connection are refused, others are packets. What only
 //! a session can refuse stands in [`NEEDS_SESSION`], and must decode; what the vectors see differently from the specification in
 //! [`WAIVED`].
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 #![allow(
-    clippy::disallowed_methods,
     clippy::disallowed_macros,
-    reason = "the folder is named by the environment, and the count is printed: neither is for the library"
+    reason = "the count is printed, which is not for the library"
 )]
 
-mod common;
-
-use std::path::{Path, PathBuf};
+mod vectors;
 
 use bytes::BytesMut;
 use libtest_mimic::{Arguments, Failed, Trial};
-use mqtt_proto::{DecodeError, Decoder, Sender, Version};
-use serde_json::Value;
+use mqtt_proto::{DecodeError, Decoder, Sender};
+
+use vectors::{Folder, List, Vector, folder, read, unused};
 
 /// Groups, names of vectors and why a decoder, which knows one packet at a time, can't refuse them.
-const NEEDS_SESSION: &[(&str, &[&str], &str)] = &[
+const NEEDS_SESSION: List = &[
     ("v5.0 AUTH", &["F0 [MQTT-3.1.0-1]"], BEFORE_CONNACK),
     ("v3.1.1 PINGRESP", &["D0 [MQTT-3.1.0-1]"], BEFORE_CONNACK),
     ("v5.0 PINGRESP", &["D0 [MQTT-3.1.0-1]"], BEFORE_CONNACK),
@@ -46,11 +46,6 @@ const NEEDS_SESSION: &[(&str, &[&str], &str)] = &[
         "v5.0 CONNACK",
         &["20 CAF=0x01"],
         "session present, though a clean start was asked for",
-    ),
-    (
-        "v5.0 CONNACK ALLOWED PROPERTIES INVALID",
-        &["20 with assigned-client-identifier (UTF-8 string)"],
-        "a client identifier is assigned, though the client had sent its own",
     ),
     (
         "v5.0 CONNACK",
@@ -84,11 +79,18 @@ const NEEDS_SESSION: &[(&str, &[&str], &str)] = &[
 const BEFORE_CONNACK: &str = "well-formed, but before CONNACK";
 
 /// Groups, names of vectors and why the decoder decides otherwise.
-const WAIVED: &[(&str, &[&str], &str)] = &[(
-    "v5.0 CONNACK",
-    &["20 long"],
-    "a byte stands behind the last field, where CONNACK has no payload: libmosquitto overlooks it",
-)];
+const WAIVED: List = &[
+    (
+        "v5.0 CONNACK",
+        &["20 long"],
+        "a byte stands behind the last field, where CONNACK has no payload: libmosquitto overlooks it",
+    ),
+    (
+        "v5.0 CONNACK ALLOWED PROPERTIES INVALID",
+        &["20 with assigned-client-identifier (UTF-8 string)"],
+        "an identifier is assigned, though the client had its own: no rule forbids it (section 3.2.2.3.7)",
+    ),
+];
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -114,95 +116,6 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-enum Folder {
-    Found(PathBuf),
-    Absent { why: String, required: bool },
-}
-
-fn folder() -> Folder {
-    let Some(folder) = std::env::var_os("MQTT_VECTORS") else {
-        let why = "MQTT_VECTORS does not name a folder with them".into();
-        return Folder::Absent {
-            why,
-            required: false,
-        };
-    };
-    let folder = PathBuf::from(folder);
-    if folder.is_dir() {
-        return Folder::Found(folder);
-    }
-    let required = std::env::var_os("MQTT_REQUIRE_ALL").is_some_and(|value| value == "1");
-    let why = format!(
-        "MQTT_VECTORS names {}, which is no folder",
-        folder.display()
-    );
-    Folder::Absent { why, required }
-}
-
-struct Vector {
-    group: String,
-    name: String,
-    version: Version,
-    bytes: Vec<u8>,
-    must_close: bool,
-}
-
-fn read(folder: &Path) -> Vec<Vector> {
-    let mut files: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "json")
-        })
-        .collect();
-    files.sort();
-    let vectors: Vec<_> = files.iter().flat_map(|file| read_file(file)).collect();
-    assert!(!vectors.is_empty(), "no vectors in {}", folder.display());
-    vectors
-}
-
-fn read_file(file: &Path) -> Vec<Vector> {
-    let text = std::fs::read_to_string(file).unwrap();
-    let groups: Value = serde_json::from_str(&text).unwrap();
-    let mut vectors = Vec::new();
-    for group in groups.as_array().unwrap() {
-        for test in group["tests"].as_array().unwrap() {
-            // A test's own value goes before that of its group.
-            let value = |key: &str| test.get(key).or_else(|| group.get(key));
-            let bytes: Vec<_> = test["msgs"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .filter(|message| message["type"] == "send")
-                .collect();
-            vectors.push(Vector {
-                group: group["group"]
-                    .as_str()
-                    .unwrap()
-                    .split_whitespace()
-                    .collect::<Vec<_>>()
-                    .join(" "),
-                name: test["name"].as_str().unwrap().trim().to_owned(),
-                version: match value("ver").and_then(Value::as_u64) {
-                    Some(3) => Version::V3_1,
-                    Some(4) => Version::V3_1_1,
-                    Some(5) => Version::V5,
-                    other => panic!("version {other:?}"),
-                },
-                bytes: bytes
-                    .iter()
-                    .flat_map(|message| common::hex(message["payload"].as_str().unwrap()))
-                    .collect(),
-                must_close: value("expect_disconnect")
-                    .and_then(Value::as_bool)
-                    .unwrap_or(true),
-            });
-        }
-    }
-    vectors
-}
-
 #[derive(Debug)]
 enum Verdict {
     #[expect(dead_code, reason = "shown when a vector fails")]
@@ -223,13 +136,6 @@ impl Vector {
                 Err(error) => return Verdict::Refused(error),
             }
         }
-    }
-
-    fn reason_in(&self, list: &[(&str, &[&str], &'static str)]) -> Option<&'static str> {
-        let found = list
-            .iter()
-            .find(|(group, names, _)| *group == self.group && names.contains(&&self.name[..]));
-        found.map(|(_, _, reason)| *reason)
     }
 
     fn into_trial(self) -> Trial {
@@ -270,17 +176,7 @@ impl Vector {
 
 /// An entry of a list that names no vector is out of date.
 fn lists_are_used(vectors: &[Vector]) -> Trial {
-    let mut unused = Vec::new();
-    for (group, names, _) in NEEDS_SESSION.iter().chain(WAIVED) {
-        for name in *names {
-            if !vectors
-                .iter()
-                .any(|vector| vector.group == *group && vector.name == *name)
-            {
-                unused.push(format!("{group}: {name}"));
-            }
-        }
-    }
+    let unused = unused(vectors, NEEDS_SESSION.iter().chain(WAIVED));
     Trial::test("every waiver belongs to a vector", move || {
         if unused.is_empty() {
             Ok(())
