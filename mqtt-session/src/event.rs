@@ -240,6 +240,21 @@ pub struct Ticket {
     pub(crate) number: u64,
 }
 
+#[cfg(feature = "client")]
+impl Ticket {
+    /// Takes the room of another one over, where neither is for an acknowledgement.
+    #[inline]
+    pub(crate) fn join(&mut self, other: Self) -> Result<(), Self> {
+        let bytes = self.bytes.checked_add(other.bytes);
+        let alike = self.epoch == other.epoch && self.arrival.is_none() && other.arrival.is_none();
+        match bytes {
+            Some(bytes) if alike => self.bytes = bytes,
+            _ => return Err(other),
+        }
+        Ok(())
+    }
+}
+
 /// What waits, and how much more may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

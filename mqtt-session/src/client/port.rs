@@ -301,9 +301,10 @@ impl State {
 }
 
 impl Sleeper {
-    /// Whether it has nothing to do, or has not begun.
-    pub(super) const fn sleeps(&self) -> bool {
-        !self.awake
+    /// Whether it is at work, and so will see by itself what there is to do.
+    #[inline]
+    pub(super) const fn is_awake(&self) -> bool {
+        self.awake
     }
 
     /// The driver's waker, when and only when it sleeps and there is something for it to do.

@@ -88,7 +88,7 @@ impl Shared {
 
     #[inline]
     pub(super) fn unlock(&self, state: MutexGuard<'_, State>) {
-        let sleeps = state.driver.sleeps();
+        let sleeps = !state.driver.is_awake();
         self.driver_sleeps.store(sleeps, Ordering::Relaxed);
     }
 
@@ -100,13 +100,23 @@ impl Shared {
     /// Runs under the lock; hands out what came of it, and wakes whom it concerns after unlocking.
     #[inline]
     pub(super) fn run<R>(&self, step: impl FnOnce(&mut State) -> R) -> R {
-        let mut wakes = Wakes::default();
         let mut state = self.lock();
         let result = step(&mut state);
+        // Mostly it concerns nobody.
+        if state.is_settled() {
+            self.unlock(state);
+        } else {
+            self.settle(state);
+        }
+        result
+    }
+
+    #[inline(never)]
+    fn settle(&self, mut state: MutexGuard<'_, State>) {
+        let mut wakes = Wakes::default();
         state.settle(&mut wakes);
         self.unlock(state);
         wakes.wake();
-        result
     }
 
     /// The same for a future: `step` may park, and is run again where that took a clone of the waker.

@@ -93,6 +93,12 @@ impl State {
         }
     }
 
+    /// Whether [`settle`](Self::settle) would find nothing to do.
+    #[inline]
+    pub(super) fn is_settled(&self) -> bool {
+        self.driver.is_awake() && !self.connection.session().has_news()
+    }
+
     /// After each change: tells what happened, and finds out whether the driver must know.
     #[inline]
     pub(super) fn settle(&mut self, wakes: &mut Wakes) {

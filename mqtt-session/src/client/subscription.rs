@@ -244,7 +244,7 @@ impl Subscription {
         let Held { publish, ticket } = held;
         let mut acker = None;
         match (self.mode, ticket) {
-            (_, Some(ticket)) if ticket.arrival.is_none() => self.spent.push(ticket),
+            (_, Some(ticket)) if ticket.arrival.is_none() => self.spend(ticket),
             (AckMode::Manual, Some(ticket)) => acker = Some(Acker::new(&self.shared, ticket)),
             (_, Some(ticket)) => {
                 self.current = Some(Held {
@@ -255,6 +255,16 @@ impl Subscription {
             (_, None) => {}
         }
         Message::new(publish, acker)
+    }
+
+    fn spend(&mut self, ticket: Ticket) {
+        let joined = match self.spent.last_mut() {
+            Some(last) => last.join(ticket),
+            None => Err(ticket),
+        };
+        if let Err(ticket) = joined {
+            self.spent.push(ticket);
+        }
     }
 }
 

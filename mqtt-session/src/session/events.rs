@@ -62,6 +62,12 @@ impl Events {
         })
     }
 
+    #[cfg(feature = "client")]
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     pub(super) fn observe(&mut self, most: usize) {
         self.observed.get_or_insert_with(|| {
             Box::new(Observed {

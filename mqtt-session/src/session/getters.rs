@@ -94,4 +94,12 @@ impl Session {
     pub fn server(&self) -> &Endpoint {
         self.round.endpoint()
     }
+
+    /// Whether there is an event, or a message to be dropped.
+    #[cfg(feature = "client")]
+    #[inline]
+    pub(crate) fn has_news(&self) -> bool {
+        let released = self.outgoing.released.as_ref();
+        !self.events.is_empty() || released.is_some_and(|released| !released.is_empty())
+    }
 }

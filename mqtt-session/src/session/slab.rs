@@ -145,15 +145,6 @@ impl<T> Slab<T> {
         Some(value)
     }
 
-    /// The value, where there is one and no other, and no index was ever in use beside its own.
-    #[inline]
-    pub(super) fn only(&self) -> Option<&T> {
-        match &*self.slots {
-            [Slot::Used(value)] => Some(value),
-            _ => None,
-        }
-    }
-
     /// Removes a value where it stands, after the closure has seen it.
     #[inline]
     pub(super) fn remove_with<R>(

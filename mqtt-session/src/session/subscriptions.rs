@@ -33,6 +33,9 @@ pub(super) struct Routes {
     /// What [`matches`](Self::matches) finds: kept for its memory.
     found: Vec<u32>,
     matched: Vec<QueueId>,
+    /// The topic that one filter alone has matched last, and which: topics often come several times in a row. Empty where that is not known.
+    last: Vec<u8>,
+    last_found: u32,
 }
 
 /// What the server has under one filter, for all handles on it [MQTT-3.8.4-3].
@@ -64,6 +67,9 @@ const FILTERS_AT_ONCE: usize = 16;
 /// So many filters are compared one by one.
 const FEW: usize = 4;
 
+/// A longer topic is looked up again.
+const SHORT: usize = 256;
+
 static NONE: Routes = Routes::new();
 
 impl Deref for Subscriptions {
@@ -89,6 +95,8 @@ impl Routes {
             of_queue: Vec::new(),
             found: Vec::new(),
             matched: Vec::new(),
+            last: Vec::new(),
+            last_found: 0,
         }
     }
 
@@ -157,6 +165,7 @@ impl Routes {
     }
 
     fn insert(&mut self, filter: &TopicFilter, group: u32) -> u32 {
+        self.last.clear();
         let index = self.all.insert(Subscription {
             filter: filter.clone(),
             options: SubscribeOptions::default(),
@@ -258,6 +267,7 @@ impl Routes {
     }
 
     fn remove_at(&mut self, index: u32) {
+        self.last.clear();
         let Some(gone) = self.all.remove(index) else {
             return;
         };
@@ -351,12 +361,15 @@ impl Routes {
             tree,
             found,
             matched,
+            last,
+            last_found,
             ..
         } = self;
         let topic = publish.topic();
-        if let Some(one) = all.only() {
-            let matches = one.filter.matches(topic);
-            return if matches { &one.queues } else { &[] };
+        if *topic.as_bytes() == **last
+            && let Some(one) = all.get(*last_found)
+        {
+            return &one.queues;
         }
         found.clear();
         if tree.is_empty() {
@@ -370,6 +383,11 @@ impl Routes {
         }
         // Where one alone matches, it does not matter what is named.
         if let [one] = **found {
+            if topic.as_bytes().len() <= SHORT {
+                last.clear();
+                last.extend_from_slice(topic.as_bytes());
+                *last_found = one;
+            }
             return all.get(one).map(|one| &*one.queues).unwrap_or_default();
         }
         let properties = publish.properties();
