@@ -1,7 +1,6 @@
 //! Instructions under Valgrind, which do not depend on load: `cargo bench -p codec-bench --bench instructions`.
 //!
-//! Each figure is for a whole buffer: 1000 packets, or 64 large ones. Ours have limits, those of the figures to reach; above them
-//! the run fails. Needs `valgrind`, and `cargo install gungraun-runner` in the version of the dependency.
+//! Each figure is for a whole buffer: 1000 packets, or 64 large ones. `ci/instructions` compares ours with those on record. Needs `valgrind`, and `cargo install gungraun-runner` in the version of the dependency.
 
 use std::hint::black_box;
 
@@ -9,10 +8,9 @@ use codec_bench::case::Case;
 use codec_bench::decode::{self, Decode};
 use codec_bench::encode::{self, Encode};
 use codec_bench::rivals::{Mqttbytes, Ntex, ProtocolCore, ProtocolCoreSlices, Rmqtt, Rumqttc};
+use gungraun::main;
 use gungraun::prelude::*;
-use gungraun::{Callgrind, EventKind, main};
 
-const PACKETS: u64 = 1000;
 const SMALL: Case = Case {
     payload: 64,
     properties: false,
@@ -25,12 +23,6 @@ const LARGE: Case = Case {
     payload: 16 * 1024,
     properties: false,
 };
-
-fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
-    let mut config = LibraryBenchmarkConfig::default();
-    config.tool(Callgrind::default().hard_limits([(EventKind::Ir, instructions * PACKETS)]));
-    config
-}
 
 fn input<D: Decode>(case: Case) -> D::Input {
     D::input(&case.stream())
@@ -58,6 +50,7 @@ macro_rules! decode {
 }
 
 decode! {
+    decode_ours: decode::Ours;
     decode_floor: decode::Floor;
     decode_handle_floor: decode::HandleFloor;
     decode_rumqttc: Rumqttc;
@@ -65,15 +58,6 @@ decode! {
     decode_mqtt_protocol_core: ProtocolCore;
     decode_rmqtt_codec: Rmqtt;
     decode_ntex_mqtt: Ntex;
-}
-
-#[library_benchmark]
-#[bench::small(args = (SMALL), setup = input::<decode::Ours>, config = at_most(260))]
-#[bench::small_with_properties(args = (SMALL_WITH_PROPERTIES), setup = input::<decode::Ours>, config = at_most(550))]
-#[bench::large(args = (LARGE), setup = input::<decode::Ours>)]
-fn decode_ours(mut input: <decode::Ours as Decode>::Input) -> <decode::Ours as Decode>::Input {
-    black_box(decode::Ours::decode(&mut input));
-    input
 }
 
 macro_rules! encode {

@@ -1,6 +1,6 @@
 //! Instructions under Valgrind, which do not depend on load: `cargo bench -p session-bench --bench session_instructions`.
 //!
-//! Each figure is for ten batches of [`BATCH`](session_bench::BATCH) messages of 64 B: divide it by 640. Needs `valgrind`, and `cargo install
+//! `of_session` is a [`Session`](mqtt_session::Session) alone, `of_client` is with the handles and a driver's turns around it. Each figure is for ten batches of [`BATCH`](session_bench::BATCH) messages of 64 B: divide it by 640. Needs `valgrind`, and `cargo install
 //! gungraun-runner` in the version of the dependency.
 
 use std::hint::black_box;
@@ -8,12 +8,12 @@ use std::hint::black_box;
 use gungraun::main;
 use gungraun::prelude::*;
 use mqtt_proto::QoS;
-use session_bench::Bench;
+use session_bench::client::ClientBench;
+use session_bench::{Bench, Moves};
 
 const BATCHES: usize = 10;
 
-fn warm() -> Bench {
-    let mut bench = Bench::new();
+fn warm(mut bench: Box<dyn Moves>) -> Box<dyn Moves> {
     for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
         for _ in 0..2 {
             bench.publish(qos);
@@ -23,11 +23,20 @@ fn warm() -> Bench {
     bench
 }
 
+fn session() -> Box<dyn Moves> {
+    warm(Box::new(Bench::new()))
+}
+
+fn client() -> Box<dyn Moves> {
+    warm(Box::new(ClientBench::new()))
+}
+
 macro_rules! paths {
     ($($name:ident: $direction:ident $qos:ident;)*) => {$(
         #[library_benchmark]
-        #[bench::of_64_bytes(args = (), setup = warm)]
-        fn $name(mut bench: Bench) -> Bench {
+        #[bench::of_session(args = (), setup = session)]
+        #[bench::of_client(args = (), setup = client)]
+        fn $name(mut bench: Box<dyn Moves>) -> Box<dyn Moves> {
             for _ in 0..BATCHES {
                 black_box(bench.$direction(QoS::$qos));
             }
@@ -46,7 +55,7 @@ paths! {
 }
 
 library_benchmark_group!(
-    name = session,
+    name = messages,
     benchmarks = [
         publish_at_most_once,
         publish_at_least_once,
@@ -56,4 +65,4 @@ library_benchmark_group!(
         receive_exactly_once
     ]
 );
-main!(library_benchmark_groups = [session]);
+main!(library_benchmark_groups = [messages]);

@@ -1,5 +1,6 @@
 //! A connected [`Session`] of 5.0 and the bytes of its server, so that what a message costs can be measured without a socket.
 
+pub mod client;
 pub mod routing;
 
 use bytes::BytesMut;
@@ -7,6 +8,15 @@ use mqtt_proto::{
     ConnAck, Encoder, Flow, Outbox, Packet, PacketId, Publish, QoS, Sender, Topic, Version,
 };
 use mqtt_session::{Action, Config, Endpoint, Instant, QueueId, Session};
+
+/// What moves messages in batches of [`BATCH`].
+pub trait Moves {
+    /// Publishes a batch and brings every message to its outcome. How many got one.
+    fn publish(&mut self, qos: QoS) -> usize;
+
+    /// Receives a batch, takes each message and acknowledges it. How many came.
+    fn receive(&mut self, qos: QoS) -> usize;
+}
 
 /// Messages that a driver's turn moves.
 pub const BATCH: usize = 64;
@@ -150,6 +160,16 @@ impl Bench {
         self.input.extend_from_slice(bytes);
         self.session.handle_input(NOW, &mut self.input);
         assert!(self.input.is_empty(), "{:?}", self.session.poll_event());
+    }
+}
+
+impl Moves for Bench {
+    fn publish(&mut self, qos: QoS) -> usize {
+        Self::publish(self, qos)
+    }
+
+    fn receive(&mut self, qos: QoS) -> usize {
+        Self::receive(self, qos)
     }
 }
 
