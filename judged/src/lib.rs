@@ -2,7 +2,7 @@
 //!
 //! A script listens, starts `c/NAME.test PORT`, and compares the bytes that the program sends with those that it wants. Here `NAME` is the first
 //! argument of a program, of which there is one for each adapter: `judged-tokio 02-subscribe-qos1 1888`. What the programs do is written once, in
-//! [`scripts`], over the handles that all adapters share. They do what the programs in C do that come with the scripts, and look at what they
+//! `scripts`, over the handles that all adapters share. They do what the programs in C do that come with the scripts, and look at what they
 //! receive as closely. `ci/judged` fetches the scripts, and runs each of them with each program; `docs/judged.md` says what it comes to.
 //!
 //! A program that is content says nothing, and ends with 0.
