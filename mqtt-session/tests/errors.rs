@@ -107,16 +107,29 @@ fn a_server_of_another_protocol_is_named_as_such() {
             (alert, "TLS"),
             (b"SSH-2.0-OpenSSH_9.6\r\n", "SSH"),
         ] {
+            // In one piece, and however the network cuts it.
+            for piece in [bytes.len(), 1, 2] {
+                let mut raw = handshaking(version);
+                bytes.chunks(piece).for_each(|piece| raw.bytes_in(piece));
+                let error = raw.last_loss();
+                assert_eq!(error.fault(), Fault::Peer);
+                let shown = error.to_string();
+                assert!(
+                    shown.contains(&format!(" speaks {protocol},")) && shown.contains("port"),
+                    "{shown}"
+                );
+                assert_eq!(raw.lines(), [""; 0], "it would not understand");
+            }
+            // What might become one is waited for as CONNACK is.
             let mut raw = handshaking(version);
-            raw.bytes_in(bytes);
+            raw.bytes_in(&bytes[..2]);
+            assert_eq!(raw.losses(), []);
+            raw.advance(Duration::from_secs(10));
             let error = raw.last_loss();
-            assert_eq!(error.fault(), Fault::Peer);
-            let shown = error.to_string();
             assert!(
-                shown.contains(&format!(" speaks {protocol},")) && shown.contains("port"),
-                "{shown}"
+                matches!(error, ConnectionError::NoConnAck { .. }),
+                "{error}"
             );
-            assert_eq!(raw.lines(), [""; 0], "it would not understand");
             // What comes later is known to be meant as a packet.
             let mut raw = handshaking(version);
             raw.accept(false, Properties::new());

@@ -22,6 +22,10 @@ impl Session {
         }
         self.inbox.read_from(input, self.config.limits.inbox_bytes);
         self.detect_old_server(input);
+        let begin = match self.link.connected {
+            true => None,
+            false => other_protocol(input),
+        };
         while self.is_open() && self.wants_read() {
             let before = input.len();
             match self.link.decoder.decode(input) {
@@ -34,14 +38,17 @@ impl Session {
                 Ok(None) => break,
                 Err(error) => {
                     let Some(addr) = self.peer() else { break };
-                    let farewell = Farewell::Reason(error.reason());
-                    let other = (!self.link.connected).then(|| other_protocol(input));
-                    match other.flatten() {
-                        Some(protocol) => self.lose(
-                            ConnectionError::OtherProtocol { addr, protocol },
-                            Farewell::Silent,
-                        ),
-                        None => self.lose(ConnectionError::Decode { addr, error }, farewell),
+                    match begin {
+                        // What the network cuts up is waited for, no longer than for CONNACK.
+                        Some(Begin::Part) => break,
+                        Some(Begin::Whole(protocol)) => {
+                            let error = ConnectionError::OtherProtocol { addr, protocol };
+                            self.lose(error, Farewell::Silent);
+                        }
+                        None => {
+                            let farewell = Farewell::Reason(error.reason());
+                            self.lose(ConnectionError::Decode { addr, error }, farewell);
+                        }
                     }
                 }
             }
@@ -424,14 +431,33 @@ impl Session {
     }
 }
 
+/// What tells another protocol.
+#[derive(Clone, Copy)]
+enum Begin {
+    Whole(&'static str),
+    Part,
+}
+
 /// What a server speaks whose first bytes are no packet.
 #[cold]
-fn other_protocol(input: &[u8]) -> Option<&'static str> {
-    match *input {
-        [b'H', b'T', b'T', b'P', b'/', ..] => Some("HTTP"),
-        // An alert, which is how a server answers that has got no greeting in TLS.
-        [0x15, 0x03, 0..=4, ..] => Some("TLS"),
-        [b'S', b'S', b'H', b'-', ..] => Some("SSH"),
-        _ => None,
-    }
+fn other_protocol(input: &[u8]) -> Option<Begin> {
+    // Of TLS an alert, which is how a server answers that has got no greeting.
+    const BEGINS: [(&str, &[u8]); 7] = [
+        ("HTTP", b"HTTP/"),
+        ("SSH", b"SSH-"),
+        ("TLS", &[0x15, 3, 0]),
+        ("TLS", &[0x15, 3, 1]),
+        ("TLS", &[0x15, 3, 2]),
+        ("TLS", &[0x15, 3, 3]),
+        ("TLS", &[0x15, 3, 4]),
+    ];
+    BEGINS.into_iter().find_map(|(protocol, begin)| {
+        let len = input.len().min(begin.len());
+        let same = input[..len] == begin[..len];
+        same.then_some(if len == begin.len() {
+            Begin::Whole(protocol)
+        } else {
+            Begin::Part
+        })
+    })
 }
