@@ -10,7 +10,8 @@ use mqtt_session::proto::{
     Disconnect, Flow, Outbox, Packet, PacketType, Properties, QoS, ReasonCode, Version,
 };
 use mqtt_session::{
-    Cause, Event, InboxFull, Instant, Limits, Outcome, QueueId, Received, Ticket, Timeouts, Token,
+    Action, Cause, Event, InboxFull, Instant, Limits, Outcome, QueueId, Received, Ticket, Timeouts,
+    Token,
 };
 use mqtt_testkit::Rng;
 use pair::raw::{Raw, ack, at_least_once, exactly_once};
@@ -82,6 +83,30 @@ fn a_server_that_asks_and_does_not_read_is_found_out_by_keep_alive() {
     }
     let mut events = std::iter::from_fn(|| raw.session.poll_event());
     assert!(events.any(|event| matches!(event, Event::Lost { .. })));
+}
+
+/// A driver reads on while it hangs up, so that what we said last is not lost to a reset: for what comes then nobody has a use.
+#[test]
+fn what_a_server_floods_us_with_while_we_leave_is_thrown_away() {
+    let mut limits = Limits::default();
+    limits.outbox_bytes = 1000;
+    let mut raw = Raw::connected(config(Version::V5).limits(limits));
+    let flood = raw.encode(&ack(PacketType::PubRel, 7, ReasonCode::SUCCESS));
+    let flood = flood.repeat(1000);
+    raw.input.extend_from_slice(&flood);
+    raw.session.handle_input(raw.now, &mut raw.input);
+    assert!(!raw.session.wants_read(), "it waits for the server to read");
+    raw.session
+        .disconnect(raw.now, Disconnect::default(), Duration::ZERO)
+        .unwrap();
+    let action = raw.session.poll_action();
+    assert!(matches!(action, Some(Action::Hangup { flush: true, .. })));
+    for _ in 0..3 {
+        assert!(raw.session.wants_read());
+        raw.input.extend_from_slice(&flood);
+        raw.session.handle_input(raw.now, &mut raw.input);
+        assert!(raw.input.is_empty());
+    }
 }
 
 #[test]

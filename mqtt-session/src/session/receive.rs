@@ -63,14 +63,15 @@ impl Session {
     /// Whether the driver shall read. Not while the inbox is full, unless the session itself waits for something from the
     /// server: then reading goes on, so that nothing deadlocks. And not while [`Limits::outbox_bytes`](crate::Limits::outbox_bytes) of
     /// acknowledgements wait for the driver: a server that does not read them is found out by the keep-alive. And not while an
-    /// authenticator checks what came with CONNACK: what follows is believed only after it.
+    /// authenticator checks what came with CONNACK: what follows is believed only after it. Once the session has hung up, always: what still
+    /// comes is thrown away.
     #[inline]
     pub fn wants_read(&self) -> bool {
-        if self.verifies_connack() {
-            return false;
-        }
-        if self.link.answers >= self.config.limits.outbox_bytes || self.records_are_full() {
-            return false;
+        let waits = self.verifies_connack()
+            || self.link.answers >= self.config.limits.outbox_bytes
+            || self.records_are_full();
+        if waits {
+            return !self.is_open();
         }
         if self.inbox.bytes() < self.config.limits.inbox_bytes {
             return true;
