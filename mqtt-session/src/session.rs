@@ -362,9 +362,10 @@ impl Session {
     /// Whether QoS 0 messages that no subscription claims go to the default queue (yes), or are dropped and counted. Those of QoS 1
     /// and 2 are always held there, unacknowledged, until a subscription claims them or the application takes them: to discard them, take and
     /// acknowledge them. They count against our Receive Maximum and the bound of the inbox meanwhile. Where those of QoS 0 are dropped, nobody is
-    /// expected to look: then [`Event::Unclaimed`] tells of them.
+    /// expected to look: then [`Event::Unclaimed`] tells of them. Those of QoS 0 that wait already stay, as long as the inbox is no more than half
+    /// full.
     pub fn keep_unclaimed(&mut self, keep: bool) {
-        self.telling_unclaimed(|session| session.inbox.keep_unclaimed = keep);
+        self.set_keep_unclaimed(keep);
     }
 
     /// Subscribes to these filters; messages that match go to `queue`. [`Event::Subscribed`] brings the answer.

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use mqtt_session::client::{Delivery, SendError};
 use mqtt_session::proto::{
-    ConnAck, EncodeError, Packet, Properties, QoS, ReasonCode, UnsubAck, Version,
+    ConnAck, EncodeError, Flow, Packet, Properties, QoS, ReasonCode, UnsubAck, Version,
 };
 use mqtt_session::{Limits, Offline, PublishRefused};
 use pair::config;
@@ -127,5 +127,41 @@ fn a_dropped_subscription_is_unsubscribed_though_there_are_as_many_requests_as_t
         }
         assert_eq!(asked, ["a", "b"], "{version}");
         assert_eq!(client.stats().requests, 1, "{version}: that for c");
+    }
+}
+
+/// What nobody can read any more holds nobody up.
+#[test]
+fn messages_that_fill_the_inbox_do_not_stop_the_socket_once_their_last_stream_is_dropped() {
+    for held_by_others in [0, 10] {
+        let limits = limits(|limits| limits.inbox_bytes = 20_000);
+        let mut hand = Hand::connected(config(Version::V5).limits(limits));
+        let mut others = hand.subscribe("others", QoS::AtMostOnce);
+        let unclaimed = hand.client.messages();
+        for _ in 0..held_by_others {
+            hand.feed_publish("others", Flow::AtMostOnce, b"x");
+        }
+        while hand.turn() {
+            hand.feed_publish("unclaimed", Flow::AtMostOnce, &[7; 1000]);
+        }
+        let waited = hand.client.stats().inbox_messages - held_by_others;
+        drop(unclaimed);
+        assert!(hand.turn(), "there is room, and it reads");
+        let stats = hand.client.stats();
+        assert!(stats.inbox_bytes <= 10_000, "{stats:?}");
+        let left = stats.inbox_messages - held_by_others;
+        assert_eq!(stats.dropped_unclaimed, (waited - left) as u64, "{stats:?}");
+        assert_eq!(stats.dropped, stats.dropped_unclaimed);
+        // What a stream waits for is not touched, and what is left is for the next one.
+        for _ in 0..held_by_others {
+            assert!(others.try_next().is_some());
+        }
+        hand.feed_publish("others", Flow::AtMostOnce, b"y");
+        assert_eq!(others.try_next().expect("a message").payload(), b"y");
+        let mut again = hand.client.messages();
+        for _ in 0..left {
+            assert!(again.try_next().is_some());
+        }
+        assert!(again.try_next().is_none());
     }
 }

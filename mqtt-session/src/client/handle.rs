@@ -296,7 +296,8 @@ impl Client {
     }
 
     /// The messages that no subscription claims: those of a resumed session, or of a subscription that was dropped. Several such streams
-    /// share them: each message goes to one.
+    /// share them: each message goes to one. What none of them has read when the last is dropped waits for the next one, but those of QoS 0 only as
+    /// long as the inbox is no more than half full.
     pub fn messages(&self) -> Subscription {
         let reader = self
             .shared()

@@ -204,6 +204,11 @@ impl Inbox {
         self.queues.drop_oldest(id)
     }
 
+    /// Drops the oldest QoS 0 message of the default queue.
+    pub(super) fn drop_unclaimed(&mut self) -> bool {
+        self.queues.drop_oldest_at(QueueId::DEFAULT.place())
+    }
+
     pub(super) fn claim(&mut self, to: QueueId, claims: impl Fn(&PublishView) -> bool) {
         let Self {
             queues, arrivals, ..

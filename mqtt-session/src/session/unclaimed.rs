@@ -16,4 +16,18 @@ impl Session {
         }
         result
     }
+
+    /// Whether somebody may look for those of QoS 0. What waits when nobody does any more must not keep the socket from being read: nothing would ever
+    /// make room.
+    pub(super) fn set_keep_unclaimed(&mut self, keep: bool) {
+        self.telling_unclaimed(|session| session.inbox.keep_unclaimed = keep);
+        let most = self.config.limits.inbox_bytes / 2;
+        while !keep && self.inbox.bytes() > most && self.inbox.drop_unclaimed() {
+            self.stats.dropped += 1;
+            self.stats.dropped_unclaimed += 1;
+        }
+        if self.inbox_was_full {
+            self.retry();
+        }
+    }
 }

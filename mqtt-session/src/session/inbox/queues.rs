@@ -395,13 +395,7 @@ impl Queues {
         let mut index = id.place();
         // The search goes on where it ended last: a queue is passed over once for what is dropped from the others.
         for _ in 0..=self.queues.len() {
-            let oldest = self
-                .queues
-                .get_mut(index)
-                .and_then(|queue| queue.droppable.pop_front());
-            if let Some(dropped) = oldest {
-                self.free(&dropped.ticket);
-                self.leaves(&dropped);
+            if self.drop_oldest_at(index) {
                 return true;
             }
             if index == self.cursor {
@@ -410,6 +404,17 @@ impl Queues {
             index = self.cursor;
         }
         false
+    }
+
+    /// Drops the oldest QoS 0 message in this place.
+    pub(super) fn drop_oldest_at(&mut self, index: usize) -> bool {
+        let queue = self.queues.get_mut(index);
+        let Some(dropped) = queue.and_then(|queue| queue.droppable.pop_front()) else {
+            return false;
+        };
+        self.free(&dropped.ticket);
+        self.leaves(&dropped);
+        true
     }
 
     /// Moves what `claims` from the default queue to another.
