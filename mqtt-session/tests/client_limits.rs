@@ -5,10 +5,11 @@ mod pair;
 
 use std::pin::pin;
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
-use mqtt_session::client::{Delivery, SendError};
+use mqtt_session::client::{ClientEvent, Delivery, SendError};
 use mqtt_session::proto::{
-    ConnAck, EncodeError, Flow, Packet, Properties, QoS, ReasonCode, UnsubAck, Version,
+    ConnAck, Disconnect, EncodeError, Flow, Packet, Properties, QoS, ReasonCode, UnsubAck, Version,
 };
 use mqtt_session::{Limits, Offline, PublishRefused};
 use pair::config;
@@ -164,4 +165,47 @@ fn messages_that_fill_the_inbox_do_not_stop_the_socket_once_their_last_stream_is
         }
         assert!(again.try_next().is_none());
     }
+}
+
+#[test]
+fn events_that_nobody_reads_hold_little_of_what_servers_say() {
+    let said = "x".repeat(20_000);
+    let mut hand = Hand::new(config(Version::V5).clean_start(false));
+    let mut lagging = hand.client.events();
+    hand.client.start();
+    for n in 0..40 {
+        hand.open();
+        let properties = Properties::builder().user_property("said", said.as_str());
+        hand.feed(&Packet::ConnAck(ConnAck {
+            properties: properties.build().expect("good properties"),
+            ..ConnAck::default()
+        }));
+        if n % 2 == 0 {
+            hand.lose();
+        } else {
+            let properties = Properties::builder().reason_string(said.as_str());
+            hand.feed(&Packet::Disconnect(Disconnect {
+                reason: ReasonCode::SERVER_BUSY,
+                properties: properties.build().expect("good properties"),
+            }));
+        }
+        hand.advance(Duration::from_secs(150));
+    }
+    let mut bytes = 0;
+    let mut kept = 0;
+    let mut events = std::iter::from_fn(|| match poll(pin!(lagging.next())) {
+        Poll::Ready(event) => event,
+        Poll::Pending => None,
+    });
+    assert!(matches!(events.next(), Some(ClientEvent::Missed { count }) if count > 60));
+    for event in events {
+        kept += 1;
+        bytes += match &event {
+            ClientEvent::Connected { connack, .. } => connack.properties.view().as_bytes().len(),
+            ClientEvent::Lost { error, .. } => error.to_string().len(),
+            _ => 0,
+        };
+    }
+    assert!((2..10).contains(&kept), "{kept} events");
+    assert!(bytes <= 64 * 1024 + 1000, "{bytes} bytes");
 }

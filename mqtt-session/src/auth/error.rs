@@ -78,6 +78,15 @@ impl AuthError {
         }
     }
 
+    /// How long the server's own words are, in bytes.
+    #[cfg(feature = "client")]
+    pub(crate) const fn said(&self) -> usize {
+        match self {
+            Self::Refused(words) => words.len(),
+            _ => 0,
+        }
+    }
+
     /// Whether the next attempt may go better.
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(_))

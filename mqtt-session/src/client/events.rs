@@ -80,20 +80,24 @@ pub enum ClientEvent {
     ObserverPanicked,
     /// The session is closed. The last event.
     Closed,
-    /// This stream was not read for so long that events were overwritten.
+    /// This stream was not read for so long that events were overwritten: there were more than 64, or more than 64 KiB of what servers said in them.
     Missed {
         /// How many.
         count: u64,
     },
 }
 
-/// How many events are kept for streams that lag.
+/// How many events are kept for streams that lag,
 const KEPT: usize = 64;
+/// and how many bytes of what servers say in them. The latest is kept in any case: nothing in it is larger than a packet may be.
+const KEPT_BYTES: usize = 64 * 1024;
 
 /// The latest events. Nothing is kept while nobody watches.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
     events: VecDeque<ClientEvent>,
+    /// What servers say in them, in bytes.
+    bytes: usize,
     /// The number of the first one in `events`.
     first: u64,
     watchers: usize,
@@ -105,11 +109,13 @@ impl Ring {
         if self.watchers == 0 {
             return;
         }
-        if self.events.len() == KEPT {
-            self.events.pop_front();
+        self.bytes += said(&event);
+        self.events.push_back(event);
+        while self.events.len() > KEPT || (self.bytes > KEPT_BYTES && self.events.len() > 1) {
+            let oldest = self.events.pop_front();
+            self.bytes -= oldest.as_ref().map_or(0, said);
             self.first += 1;
         }
-        self.events.push_back(event);
         self.waiting.wake_all(wakes);
     }
 
@@ -126,6 +132,35 @@ impl Ring {
         let event = self.events.get(index).cloned()?;
         *next += 1;
         Some(event)
+    }
+}
+
+/// How much of an event is a server's own words, of any length, in bytes.
+fn said(event: &ClientEvent) -> usize {
+    match event {
+        ClientEvent::Connected { connack, .. } => connack.properties.view().as_bytes().len(),
+        ClientEvent::Lost { error, .. } => match error {
+            ConnectionError::Refused { words, .. }
+            | ConnectionError::Disconnected { words, .. } => words.as_ref().map_or(0, String::len),
+            ConnectionError::Authentication { error, .. } => error.said(),
+            _ => 0,
+        },
+        ClientEvent::Redirected {
+            reference,
+            followed,
+            ..
+        } => {
+            let named = match followed {
+                Ok(target)
+                | Err(
+                    RedirectRefused::NotAllowed { target } | RedirectRefused::Weaker { target },
+                ) => target.host().len(),
+                Err(_) => 0,
+            };
+            reference.as_ref().map_or(0, String::len) + named
+        }
+        ClientEvent::Unclaimed { topic } => topic.len(),
+        _ => 0,
     }
 }
 
@@ -191,6 +226,7 @@ impl Drop for Events {
             if state.ring.watchers == 0 {
                 state.ring.first = state.ring.end();
                 state.ring.events.clear();
+                state.ring.bytes = 0;
             }
             state.ring.waiting.leave(place)
         });
