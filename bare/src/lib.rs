@@ -101,6 +101,10 @@ impl Node {
     /// Carries what there is to carry. To be called when the wire has or takes something, when the deadline has passed, and after commands.
     pub fn turn(&mut self, now: Instant, wire: &mut impl Wire) {
         self.write(now, wire);
+        // What stayed for want of room has its turn before anything new.
+        if self.stream.is_some() && !self.input.is_empty() {
+            self.session.handle_input(now, &mut self.input);
+        }
         if self.stream.is_some() && self.session.wants_read() {
             wire.read(&mut self.input);
             self.session.handle_input(now, &mut self.input);

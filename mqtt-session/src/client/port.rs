@@ -271,6 +271,8 @@ impl State {
         while let Some(action) = self.connection.poll_action() {
             actions.push(action);
         }
+        // Asked before more leaves: where that makes room for answers, what stayed in `input` for want of it has its turn before more is read.
+        let had_room = self.connection.wants_read();
         // What is there already waits for the socket: it has room for more when that is gone.
         let writing = !output.is_empty();
         if !writing {
@@ -278,10 +280,12 @@ impl State {
         }
         self.settle(wakes);
 
-        let (deadline, wants_read) = (self.connection.poll_timeout(), self.connection.wants_read());
+        let (deadline, has_room) = (self.connection.poll_timeout(), self.connection.wants_read());
+        let wants_read = had_room && has_room;
         let to_write = !writing && !output.is_empty();
         let to_take = self.connection.has_input();
-        let sleep = idle.is_some() && actions.is_empty() && !to_write && !to_take;
+        let made_room = has_room && !had_room;
+        let sleep = idle.is_some() && actions.is_empty() && !to_write && !to_take && !made_room;
         if sleep {
             let driver = &mut self.driver;
             driver.awake = false;

@@ -18,7 +18,7 @@ use mqtt_proto::{QoS, ReasonCode};
 
 use super::{ByteStream, CLOSING, Drive, Opening, Runtime};
 use crate::client::{Client, ClientEvent, Events, build};
-use crate::{Cause, Config, ConnectionError, Endpoint, Instant, Phase};
+use crate::{Cause, Config, ConnectionError, Endpoint, Instant, Limits, Phase};
 
 /// What the server does, and what came to it.
 #[derive(Default)]
@@ -84,9 +84,10 @@ impl ByteStream for FakeStream {
         input: &mut BytesMut,
         _context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let bytes = std::mem::take(&mut self.0.lock().unwrap().input);
-        input.extend_from_slice(&bytes);
-        Poll::Ready(Ok(bytes.len()))
+        let mut wire = self.0.lock().unwrap();
+        let len = wire.input.len().min(64 * 1024);
+        input.extend(wire.input.drain(..len));
+        Poll::Ready(Ok(len))
     }
 
     fn poll_write(
@@ -135,8 +136,12 @@ struct Pair {
 
 impl Pair {
     fn connected() -> Self {
+        Self::connected_with(Limits::default())
+    }
+
+    fn connected_with(limits: Limits) -> Self {
         let (wire, clock) = (Arc::new(Mutex::default()), Arc::new(AtomicU64::new(0)));
-        let config = Config::builder("client").build().unwrap();
+        let config = Config::builder("client").limits(limits).build().unwrap();
         let server = Endpoint::parse("mqtt://127.0.0.1").unwrap();
         let now = Arc::clone(&clock);
         let now = move || Instant::from_nanos(now.load(Ordering::Relaxed));
@@ -284,4 +289,30 @@ fn a_stream_that_can_not_be_flushed_is_closed_for_that_reason() {
         panic!("{error:?}")
     };
     assert_eq!(cause, Cause::ConnectionReset);
+}
+
+/// Each of its packets has an answer, and there is room for few of these at a time.
+#[test]
+fn what_a_server_sends_and_has_no_room_for_its_answers_yet_stays_in_the_socket() {
+    let limits = Limits {
+        outbox_bytes: 1000,
+        ..Limits::default()
+    };
+    let mut pair = Pair::connected_with(limits);
+    // PUBREL for an identifier that nothing is known of.
+    let questions = [0x62, 2, 0, 7].repeat(250_000);
+    let before = pair.wire.lock().unwrap().written.len();
+    pair.receive(&questions);
+    let mut most = 0;
+    while pair.wire.lock().unwrap().written.len() < before + 250_000 * 5 {
+        most = most.max(pair.drive.input.len());
+        pair.poll();
+    }
+    // What one read takes.
+    assert!(most <= 64 * 1024, "{most} bytes wait in the driver");
+    let wire = pair.wire.lock().unwrap();
+    assert_eq!(
+        wire.written[before..],
+        [0x70, 3, 0, 7, 0x92].repeat(250_000)
+    );
 }
