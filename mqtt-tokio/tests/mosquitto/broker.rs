@@ -139,6 +139,23 @@ impl Mosquitto {
         self.signal("-CONT")
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn terminate(&mut self) -> Result<()> {
+        self.signal("-TERM")?;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() > deadline {
+                return Err(Error::other("mosquitto did not end within 10 s"));
+            }
+            sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
     fn signal(&self, signal: &str) -> Result<()> {
         let status = Command::new("kill")
             .arg(signal)
