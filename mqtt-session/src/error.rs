@@ -16,6 +16,7 @@ use crate::auth::AuthError;
 use crate::{Cause, Endpoint, EndpointError, Peer};
 #[cfg(feature = "client")]
 pub(crate) use words::access_hint;
+pub(crate) use words::shown;
 use words::{Rounded, because, connack_hint};
 
 /// Whose fault an error is.

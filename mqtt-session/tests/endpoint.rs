@@ -514,3 +514,17 @@ fn a_server_has_no_say_in_who_we_are_nor_in_how_well_we_are_protected() {
         RedirectRefused::NotAllowed { .. }
     ));
 }
+
+#[test]
+fn a_host_with_control_characters_is_refused_and_not_repeated() {
+    for url in [
+        "mqtt://a\u{1B}[2J",
+        "mqtts://a\nb:8883",
+        "mqtt://[::1\u{7}]",
+        "mqtt://\u{9B}x/",
+    ] {
+        let error = Endpoint::parse(url).expect_err(url);
+        assert_eq!(error, EndpointError::BadHost, "{url:?}");
+        assert!(!error.to_string().contains(char::is_control));
+    }
+}

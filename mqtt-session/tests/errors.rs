@@ -5,7 +5,8 @@ mod pair;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mqtt_session::proto::{Properties, ReasonCode, Version};
+use mqtt_session::auth::AuthError;
+use mqtt_session::proto::{ConnAck, Disconnect, Packet, Properties, ReasonCode, Version};
 use mqtt_session::{Cause, ConnectionError, Fault};
 use pair::raw::Raw;
 use pair::{VERSIONS, config};
@@ -136,5 +137,40 @@ fn a_server_of_another_protocol_is_named_as_such() {
             raw.bytes_in(bytes);
             assert!(matches!(raw.last_loss(), ConnectionError::Decode { .. }));
         }
+    }
+}
+
+/// A terminal or a log takes some characters for its own.
+#[test]
+fn what_a_server_says_is_told_without_control_characters_and_at_no_great_length() {
+    let said = "busy\r\n2026-01-01 ERROR \u{1B}[2J\u{202E}\u{7}";
+    let long = "x".repeat(60_000);
+    for (said, shown) in [
+        (said, r"busy\r\n2026-01-01 ERROR \u{1b}[2J\u{202e}\u{7}"),
+        ("Grüße, 世界", "Grüße, 世界"),
+        (&long, &format!("{}...", &long[..200])),
+    ] {
+        let properties = || Properties::builder().reason_string(said).build();
+        let mut raw = handshaking(Version::V5);
+        raw.feed(&Packet::ConnAck(ConnAck {
+            session_present: false,
+            reason: ReasonCode::SERVER_BUSY,
+            properties: properties().expect("good properties"),
+        }));
+        let ConnectionError::Refused { words, .. } = raw.last_loss() else {
+            panic!("{:?}", raw.losses())
+        };
+        assert_eq!(words.as_deref(), Some(said), "it is there as it came");
+        let told = raw.last_loss().to_string();
+        assert!(told.ends_with(&format!(": {shown}")), "{told}");
+        let mut raw = Raw::connected(config(Version::V5));
+        raw.feed(&Packet::Disconnect(Disconnect {
+            reason: ReasonCode::SERVER_BUSY,
+            properties: properties().expect("good properties"),
+        }));
+        let told = raw.last_loss().to_string();
+        assert!(told.ends_with(&format!(": {shown}")), "{told}");
+        let told = AuthError::Refused(said.into()).to_string();
+        assert!(told.ends_with(&format!(": {shown}")), "{told}");
     }
 }

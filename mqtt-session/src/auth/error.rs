@@ -3,6 +3,7 @@ use alloc::string::String;
 use mqtt_proto::{EncodeError, PropertyError, ReasonCode};
 
 use crate::Fault;
+use crate::error::shown;
 
 /// Why an authentication method did not go on. None of these shows a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,7 +40,7 @@ pub enum AuthError {
     #[error("the server's signature is wrong: it does not know the password")]
     Signature,
     /// The server says by the method's own means that it failed.
-    #[error("the server refused the authentication: {0}")]
+    #[error("the server refused the authentication: {}", shown(.0))]
     Refused(String),
     /// What the authenticator needs is not there now; it may be later. Retried as a lost connection is.
     #[error("the authenticator has no answer now: {0}")]

@@ -33,6 +33,9 @@ pub enum EndpointError {
         /// What was given, as far as it is surely no password.
         url: String,
     },
+    /// The host has control characters, as no name has.
+    #[error("the host has control characters")]
+    BadHost,
     /// The port is no number from 1 to 65,535.
     #[error("{} is no port; it must be a number from 1 to 65535", named_port(.port))]
     BadPort {

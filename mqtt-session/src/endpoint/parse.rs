@@ -167,6 +167,10 @@ fn parse_server(scheme: Scheme, server: &str) -> Result<(&str, u16), EndpointErr
     if host.is_empty() {
         return Err(no_host());
     }
+    // It is shown wherever a server is, and may be another server's word. Where it becomes a line of a request, less still is allowed.
+    if !scheme.has_websocket() && host.chars().any(char::is_control) {
+        return Err(EndpointError::BadHost);
+    }
     let port = match port.map(|port| (port, port.parse())) {
         None => scheme.default_port(),
         Some((_, Ok(port @ 1..))) => port,

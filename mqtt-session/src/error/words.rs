@@ -37,8 +37,28 @@ impl fmt::Display for Rounded {
 pub(super) fn because(words: &Option<String>) -> String {
     words
         .as_ref()
-        .map(|words| alloc::format!(": {words}"))
+        .map(|words| alloc::format!(": {}", shown(words)))
         .unwrap_or_default()
+}
+
+/// A server's words, for people: no more than a line of them, and nothing that a terminal or a log would take for its own.
+pub(crate) fn shown(words: &str) -> String {
+    const MOST: usize = 200;
+    let mut shown = String::new();
+    for (count, c) in words.chars().enumerate() {
+        if count == MOST {
+            shown.push_str("...");
+            break;
+        }
+        // Of the latter, line ends, and marks that turn the direction of the text.
+        let is_format = matches!(c, '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || is_format {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 /// What to look at where CONNACK refuses, in parentheses; or nothing.
