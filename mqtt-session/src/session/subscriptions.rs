@@ -33,6 +33,8 @@ pub(super) struct Routes {
     /// What [`matches`](Self::matches) finds: kept for its memory.
     found: Vec<u32>,
     matched: Vec<QueueId>,
+    /// The number of the last message that named some.
+    naming: u64,
     /// The topic that one filter alone has matched last, and which: topics often come several times in a row. Empty where that is not known.
     last: Vec<u8>,
     last_found: u32,
@@ -59,6 +61,8 @@ struct Subscription {
 struct Group {
     properties: Properties,
     members: u32,
+    /// The last message that named it, by its number.
+    named_by: u64,
 }
 
 /// How many filters one SUBSCRIBE has at most when the session subscribes anew.
@@ -95,6 +99,7 @@ impl Routes {
             of_queue: Vec::new(),
             found: Vec::new(),
             matched: Vec::new(),
+            naming: 0,
             last: Vec::new(),
             last_found: 0,
         }
@@ -144,6 +149,7 @@ impl Routes {
         let group = self.groups.insert(Group {
             properties: properties.clone(),
             members: 0,
+            named_by: 0,
         });
         for (filter, options) in filters {
             let index = match self.find(filter) {
@@ -359,8 +365,10 @@ impl Routes {
         let Self {
             all,
             tree,
+            groups,
             found,
             matched,
+            naming,
             last,
             last_found,
             ..
@@ -391,14 +399,21 @@ impl Routes {
             return all.get(one).map(|one| &*one.queues).unwrap_or_default();
         }
         let properties = publish.properties();
-        let is_named = |index: &u32| {
-            all.get(*index).is_some_and(|subscription| {
-                let own = subscription.identifier();
-                properties.subscription_identifiers().any(|id| id == own)
-            })
-        };
-        if properties.has(PropertyId::SUBSCRIPTION_IDENTIFIER) && found.iter().any(is_named) {
-            found.retain(is_named);
+        if properties.has(PropertyId::SUBSCRIPTION_IDENTIFIER) {
+            // Each is looked at once, however many a server names.
+            *naming += 1;
+            for identifier in properties.subscription_identifiers() {
+                if let Some(group) = groups.get_mut(identifier.wrapping_sub(1)) {
+                    group.named_by = *naming;
+                }
+            }
+            let is_named = |index: &u32| {
+                let one = all.get(*index).and_then(|one| groups.get(one.group));
+                one.is_some_and(|group| group.named_by == *naming)
+            };
+            if found.iter().any(is_named) {
+                found.retain(is_named);
+            }
         }
         matched.clear();
         let found = found.iter().filter_map(|index| all.get(*index));
