@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Result;
-use crate::case::Row;
+use crate::case::{Against, Row};
 use crate::clients::{self, Client};
 use crate::measure::last_cpu;
 
@@ -19,7 +19,9 @@ WHAT
   allocations                     heap allocations a message; needs valgrind
 
 OPTIONS
-  --rows publish0,receive1-64     rows whose names begin so (all)
+  --rows publish0,receive1-64     rows whose names begin so (those of messages); `connections` are connect-0 and idle-...-0,
+                                  `flat` is how cost grows with messages in flight and queued, and with their size
+  --against mosquitto             who is at the other end: stub, tls or mosquitto, which is then needed (stub)
   --clients floor,tokio           these clients, and in this order (all)
   --runs 5                        runs of each client in each row, of which the median is shown
   --seconds 0.3                   how long a run shall take; the number of messages follows from a run before
@@ -44,6 +46,7 @@ pub(crate) struct Arguments {
     pub(crate) runs: usize,
     pub(crate) time: Duration,
     pub(crate) cpu: usize,
+    pub(crate) against: Against,
     pub(crate) save: Option<PathBuf>,
     pub(crate) name: Option<String>,
 }
@@ -70,6 +73,7 @@ impl Arguments {
             runs: 5,
             time: Duration::from_millis(300),
             cpu: last_cpu()?,
+            against: Against::Stub,
             save: None,
             name: None,
         };
@@ -93,6 +97,7 @@ impl Arguments {
                 "--runs" => all.runs = value.parse()?,
                 "--seconds" => all.time = Duration::try_from_secs_f64(value.parse()?)?,
                 "--cpu" => all.cpu = value.parse()?,
+                "--against" => all.against = value.parse()?,
                 "--save" => all.save = Some(value.into()),
                 "--name" => all.name = Some(value.to_owned()),
                 other => return Err(format!("no option {other}\n{USAGE}").into()),
@@ -114,6 +119,11 @@ fn rows(names: &str) -> Result<Vec<Row>> {
             continue;
         }
         let before = rows.len();
+        match name {
+            "connections" => rows.extend(Row::connections()),
+            "flat" => rows.extend(Row::flat()),
+            _ => {}
+        }
         rows.extend(
             Row::all()
                 .into_iter()

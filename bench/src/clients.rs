@@ -23,7 +23,7 @@ mod rumqttc_v4;
 mod rumqttc_v5;
 
 use crate::Result;
-use crate::case::Work;
+use crate::case::{Against, Work};
 use crate::job::Job;
 
 /// One who is measured.
@@ -35,7 +35,7 @@ pub(crate) struct Client {
     /// Connects, does the work, says so, and keeps the connection.
     pub(crate) run: fn(&Job) -> Result<()>,
     /// What it does not do, and why.
-    pub(crate) not: fn(Work) -> Option<&'static str>,
+    pub(crate) not: fn(Work, Against) -> Option<&'static str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,16 +69,48 @@ pub(crate) fn named(name: &str) -> Result<&'static Client> {
         .ok_or_else(|| format!("no client {name:?}; there are {}", names().join(", ")))?)
 }
 
-const fn all(_: Work) -> Option<&'static str> {
+const SAME: Option<&str> = Some("the same as without");
+const NO_QUEUE: Option<&str> =
+    Some("not measured: what it accepts before it is connected is bounded otherwise");
+const NO_TLS: Option<&str> = Some("not measured over TLS");
+const NO_CROWD: Option<&str> = Some("not measured: no client");
+
+const fn ours(_: Work, _: Against) -> Option<&'static str> {
     None
 }
 
-const fn only_publishes(work: Work) -> Option<&'static str> {
+const fn awaited(work: Work, _: Against) -> Option<&'static str> {
     match work {
-        Work::Receive0 | Work::Receive1 => Some("the same as without"),
         // There each is awaited anyway.
-        Work::Latency => Some("the same as without"),
+        Work::Latency => SAME,
         Work::Publish0 | Work::Publish1 { .. } => None,
+        _ => SAME,
+    }
+}
+
+/// The floor keeps no queue, and no memory.
+const fn floor(work: Work, against: Against) -> Option<&'static str> {
+    match (work, against) {
+        (Work::Queued { .. } | Work::Idle { .. }, _) => NO_CROWD,
+        (_, Against::Tls) => NO_TLS,
+        _ => None,
+    }
+}
+
+#[allow(dead_code, reason = "where all of them are left out")]
+const fn with_tls(work: Work, _: Against) -> Option<&'static str> {
+    match work {
+        Work::Queued { .. } => NO_QUEUE,
+        _ => None,
+    }
+}
+
+#[allow(dead_code, reason = "where all of them are left out")]
+const fn without_tls(work: Work, against: Against) -> Option<&'static str> {
+    match (work, against) {
+        (_, Against::Tls) => NO_TLS,
+        (Work::Queued { .. }, _) => NO_QUEUE,
+        _ => None,
     }
 }
 
@@ -89,42 +121,42 @@ pub(crate) const ALL: &[Client] = &[
         about: "std::net, bytes that were encoded before, one thread",
         role: Role::Floor,
         run: floor::run,
-        not: all,
+        not: floor,
     },
     Client {
         name: "tokio",
         about: "mqtt-tokio, default limits; one publish().await a message, the last delivery awaited",
         role: Role::Ours,
         run: ours::tokio,
-        not: all,
+        not: ours,
     },
     Client {
         name: "tokio-awaited",
         about: "mqtt-tokio, every delivery awaited: up to 100 (or the row's window) are kept, and the oldest is awaited first",
         role: Role::Ours,
         run: ours::tokio_awaited,
-        not: only_publishes,
+        not: awaited,
     },
     Client {
         name: "smol",
         about: "mqtt-async-std on smol's global executor, as tokio",
         role: Role::Ours,
         run: ours::smol,
-        not: all,
+        not: ours,
     },
     Client {
         name: "async-std",
         about: "mqtt-async-std on async-std's executor, as tokio",
         role: Role::Ours,
         run: ours::async_std,
-        not: all,
+        not: ours,
     },
     Client {
         name: "blocking",
         about: "mqtt-blocking from the main thread, as tokio",
         role: Role::Ours,
         run: ours_blocking::run,
-        not: all,
+        not: ours,
     },
     #[cfg(feature = "rumqttc")]
     Client {
@@ -132,7 +164,7 @@ pub(crate) const ALL: &[Client] = &[
         about: "rumqttc 0.25.1, MQTT 3.1.1; an event loop in a task, a channel for 1,000 requests, publish_bytes, TCP_NODELAY",
         role: Role::Rival,
         run: rumqttc_v4::run,
-        not: all,
+        not: with_tls,
     },
     #[cfg(not(feature = "rumqttc"))]
     absent("rumqttc-v4"),
@@ -142,7 +174,7 @@ pub(crate) const ALL: &[Client] = &[
         about: "rumqttc 0.25.1, MQTT 5.0; the same",
         role: Role::Rival,
         run: rumqttc_v5::run,
-        not: all,
+        not: with_tls,
     },
     #[cfg(not(feature = "rumqttc"))]
     absent("rumqttc-v5"),
@@ -152,7 +184,7 @@ pub(crate) const ALL: &[Client] = &[
         about: "rumqttc-v4-next 0.34.0, MQTT 3.1.1; the same, and 1,000 requests a turn",
         role: Role::Rival,
         run: next_v4::run,
-        not: all,
+        not: with_tls,
     },
     #[cfg(not(feature = "next"))]
     absent("next-v4"),
@@ -162,7 +194,7 @@ pub(crate) const ALL: &[Client] = &[
         about: "rumqttc-v5-next 0.34.0, MQTT 5.0; the same",
         role: Role::Rival,
         run: next_v5::run,
-        not: all,
+        not: with_tls,
     },
     #[cfg(not(feature = "next"))]
     absent("next-v5"),
@@ -172,7 +204,7 @@ pub(crate) const ALL: &[Client] = &[
         about: "ntex-mqtt 9.0.0, MQTT 5.0, on ntex over tokio; calls that do not block, a callback for acknowledgements, a handler for messages",
         role: Role::Rival,
         run: ntex::run,
-        not: all,
+        not: without_tls,
     },
     #[cfg(not(feature = "ntex"))]
     absent("ntex"),
@@ -182,7 +214,7 @@ pub(crate) const ALL: &[Client] = &[
         about: "mqtt5 0.49.0, MQTT 5.0; a task for each message in flight, a callback for messages",
         role: Role::Rival,
         run: mqtt5::run,
-        not: all,
+        not: with_tls,
     },
     #[cfg(not(feature = "mqtt5"))]
     absent("mqtt5"),
@@ -192,7 +224,7 @@ pub(crate) const ALL: &[Client] = &[
         about: "mqtt-endpoint-tokio 0.6.6 on mqtt-protocol-core, MQTT 3.1.1; a task that publishes and one that receives",
         role: Role::Rival,
         run: endpoint::run,
-        not: all,
+        not: without_tls,
     },
     #[cfg(not(feature = "endpoint"))]
     absent("endpoint"),
@@ -202,7 +234,7 @@ pub(crate) const ALL: &[Client] = &[
         about: "flowsdk 0.7.0, MQTT 5.0; publish() without waiting, callbacks for acknowledgements and messages",
         role: Role::Rival,
         run: flowsdk::run,
-        not: all,
+        not: without_tls,
     },
     #[cfg(not(feature = "flowsdk"))]
     absent("flowsdk"),
@@ -212,7 +244,7 @@ pub(crate) const ALL: &[Client] = &[
         about: "paho-mqtt 0.14.0 (C inside), MQTT 3.1.1; tokens of up to 100 (or the row's window), a channel for messages",
         role: Role::Rival,
         run: paho::run,
-        not: all,
+        not: without_tls,
     },
     #[cfg(not(feature = "paho"))]
     absent("paho"),
@@ -228,7 +260,7 @@ const fn absent(name: &'static str) -> Client {
         about: "left out of this program: build with the feature of its name, and paho with cmake installed",
         role: Role::Absent,
         run,
-        not: |_| Some("not built"),
+        not: |_, _| Some("not built"),
     }
 }
 
@@ -258,4 +290,14 @@ impl Gate {
     async fn wait(&self) {
         self.0.notified().await;
     }
+}
+
+/// Trusts the peer.
+#[cfg(any(feature = "next", feature = "rumqttc"))]
+fn tls_config(job: &Job) -> Result<std::sync::Arc<rustls::ClientConfig>> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(job.certificate.as_bytes())?)?;
+    let config = rustls::ClientConfig::builder().with_root_certificates(roots);
+    Ok(config.with_no_client_auth().into())
 }

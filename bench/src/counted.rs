@@ -3,7 +3,6 @@
 //! messages that it has more: so starting, connecting and ending do not count.
 
 use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Result;
@@ -11,6 +10,7 @@ use crate::arguments::{Arguments, What};
 use crate::case::{Row, Work};
 use crate::clients::Client;
 use crate::run::{Plan, run};
+use crate::scratch::Scratch;
 
 /// Counting programs make a client up to a hundred times slower.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -43,7 +43,7 @@ pub(crate) fn count(arguments: &Arguments, row: Row, client: &'static Client) ->
 const fn messages(row: Row) -> (u64, u64) {
     match row.work {
         Work::Publish1 { window } if window > 10_000 => (2 * window as u64, 4 * window as u64),
-        Work::Latency => (1_000, 3_000),
+        Work::Latency | Work::Connect => (500, 1_500),
         _ => (20_000, 60_000),
     }
 }
@@ -56,8 +56,8 @@ struct Total {
 }
 
 fn once(arguments: &Arguments, row: Row, client: &'static Client, count: u64) -> Result<Total> {
-    let file = Scratch::new();
-    let path = file.0.display();
+    let file = Scratch::new("count");
+    let path = file.path().display();
     let under: Vec<String> = match arguments.what {
         What::Syscalls => format!("strace -f -c -o {path}"),
         What::Instructions => {
@@ -78,10 +78,11 @@ fn once(arguments: &Arguments, row: Row, client: &'static Client, count: u64) ->
         row,
         count,
         cpu: arguments.cpu,
+        against: arguments.against,
         under: &under,
         patience: PATIENCE,
     })?;
-    let text = fs::read_to_string(&file.0)?;
+    let text = fs::read_to_string(file.path())?;
     let total = match arguments.what {
         What::Syscalls => syscalls(&text),
         What::Instructions => single(instructions(&text)),
@@ -139,22 +140,6 @@ fn allocations(text: &str) -> Option<u64> {
     let (_, after) = text.split_once("total heap usage: ")?;
     let (number, _) = after.split_once(" allocs")?;
     number.replace(',', "").parse().ok()
-}
-
-/// A file that is removed.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Self {
-        Self(std::env::temp_dir().join(format!("mqtt-bench-{}", std::process::id())))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // It may never have been written.
-        let _ = fs::remove_file(&self.0);
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! One run as its client sees it: what to do, and what to say about it.
 //!
 //! A client's process says `work START END MESSAGES BYTES` when it has done its work (nanoseconds of a clock that it shares with the peer),
-//! then `latency` with nanoseconds in ascending order where it has measured some, and goes on. When it is told so it says
+//! then `latency` with nanoseconds in ascending order where it has measured some, or `memory` with bytes, and goes on. When it is told so it says
 //! `cpu USER SYSTEM`, in microseconds since the start, and ends.
 
 use std::io::BufRead;
@@ -10,24 +10,31 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 
 use crate::Result;
-use crate::case::{Row, Work};
+use crate::case::{Against, Row, Work};
 use crate::measure::{Cpu, cpu, now};
 use crate::wire::{FILL, TOPIC};
 
 /// What to do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Job {
     pub(crate) row: Row,
     /// Messages.
     pub(crate) count: u64,
     /// Of the peer, on 127.0.0.1.
     pub(crate) port: u16,
+    pub(crate) against: Against,
+    /// Of the peer, where it speaks TLS: in PEM, and to be trusted.
+    pub(crate) certificate: String,
 }
 
 /// CPU time up to the start of the work.
 static BEFORE: Mutex<Option<Cpu>> = Mutex::new(None);
 
 impl Job {
+    pub(crate) fn tls(&self) -> bool {
+        self.against == Against::Tls
+    }
+
     pub(crate) const fn work(&self) -> Work {
         self.row.work
     }
@@ -42,7 +49,8 @@ impl Job {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("mqtt://127.0.0.1:{}", self.port)
+        let scheme = if self.tls() { "mqtts" } else { "mqtt" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
     pub(crate) fn address(&self) -> String {
@@ -62,6 +70,7 @@ impl Job {
             messages: 0,
             bytes: 0,
             latencies: Vec::new(),
+            memory: None,
         })
     }
 
@@ -77,6 +86,7 @@ pub(crate) struct Begun {
     messages: u64,
     bytes: u64,
     latencies: Vec<u64>,
+    memory: Option<usize>,
 }
 
 impl Begun {
@@ -94,6 +104,16 @@ impl Begun {
         self.bytes += payload.len() as u64;
     }
 
+    /// One client has connected.
+    pub(crate) const fn connected(&mut self) {
+        self.messages += 1;
+    }
+
+    /// Resident bytes of all that is connected.
+    pub(crate) const fn holds(&mut self, bytes: usize) {
+        self.memory = Some(bytes);
+    }
+
     /// How many messages there were so far.
     pub(crate) const fn messages(&self) -> u64 {
         self.messages
@@ -108,6 +128,9 @@ impl Begun {
     pub(crate) fn end(mut self) -> Result<()> {
         let end = now()?;
         println!("work {} {end} {} {}", self.at, self.messages, self.bytes);
+        if let Some(bytes) = self.memory {
+            println!("memory {bytes}");
+        }
         if !self.latencies.is_empty() {
             self.latencies.sort_unstable();
             let at = |share: f64| {

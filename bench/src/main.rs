@@ -5,6 +5,7 @@ mod arguments;
 mod case;
 mod clients;
 mod counted;
+mod crowd;
 mod job;
 mod measure;
 mod peer;
@@ -12,11 +13,13 @@ mod process;
 mod report;
 mod rounds;
 mod run;
+mod scratch;
 mod wire;
 
 use std::time::Duration;
 
 use arguments::Arguments;
+use case::{Against, Work};
 use job::Job;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -30,18 +33,34 @@ fn main() -> Result<()> {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
         // The processes that the others start.
-        ["peer", cpu, row, count] => {
+        ["peer", cpu, against, row, count, certificate] => {
             measure::pin(cpu.parse()?)?;
-            peer::serve(row.parse()?, count.parse()?)
+            peer::run(
+                against.parse()?,
+                row.parse()?,
+                count.parse()?,
+                certificate.as_ref(),
+            )
         }
-        ["client", cpu, name, row, count, port] => {
+        ["client", cpu, name, against, row, count, certificate, port] => {
             measure::pin(cpu.parse()?)?;
             let client = clients::named(name)?;
+            let against = against.parse()?;
             let job = Job {
                 row: row.parse()?,
                 count: count.parse()?,
                 port: port.parse()?,
+                against,
+                certificate: match against {
+                    Against::Tls => std::fs::read_to_string(certificate)?,
+                    Against::Stub | Against::Mosquitto => String::new(),
+                },
             };
+            if let Work::Idle { clients } = job.work() {
+                measure::allow_sockets(clients.into())?;
+            }
+            // The provider of all who speak TLS here.
+            let _ = rustls::crypto::ring::default_provider().install_default();
             job::end_when_told();
             (client.run)(&job)?;
             // Until it is told to end.

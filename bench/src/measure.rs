@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use nix::sys::time::{TimeVal, TimeValLike};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
@@ -55,4 +55,31 @@ pub(crate) fn last_cpu() -> Result<usize> {
     let set = sched_getaffinity(Pid::from_raw(0))?;
     let mut usable = (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu).unwrap_or(false));
     Ok(usable.next_back().ok_or("no CPU")?)
+}
+
+/// Resident memory of this process, in bytes; on Linux.
+pub(crate) fn resident() -> Result<usize> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    Ok(kib.ok_or("no VmRSS")?.parse::<usize>()? * 1024)
+}
+
+/// Lets this process have so many sockets, beside what it has anyway.
+///
+/// # Errors
+///
+/// It may not.
+pub(crate) fn allow_sockets(sockets: u64) -> Result<()> {
+    // Standard streams, and what a runtime has.
+    let wanted = sockets + 64;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if hard < wanted {
+        let said = format!("{wanted} descriptors are needed, and {hard} allowed (ulimit -Hn)");
+        return Err(said.into());
+    }
+    if soft < wanted {
+        setrlimit(Resource::RLIMIT_NOFILE, wanted, hard)?;
+    }
+    Ok(())
 }

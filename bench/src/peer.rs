@@ -2,33 +2,75 @@
 //! as much of a packet as it has to look at.
 
 mod answer;
+mod broker;
 mod feed;
+mod hold;
+mod link;
 
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Child;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::AsFd;
 
-use crate::case::Row;
+use crate::case::{Against, Row};
 use crate::measure::now;
 use crate::{PATIENCE, Result};
 use answer::Answers;
 use feed::Feed;
+use link::{Link, Listener};
 
 /// What is taken from the socket at once: more than clients write at once, so that many small writes are answered together, as one large
 /// write is.
 const ROOM: usize = 256 * 1024;
 
-/// Says its port, serves one client, and says what it has seen when it has seen all of it. Goes on until the client leaves.
-pub(crate) fn serve(row: Row, count: u64) -> Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    println!("port {}", listener.local_addr()?.port());
-    let (mut socket, _) = listener.accept()?;
-    socket.set_nodelay(true)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    socket.set_write_timeout(Some(PATIENCE))?;
-    let mut input = Input::default();
+/// The peer's process. It ends when the client leaves, or with its input, whichever is first.
+pub(crate) fn run(against: Against, row: Row, count: u64, certificate: &Path) -> Result<()> {
+    let told = listen();
+    match against {
+        Against::Mosquitto => broker::run(row, count),
+        Against::Stub | Against::Tls if row.work.connects() => {
+            let listener = Listener::open(against, certificate)?;
+            hold::run(&listener, row, count, &told)
+        }
+        Against::Stub | Against::Tls => serve(&Listener::open(against, certificate)?, row, count),
+    }
+}
+
+/// A broker that this process has started, and ends.
+static BESIDE: Mutex<Option<Child>> = Mutex::new(None);
+
+/// What this process is told, line by line; at the end it ends.
+fn listen() -> Receiver<()> {
+    let (sender, told) = mpsc::channel();
+    thread::spawn(move || {
+        for _ in io::stdin().lines().map_while(io::Result::ok) {
+            // Nobody waits for it, perhaps.
+            let _ = sender.send(());
+        }
+        end();
+        std::process::exit(0);
+    });
+    told
+}
+
+fn end() {
+    let mut beside = BESIDE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(mut child) = beside.take() {
+        // It may have ended by itself.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+/// Serves one client, and says what it has seen when it has seen all of it. Goes on until the client leaves.
+fn serve(listener: &Listener, row: Row, count: u64) -> Result<()> {
+    let mut socket = listener.accept()?;
+    let mut input = Input::of(ROOM);
     let mut answers = Answers::new(row);
     // Until somebody subscribes it only answers, and blocks in doing so.
     loop {
@@ -50,13 +92,13 @@ pub(crate) fn serve(row: Row, count: u64) -> Result<()> {
 
 /// Sends what the client has subscribed to, and reads at the same time.
 fn send(
-    mut socket: TcpStream,
+    mut socket: Link,
     mut input: Input,
     mut answers: Answers,
     row: Row,
     count: u64,
 ) -> Result<()> {
-    socket.set_nonblocking(true)?;
+    socket.tcp().set_nonblocking(true)?;
     let mut feed = Feed::new(row, answers.version(), answers.receive_maximum(), count);
     let mut reported = false;
     let mut rest = Vec::new();
@@ -93,15 +135,22 @@ fn send(
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error.into()),
         }
+        if !wants_write && socket.pending() {
+            match socket.flush() {
+                Ok(()) => stuck = false,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         if feed.done() && !reported {
             report(count, count * row.size as u64)?;
             reported = true;
         }
         if stuck {
             let mut flags = PollFlags::POLLIN;
-            flags.set(PollFlags::POLLOUT, wants_write);
+            flags.set(PollFlags::POLLOUT, wants_write || socket.pending());
             let patience = PollTimeout::try_from(PATIENCE)?;
-            if poll(&mut [PollFd::new(socket.as_fd(), flags)], patience)? == 0 {
+            if poll(&mut [PollFd::new(socket.tcp().as_fd(), flags)], patience)? == 0 {
                 return Err("the client says nothing".into());
             }
         }
@@ -120,25 +169,31 @@ struct Input {
     filled: usize,
 }
 
-impl Default for Input {
-    fn default() -> Self {
+impl Input {
+    /// With room for so many bytes at first.
+    fn of(room: usize) -> Self {
         Self {
-            bytes: vec![0; ROOM],
+            bytes: vec![0; room],
             filled: 0,
         }
     }
-}
 
-impl Input {
     /// Whether the client is still there.
-    fn read(&mut self, socket: &mut TcpStream) -> io::Result<bool> {
+    fn read(&mut self, socket: &mut impl Read) -> io::Result<bool> {
         if self.filled == self.bytes.len() {
             // A packet that is larger than the buffer.
             self.bytes.resize(self.filled * 2, 0);
         }
         let n = match socket.read(&mut self.bytes[self.filled..]) {
             // A client that has all it wanted does not say goodbye.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => 0,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof
+                ) =>
+            {
+                0
+            }
             read => read?,
         };
         self.filled += n;

@@ -4,9 +4,12 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
 use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::Result;
+
+/// A process that is told to end does so within this, or is killed.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Ends with this.
 pub(crate) struct Process {
@@ -17,7 +20,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// This program with other arguments, under another program where one is given.
-    pub(crate) fn start(name: &'static str, under: &[String], args: &[String]) -> Result<Self> {
+    pub(crate) fn start(name: &'static str, under: &[String], args: &[&str]) -> Result<Self> {
         let this = std::env::current_exe()?;
         let mut command = match under.split_first() {
             None => Command::new(this),
@@ -78,7 +81,7 @@ impl Process {
 
     /// Tells it to end.
     pub(crate) fn tell(&mut self) -> Result<()> {
-        let mut input = self.child.stdin.take().ok_or("told before")?;
+        let input = self.child.stdin.as_mut().ok_or("no input")?;
         Ok(input.write_all(b"end\n")?)
     }
 
@@ -91,6 +94,12 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        // The end of its input tells it to end, and what it has started.
+        drop(self.child.stdin.take());
+        let begin = Instant::now();
+        while begin.elapsed() < GRACE && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();

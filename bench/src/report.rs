@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::Result;
 use crate::arguments::{Arguments, What};
-use crate::case::{Row, Work};
+use crate::case::{Against, Row, Work};
 use crate::clients::{Client, Role};
 use crate::counted::Counts;
 use crate::rounds::Figures;
@@ -59,7 +59,11 @@ impl Report {
                 What::Instructions => "-instructions",
                 What::Allocations => "-allocations",
             };
-            save = Some(folder.join(format!("{}-{name}{what}", date())));
+            let against = match arguments.against {
+                Against::Stub => String::new(),
+                other => format!("-{other}"),
+            };
+            save = Some(folder.join(format!("{}-{name}{what}{against}", date())));
         }
         let mut report = Self {
             save,
@@ -83,10 +87,15 @@ impl Report {
             }
         };
         let mut about = format!(
-            "{}, {}; load before {}.\nClient and peer on CPU {}, a process each. {how}.\n\n",
+            "{}, {}; load before {}.\nClient and {} on CPU {}, a process each. {how}.\n\n",
             processor(),
             env!("BENCH_RUSTC"),
             load(),
+            match arguments.against {
+                Against::Stub => "peer",
+                Against::Tls => "peer over TLS 1.3",
+                Against::Mosquitto => "mosquitto, and what watches or feeds it,",
+            },
             arguments.cpu,
         );
         for client in &arguments.clients {
@@ -98,7 +107,7 @@ impl Report {
         }
         report.runs += match arguments.what {
             What::Time => {
-                "row\tclient\trun\tmessages\tseconds\tcpu_user_us\tcpu_system_us\tp50_ns\tp99_ns\tvoid\n"
+                "row\tclient\trun\tmessages\tseconds\tcpu_user_us\tcpu_system_us\tp50_ns\tp99_ns\tbytes\tvoid\n"
             }
             _ => "row\tclient\ta_message\twrites\treads\tvoid\n",
         };
@@ -120,6 +129,12 @@ impl Report {
         table += match row.work {
             Work::Latency => {
                 "| client | p50 µs | p99 µs | ours is faster by (p50) | client CPU ns |\n|---|---|---|---|---|\n"
+            }
+            Work::Idle { .. } => {
+                "| client | bytes a client | | ours holds less by | CPU to connect, ns |\n|---|---|---|---|---|\n"
+            }
+            Work::Connect => {
+                "| client | connections/s | of the floor | ours is faster by | client CPU ns |\n|---|---|---|---|---|\n"
             }
             _ => {
                 "| client | messages/s | of the floor | ours is faster by | client CPU ns |\n|---|---|---|---|---|\n"
@@ -157,6 +172,7 @@ impl Report {
                     latency(one, |latency| latency.p50),
                     latency(one, |latency| latency.p99),
                 ),
+                Work::Idle { .. } => (memory(one), String::new()),
                 _ => (rate(one), share),
             };
             let _ = writeln!(
@@ -214,9 +230,11 @@ impl Report {
                 let (p50, p99) = outcome.latency.map_or_else(Default::default, |latency| {
                     (latency.p50.to_string(), latency.p99.to_string())
                 });
+                let bytes = outcome.memory.map(|bytes| format!("{bytes:.0}"));
+                let bytes = bytes.unwrap_or_default();
                 let _ = writeln!(
                     self.runs,
-                    "{row}\t{name}\t{run}\t{}\t{:.6}\t{}\t{}\t{p50}\t{p99}\t",
+                    "{row}\t{name}\t{run}\t{}\t{:.6}\t{}\t{}\t{p50}\t{p99}\t{bytes}\t",
                     outcome.messages,
                     outcome.took.as_secs_f64(),
                     outcome.cpu.user,
@@ -224,7 +242,7 @@ impl Report {
                 );
             }
             if let Some(void) = &one.void {
-                let _ = writeln!(self.runs, "{row}\t{name}\t\t\t\t\t\t\t\t{void}");
+                let _ = writeln!(self.runs, "{row}\t{name}\t\t\t\t\t\t\t\t\t{void}");
             }
         }
     }
@@ -246,8 +264,9 @@ impl Report {
 
 /// What is better when it is more.
 fn speed(row: Row, outcome: &Outcome) -> f64 {
-    match (row.work, outcome.latency) {
-        (Work::Latency, Some(latency)) => 1e9 / latency.p50.max(1) as f64,
+    match (row.work, outcome.latency, outcome.memory) {
+        (Work::Latency, Some(latency), _) => 1e9 / latency.p50.max(1) as f64,
+        (Work::Idle { .. }, _, Some(bytes)) => 1e9 / bytes.max(1.0),
         _ => outcome.rate(),
     }
 }
@@ -270,6 +289,16 @@ fn rate(one: &Figures) -> String {
             thousands(rate.median),
             thousands(rate.lowest),
             thousands(rate.highest)
+        )
+    })
+}
+
+fn memory(one: &Figures) -> String {
+    let bytes = one.outcomes.iter().filter_map(|outcome| outcome.memory);
+    Spread::of(bytes).map_or_else(String::new, |bytes| {
+        format!(
+            "{:.0} ({:.0} to {:.0})",
+            bytes.median, bytes.lowest, bytes.highest
         )
     })
 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::Result;
 use crate::arguments::{Arguments, What};
 use crate::case::{Row, Work};
 use crate::clients::Client;
 use crate::counted::count;
 use crate::report::Report;
 use crate::run::{Outcome, Plan, run as run_once};
+use crate::{PATIENCE, Result};
 
 /// Messages of the run that finds out how many a client moves in a second.
 const PROBE: u64 = 5_000;
@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             continue;
         }
         let counts = arguments.clients.iter().map(|&client| {
-            let counts = match (client.not)(row.work) {
+            let counts = match (client.not)(row.work, arguments.against) {
                 Some(why) => Err(why.into()),
                 None => count(arguments, row, client),
             };
@@ -52,18 +52,25 @@ fn time(arguments: &Arguments, row: Row) -> Vec<Figures> {
         row,
         count,
         cpu: arguments.cpu,
+        against: arguments.against,
         under: &[],
         patience,
+    };
+    let probe = match row.work {
+        Work::Connect => 200,
+        _ => PROBE,
     };
     for &client in &arguments.clients {
         let mut figures = Figures {
             client,
             outcomes: Vec::new(),
-            void: (client.not)(row.work).map(str::to_owned),
+            void: (client.not)(row.work, arguments.against).map(str::to_owned),
         };
         let mut count = 0;
-        if figures.void.is_none() {
-            match run_once(&plan(client, PROBE, Duration::from_secs(5))) {
+        if let Some(fixed) = row.count() {
+            count = fixed;
+        } else if figures.void.is_none() {
+            match run_once(&plan(client, probe, Duration::from_secs(5))) {
                 Ok(outcome) => count = enough(&outcome, arguments.time, row),
                 Err(error) => figures.void = Some(format!("void: {error}")),
             }
@@ -71,10 +78,13 @@ fn time(arguments: &Arguments, row: Row) -> Vec<Figures> {
         all.push(figures);
         counts.push(count);
     }
-    let patience = Duration::from_secs(5) + arguments.time * 20;
+    let patience = match row.count() {
+        Some(_) => PATIENCE,
+        None => Duration::from_secs(5) + arguments.time * 20,
+    };
     for _ in 0..arguments.runs {
         for (figures, &count) in all.iter_mut().zip(&counts) {
-            if count == 0 {
+            if count == 0 || figures.void.is_some() {
                 continue;
             }
             match run_once(&plan(figures.client, count, patience)) {
@@ -89,10 +99,11 @@ fn time(arguments: &Arguments, row: Row) -> Vec<Figures> {
 /// How many messages take about as long.
 fn enough(probe: &Outcome, time: Duration, row: Row) -> u64 {
     let count = (probe.rate() * time.as_secs_f64()) as u64;
-    let least = match row.work {
+    match row.work {
         // Below, the last percent is a handful.
-        Work::Latency => 2 * LEAST,
-        _ => LEAST,
-    };
-    count.clamp(least, MOST)
+        Work::Latency => count.clamp(2 * LEAST, MOST),
+        // The system keeps ports of connections for a minute.
+        Work::Connect => count.clamp(100, 2 * LEAST),
+        _ => count.clamp(LEAST, MOST),
+    }
 }

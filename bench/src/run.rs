@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crate::Result;
-use crate::case::{Row, Work};
+use crate::case::{Against, Row, Work};
 use crate::clients::Client;
 use crate::measure::Cpu;
 use crate::process::Process;
+use crate::scratch::Scratch;
 
 /// Starting, connecting, and ending take no longer than this.
 const START: Duration = Duration::from_secs(20);
@@ -18,6 +19,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) row: Row,
     pub(crate) count: u64,
     pub(crate) cpu: usize,
+    pub(crate) against: Against,
     /// A program that runs the client, with its options.
     pub(crate) under: &'a [String],
     /// How long the work may take.
@@ -33,6 +35,8 @@ pub(crate) struct Outcome {
     /// Of the client.
     pub(crate) cpu: Cpu,
     pub(crate) latency: Option<Latency>,
+    /// Bytes of resident memory for each of the clients.
+    pub(crate) memory: Option<f64>,
 }
 
 /// Nanoseconds.
@@ -58,16 +62,15 @@ impl Outcome {
 ///
 /// The run is void: not everything has arrived, or a process has failed.
 pub(crate) fn run(plan: &Plan<'_>) -> Result<Outcome> {
-    let (cpu, row, count) = (
-        plan.cpu.to_string(),
-        plan.row.to_string(),
-        plan.count.to_string(),
-    );
-    let args = ["peer".to_owned(), cpu.clone(), row.clone(), count.clone()];
+    let certificate = Scratch::new("certificate");
+    let path = certificate.path().display().to_string();
+    let (cpu, against) = (plan.cpu.to_string(), plan.against.to_string());
+    let (row, count) = (plan.row.to_string(), plan.count.to_string());
+    let args = ["peer", &cpu, &against, &row, &count, &path];
     let mut peer = Process::start("peer", &[], &args)?;
     let [port] = peer.numbers("port", START)?;
-    let name = plan.client.name.to_owned();
-    let args = ["client".to_owned(), cpu, name, row, count, port.to_string()];
+    let (name, port) = (plan.client.name, port.to_string());
+    let args = ["client", &cpu, name, &against, &row, &count, &path, &port];
     let mut client = Process::start("client", plan.under, &args)?;
     let [begin, end, messages, bytes] = client.numbers("work", START + plan.patience)?;
     let latency = match plan.row.work {
@@ -77,6 +80,13 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Outcome> {
         }
         _ => None,
     };
+    let mut memory = None;
+    if let Work::Idle { .. } = plan.row.work {
+        let [bytes] = client.numbers("memory", START)?;
+        memory = Some(bytes as f64 / plan.count as f64);
+        // The peer looks whether all are still connected.
+        peer.tell()?;
+    }
     let [seen, arrived, payload] = peer.numbers("seen", plan.patience)?;
     client.tell()?;
     let [user, system] = client.numbers("cpu", START)?;
@@ -94,5 +104,6 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Outcome> {
         took: Duration::from_nanos(end.max(seen).saturating_sub(begin).max(1)),
         cpu: Cpu { user, system },
         latency,
+        memory,
     })
 }

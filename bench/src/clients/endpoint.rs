@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use mqtt_endpoint_tokio::mqtt_ep::packet::v3_1_1::{Connect, Publish, Subscribe};
+use mqtt_endpoint_tokio::mqtt_ep::packet::v3_1_1::{Connect, Disconnect, Publish, Subscribe};
 use mqtt_endpoint_tokio::mqtt_ep::packet::{Packet, Qos, SubEntry, SubOpts};
 use mqtt_endpoint_tokio::mqtt_ep::transport::TcpTransport;
 use mqtt_endpoint_tokio::mqtt_ep::{Endpoint, Mode, Version, role};
@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::case::Work;
 use crate::clients::spawned;
+use crate::crowd::crowd;
 use crate::job::{Begun, Job};
 use crate::wire::{FILTER, TOPIC};
 use crate::{Error, Result};
@@ -20,7 +21,7 @@ use crate::{Error, Result};
 type Client = Arc<Endpoint<role::Client>>;
 
 pub(crate) fn run(job: &Job) -> Result<()> {
-    spawned(work(*job))
+    spawned(work(job.clone()))
 }
 
 /// Its errors have no common trait.
@@ -28,7 +29,7 @@ fn failed(error: impl std::fmt::Debug) -> Error {
     format!("{error:?}").into()
 }
 
-async fn work(job: Job) -> Result<()> {
+async fn connect(job: &Job, id: &str) -> Result<Client> {
     let client: Client = Arc::new(Endpoint::new(Version::V3_1_1));
     let socket = TcpStream::connect(job.address()).await?;
     socket.set_nodelay(true)?;
@@ -37,19 +38,35 @@ async fn work(job: Job) -> Result<()> {
         .attach(transport, Mode::Client)
         .await
         .map_err(failed)?;
-    let connect = Connect::builder().client_id("rival").map_err(failed)?;
+    let connect = Connect::builder().client_id(id).map_err(failed)?;
     let connect = connect.clean_session(true).build().map_err(failed)?;
     client.send(connect).await.map_err(failed)?;
     match client.recv().await.map_err(failed)? {
         Packet::V3_1_1Connack(_) => {}
         other => return Err(format!("{other:?} instead of CONNACK").into()),
     }
+    Ok(client)
+}
+
+async fn work(job: Job) -> Result<()> {
+    if job.work().connects() {
+        let one = |id: String| {
+            let job = &job;
+            async move { connect(job, &id).await }
+        };
+        let leave = |client: Client| async move {
+            client.send(Disconnect::new()).await.map_err(failed)?;
+            client.close().await.map_err(failed)
+        };
+        return crowd(&job, one, leave).await;
+    }
+    let client = connect(&job, "rival").await?;
     let begun = job.begin()?;
     match job.work() {
         Work::Publish0 => publish0(&client, &job, begun).await?,
         Work::Publish1 { window } => publish1(&client, &job, begun, window).await?,
-        Work::Latency => latency(&client, &job, begun).await?,
         Work::Receive0 | Work::Receive1 => receive(&client, &job, begun).await?,
+        _ => latency(&client, &job, begun).await?,
     }
     loop {
         client.recv().await.map_err(failed)?;
@@ -85,8 +102,10 @@ async fn publish0(client: &Client, job: &Job, mut begun: Begun) -> Result<()> {
 
 async fn publish1(client: &Client, job: &Job, mut begun: Begun, window: u16) -> Result<()> {
     let permits = Arc::new(Semaphore::new(window.into()));
-    let (publisher, free, job) = (client.clone(), permits.clone(), *job);
+    let (publisher, free, count) = (client.clone(), permits.clone(), job.count);
+    let work = job.clone();
     tokio::spawn(async move {
+        let job = work;
         let payload = job.payload();
         for _ in 0..job.count {
             free.acquire().await?.forget();
@@ -96,10 +115,10 @@ async fn publish1(client: &Client, job: &Job, mut begun: Begun, window: u16) -> 
         }
         Result::Ok(())
     });
-    while begun.messages() < job.count {
+    while begun.messages() < count {
         if let Packet::V3_1_1Puback(_) = client.recv().await.map_err(failed)? {
             permits.add_permits(1);
-            begun.published(&job, 1);
+            begun.published(job, 1);
         }
     }
     begun.end()

@@ -1,6 +1,7 @@
 //! The least that can be done: one thread moves bytes that were encoded before through a blocking socket. It looks at as much of what it
 //! receives as it takes to know how many messages there are.
 
+use std::future::ready;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
@@ -10,6 +11,7 @@ use nix::sys::socket::{MsgFlags, recv};
 use std::os::fd::AsRawFd;
 
 use crate::case::Work;
+use crate::crowd::crowd;
 use crate::job::{Begun, Job};
 use crate::wire::{FILTER, connect, frame, publish, published, subscribe};
 use crate::{PATIENCE, Result};
@@ -18,6 +20,29 @@ use crate::{PATIENCE, Result};
 const CHUNK: usize = 64 * 1024;
 
 pub(crate) fn run(job: &Job) -> Result<()> {
+    if job.work().connects() {
+        // Closing a socket is all that it does to leave.
+        let leave = |socket| ready(Ok(drop::<TcpStream>(socket)));
+        return smol::block_on(crowd(job, |_| ready(open(job)), leave));
+    }
+    let mut socket = open(job)?;
+    let mut begun = job.begin()?;
+    match job.work() {
+        Work::Publish0 => publish0(&mut socket, job)?,
+        Work::Publish1 { .. } => publish1(&mut socket, job)?,
+        Work::Receive0 | Work::Receive1 => receive(&mut socket, job, &mut begun)?,
+        _ => begun.took(latency(&mut socket, job)?),
+    }
+    if !job.work().receives() {
+        begun.published(job, job.count);
+    }
+    begun.end()?;
+    // The peer goes on until this process ends.
+    std::mem::forget(socket);
+    Ok(())
+}
+
+fn open(job: &Job) -> Result<TcpStream> {
     let mut socket = TcpStream::connect(job.address())?;
     socket.set_nodelay(true)?;
     socket.set_read_timeout(Some(PATIENCE))?;
@@ -27,20 +52,7 @@ pub(crate) fn run(job: &Job) -> Result<()> {
     if frame(&answer[..n]).is_none_or(|frame| frame.kind() != 2) {
         return Err("no CONNACK".into());
     }
-    let mut begun = job.begin()?;
-    match job.work() {
-        Work::Publish0 => publish0(&mut socket, job)?,
-        Work::Publish1 { .. } => publish1(&mut socket, job)?,
-        Work::Latency => begun.took(latency(&mut socket, job)?),
-        Work::Receive0 | Work::Receive1 => receive(&mut socket, job, &mut begun)?,
-    }
-    if !job.work().receives() {
-        begun.published(job, job.count);
-    }
-    begun.end()?;
-    // The peer goes on until this process ends.
-    std::mem::forget(socket);
-    Ok(())
+    Ok(socket)
 }
 
 fn publish0(socket: &mut TcpStream, job: &Job) -> Result<()> {

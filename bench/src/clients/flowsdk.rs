@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::Result;
 use crate::case::Work;
 use crate::clients::spawned;
+use crate::crowd::crowd;
 use crate::job::{Begun, Job};
 use crate::wire::{FILTER, TOPIC};
 
@@ -48,13 +49,13 @@ impl TokioMqttEventHandler for Handler {
 }
 
 pub(crate) fn run(job: &Job) -> Result<()> {
-    spawned(work(*job))
+    spawned(work(job.clone()))
 }
 
-async fn work(job: Job) -> Result<()> {
+async fn connect(job: &Job, id: String, handler: Handler) -> Result<TokioAsyncMqttClient> {
     let options = MqttClientOptions::builder()
         .peer(job.address())
-        .client_id("rival")
+        .client_id(id)
         .mqtt_version(5)
         .clean_start(true)
         .auto_ack(true)
@@ -64,26 +65,43 @@ async fn work(job: Job) -> Result<()> {
         .auto_reconnect(false)
         .buffer_messages(false)
         .build();
-    let permits = Arc::new(Semaphore::new(job.window().into()));
-    let (hands, hand_over) = mpsc::unbounded_channel();
-    let handler = Handler {
-        job,
-        begun: None,
-        hand_over,
-        permits: permits.clone(),
-    };
     let client = TokioAsyncMqttClient::new(options, Box::new(handler), config).await?;
     if !client.connect_sync().await?.is_success() {
         return Err("CONNECT was refused".into());
     }
+    Ok(client)
+}
+
+async fn work(job: Job) -> Result<()> {
+    let permits = Arc::new(Semaphore::new(job.window().into()));
+    let handler = || {
+        let (hands, hand_over) = mpsc::unbounded_channel();
+        let handler = Handler {
+            job: job.clone(),
+            begun: None,
+            hand_over,
+            permits: permits.clone(),
+        };
+        (hands, handler)
+    };
+    if job.work().connects() {
+        let one = |id: String| connect(&job, id, handler().1);
+        let leave = |client: TokioAsyncMqttClient| async move {
+            client.disconnect_sync().await?;
+            Ok(client.shutdown().await?)
+        };
+        return crowd(&job, one, leave).await;
+    }
+    let (hands, handler) = handler();
+    let client = connect(&job, "rival".to_owned(), handler).await?;
     let begun = job.begin()?;
     match job.work() {
         Work::Publish0 | Work::Publish1 { .. } => publish(&client, &job, begun, &permits).await?,
-        Work::Latency => latency(&client, &job, begun).await?,
         Work::Receive0 | Work::Receive1 => {
             hands.send(begun).map_err(|_| "no handler")?;
             client.subscribe_sync(FILTER, job.qos()).await?;
         }
+        _ => latency(&client, &job, begun).await?,
     }
     std::future::pending().await
 }

@@ -11,23 +11,37 @@ use tokio::task::JoinSet;
 use crate::Result;
 use crate::case::Work;
 use crate::clients::{Gate, spawned};
+use crate::crowd::crowd;
 use crate::job::{Begun, Job};
 use crate::wire::{FILTER, TOPIC};
 
 pub(crate) fn run(job: &Job) -> Result<()> {
-    spawned(work(*job))
+    spawned(work(job.clone()))
+}
+
+async fn connect(job: &Job, id: String) -> Result<MqttClient> {
+    let options = ConnectOptions::new(id).with_clean_start(true);
+    let client = MqttClient::with_options(options);
+    if job.tls() {
+        let authority = Some(job.certificate.clone().into_bytes());
+        client.set_tls_config(None, None, authority).await;
+    }
+    client.connect(&job.url()).await?;
+    Ok(client)
 }
 
 async fn work(job: Job) -> Result<()> {
-    let options = ConnectOptions::new("rival").with_clean_start(true);
-    let client = MqttClient::with_options(options);
-    client.connect(&job.url()).await?;
+    if job.work().connects() {
+        let leave = |client: MqttClient| async move { Ok(client.disconnect().await?) };
+        return crowd(&job, |id| connect(&job, id), leave).await;
+    }
+    let client = connect(&job, "rival".to_owned()).await?;
     let begun = job.begin()?;
     match job.work() {
         Work::Publish0 => publish(&client, &job, begun, 1).await?,
         Work::Publish1 { window } => publish(&client, &job, begun, window).await?,
-        Work::Latency => latency(&client, &job, begun).await?,
         Work::Receive0 | Work::Receive1 => receive(&client, &job, begun).await?,
+        _ => latency(&client, &job, begun).await?,
     }
     std::future::pending().await
 }
@@ -50,7 +64,8 @@ async fn publish(client: &MqttClient, job: &Job, mut begun: Begun, tasks: u16) -
     let left = Arc::new(AtomicU64::new(job.count));
     let mut publishers = JoinSet::new();
     for _ in 0..u64::from(tasks).min(job.count) {
-        let (client, job, payload, left) = (client.clone(), *job, job.payload(), left.clone());
+        let (client, job, payload, left) =
+            (client.clone(), job.clone(), job.payload(), left.clone());
         publishers.spawn(async move {
             let mut published = 0;
             let take = |left: u64| left.checked_sub(1);

@@ -14,12 +14,13 @@ use ntex_service::cfg::SharedCfg;
 
 use crate::case::Work;
 use crate::clients::Gate;
+use crate::crowd::crowd;
 use crate::job::{Begun, Job};
 use crate::wire::{FILTER, TOPIC};
 use crate::{Error, Result};
 
 pub(crate) fn run(job: &Job) -> Result<()> {
-    let job = *job;
+    let job = job.clone();
     ntex_rt::System::new("bench", ntex_net::DefaultRuntime).block_on(work(job))
 }
 
@@ -27,16 +28,28 @@ fn failed(error: impl std::fmt::Debug) -> Error {
     format!("{error:?}").into()
 }
 
-async fn work(job: Job) -> Result<()> {
+async fn connect(job: &Job, id: String) -> Result<v5::client::Client> {
     let connector = v5::client::MqttConnector::new();
-    let client = Pipeline::new(SharedCfg::default(), connector)
-        .call(
-            v5::client::Connect::new(job.address())
-                .client_id("rival")
-                .clean_start(),
-        )
-        .await
-        .map_err(failed)?;
+    let connect = v5::client::Connect::new(job.address());
+    let connect = connect.client_id(id).clean_start();
+    let pipeline = Pipeline::new(SharedCfg::default(), connector);
+    pipeline.call(connect).await.map_err(failed)
+}
+
+async fn work(job: Job) -> Result<()> {
+    if job.work().connects() {
+        let one = |id| async {
+            let client = connect(&job, id).await?;
+            let sink = client.sink();
+            Ok((sink, ntex_rt::spawn(client.start_default())))
+        };
+        let leave = |(sink, task): (v5::MqttSink, ntex_rt::JoinHandle<()>)| async move {
+            sink.close();
+            task.await.map_err(failed)
+        };
+        return crowd(&job, one, leave).await;
+    }
+    let client = connect(&job, "rival".to_owned()).await?;
     let sink = client.sink();
     let begun = job.begin()?;
     if job.work().receives() {

@@ -4,65 +4,145 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use mqtt_tokio::{Client, Config, Delivery, QoS, Topic};
+use mqtt_tokio::transport::Tls;
+use mqtt_tokio::{Client, Config, Delivery, Limits, QoS, Topic, Version};
 
-use crate::Result;
-use crate::case::Work;
+use crate::case::{Against, Work};
 use crate::clients::spawned;
+use crate::crowd::crowd;
 use crate::job::{Begun, Job};
 use crate::wire::{FILTER, TOPIC};
+use crate::{PATIENCE, Result};
 
 /// Deliveries that are kept at QoS 0 before the oldest is awaited.
 const KEPT: usize = 100;
 
 pub(crate) fn tokio(job: &Job) -> Result<()> {
-    let job = *job;
-    spawned(async move {
-        let client = mqtt_tokio::connect(&job.url(), config()?).await?;
-        work(&client, &job, false).await
-    })
+    spawned(work(Setup::of(job, on_tokio)?, false))
 }
 
 /// Every delivery is awaited.
 pub(crate) fn tokio_awaited(job: &Job) -> Result<()> {
-    let job = *job;
-    spawned(async move {
-        let client = mqtt_tokio::connect(&job.url(), config()?).await?;
-        work(&client, &job, true).await
-    })
+    spawned(work(Setup::of(job, on_tokio)?, true))
 }
 
 pub(crate) fn smol(job: &Job) -> Result<()> {
-    let job = *job;
-    smol::block_on(smol::spawn(async move {
-        let client = mqtt_async_std::connect(&job.url(), config()?).await?;
-        work(&client, &job, false).await
-    }))
+    smol::block_on(smol::spawn(work(Setup::of(job, on_smol)?, false)))
 }
 
 pub(crate) fn async_std(job: &Job) -> Result<()> {
-    let job = *job;
-    async_std::task::block_on(async_std::task::spawn(async move {
-        let client = mqtt_async_std::async_std::connect(&job.url(), config()?).await?;
-        work(&client, &job, false).await
-    }))
+    let work = work(Setup::of(job, on_async_std)?, false);
+    async_std::task::block_on(async_std::task::spawn(work))
 }
 
-fn config() -> Result<Config> {
-    Ok(Config::builder("ours").build()?)
+fn on_tokio(url: &str, config: Config) -> Result<Client> {
+    let (client, driver) = mqtt_tokio::build(url, config)?;
+    tokio::spawn(driver);
+    Ok(client)
 }
 
-async fn work(client: &Client, job: &Job, awaited: bool) -> Result<()> {
+fn on_smol(url: &str, config: Config) -> Result<Client> {
+    let (client, driver) = mqtt_async_std::build(url, config)?;
+    smol::spawn(driver).detach();
+    Ok(client)
+}
+
+fn on_async_std(url: &str, config: Config) -> Result<Client> {
+    let (client, driver) = mqtt_async_std::build(url, config)?;
+    async_std::task::spawn(driver);
+    Ok(client)
+}
+
+struct Setup {
+    job: Job,
+    tls: Option<Tls>,
+    /// A client with its driver, before it connects.
+    start: fn(&str, Config) -> Result<Client>,
+}
+
+impl Setup {
+    fn of(job: &Job, start: fn(&str, Config) -> Result<Client>) -> Result<Self> {
+        let tls = || Tls::builder().authority_pem(job.certificate.as_str());
+        Ok(Self {
+            job: job.clone(),
+            tls: job.tls().then(|| tls().build()).transpose()?,
+            start,
+        })
+    }
+
+    /// With default limits, but for what has to wait where that is what is measured.
+    fn client(&self, id: &str) -> Result<Client> {
+        let mut config = Config::builder(id);
+        if let Some(tls) = &self.tls {
+            config = config.tls(tls.clone());
+        }
+        if overruns(&self.job) {
+            config = config.version(Version::V3_1_1);
+        }
+        if let Work::Queued { messages } = self.job.work() {
+            let mut limits = Limits::default();
+            limits.max_queued = limits.max_queued.max(messages as usize);
+            limits.outgoing_bytes = 1 << 30;
+            config = config.limits(limits);
+        }
+        (self.start)(&self.job.url(), config.build()?)
+    }
+}
+
+/// mosquitto 2.0.11 sends more than Receive Maximum allows when it has much to send, and ours leaves a server that does. In 3.1.1 there is no
+/// such bound.
+pub(super) fn overruns(job: &Job) -> bool {
+    job.against == Against::Mosquitto && job.work() == Work::Receive1
+}
+
+async fn work(setup: Setup, awaited: bool) -> Result<()> {
+    let job = &setup.job;
+    if job.work().connects() {
+        return connect(&setup).await;
+    }
+    let client = &setup.client("ours")?;
+    if let Work::Queued { .. } = job.work() {
+        let begun = job.begin()?;
+        queue(client, job, begun).await?;
+        return std::future::pending().await;
+    }
+    client.connect().await?;
     let begun = job.begin()?;
     match job.work() {
         Work::Publish0 | Work::Publish1 { .. } if awaited => {
             publish_awaited(client, job, begun).await?;
         }
         Work::Publish0 | Work::Publish1 { .. } => publish(client, job, begun).await?,
-        Work::Latency => latency(client, job, begun).await?,
         Work::Receive0 | Work::Receive1 => receive(client, job, begun).await?,
+        _ => latency(client, job, begun).await?,
     }
     std::future::pending().await
+}
+
+async fn connect(setup: &Setup) -> Result<()> {
+    let one = |id: String| async move {
+        let client = setup.client(&id)?;
+        client.connect().await?;
+        Ok(client)
+    };
+    let leave = |client: Client| async move {
+        client.disconnect(PATIENCE).await;
+        Ok(())
+    };
+    crowd(&setup.job, one, leave).await
+}
+
+/// Nothing is connected while all of it is published; the last is written when all are.
+async fn queue(client: &Client, job: &Job, mut begun: Begun) -> Result<()> {
+    let (topic, payload, qos) = (Topic::try_from(TOPIC)?, job.payload(), qos(job));
+    for _ in 1..job.count {
+        client.try_publish(topic.clone(), qos, payload.clone())?;
+    }
+    let last = client.try_publish(topic, qos, payload)?;
+    client.connect().await?;
+    last.await?;
+    begun.published(job, job.count);
+    begun.end()
 }
 
 const fn qos(job: &Job) -> QoS {

@@ -1,27 +1,88 @@
 //! `mqtt-blocking`, used as its documentation shows, from the main thread, with default limits.
 
+use std::future::ready;
 use std::time::Instant;
 
-use mqtt_blocking::{Client, Config, QoS, Topic};
+use mqtt_blocking::transport::Tls;
+use mqtt_blocking::{Client, Config, Limits, QoS, Topic, Version};
 
-use crate::Result;
 use crate::case::Work;
+use crate::clients::ours::overruns;
+use crate::crowd::crowd;
 use crate::job::{Begun, Job};
 use crate::wire::{FILTER, TOPIC};
+use crate::{PATIENCE, Result};
 
 pub(crate) fn run(job: &Job) -> Result<()> {
-    let client = mqtt_blocking::connect(&job.url(), Config::builder("ours").build()?)?;
+    let tls = || Tls::builder().authority_pem(job.certificate.as_str());
+    let tls = job.tls().then(|| tls().build()).transpose()?;
+    if job.work().connects() {
+        // Each has a thread of its own; this one waits for each.
+        let one = |id: String| {
+            ready(
+                config(job, &id, tls.as_ref())
+                    .and_then(|config| Ok(mqtt_blocking::connect(job.url(), config)?)),
+            )
+        };
+        let leave = |client: Client| {
+            client.disconnect(PATIENCE);
+            ready(Ok(()))
+        };
+        return smol::block_on(crowd(job, one, leave));
+    }
+    let config = config(job, "ours", tls.as_ref())?;
+    if let Work::Queued { .. } = job.work() {
+        let (client, driver) = mqtt_blocking::build(job.url(), config)?;
+        std::thread::spawn(move || driver.run());
+        let mut begun = job.begin()?;
+        queue(&client, job, &mut begun)?;
+        begun.end()?;
+        loop {
+            std::thread::park();
+        }
+    }
+    let client = mqtt_blocking::connect(job.url(), config)?;
     let mut begun = job.begin()?;
     match job.work() {
         Work::Publish0 | Work::Publish1 { .. } => publish(&client, job, &mut begun)?,
-        Work::Latency => latency(&client, job, &mut begun)?,
         Work::Receive0 | Work::Receive1 => receive(&client, job, &mut begun)?,
+        _ => latency(&client, job, &mut begun)?,
     }
     begun.end()?;
     // Until the process is told to end.
     loop {
         std::thread::park();
     }
+}
+
+fn config(job: &Job, id: &str, tls: Option<&Tls>) -> Result<Config> {
+    let mut config = Config::builder(id);
+    if let Some(tls) = tls {
+        config = config.tls(tls.clone());
+    }
+    if overruns(job) {
+        config = config.version(Version::V3_1_1);
+    }
+    if let Work::Queued { messages } = job.work() {
+        let mut limits = Limits::default();
+        limits.max_queued = limits.max_queued.max(messages as usize);
+        limits.outgoing_bytes = 1 << 30;
+        config = config.limits(limits);
+    }
+    Ok(config.build()?)
+}
+
+/// Nothing is connected while all of it is published; the last is written when all are.
+fn queue(client: &Client, job: &Job, begun: &mut Begun) -> Result<()> {
+    let (topic, payload, qos) = (Topic::try_from(TOPIC)?, job.payload(), qos(job));
+    for _ in 1..job.count {
+        client.try_publish(topic.clone(), qos, payload.clone())?;
+    }
+    let last = client.try_publish(topic, qos, payload)?;
+    client.connect()?;
+    last.wait()?;
+    begun.published(job, job.count);
+    Ok(())
 }
 
 const fn qos(job: &Job) -> QoS {

@@ -2,24 +2,57 @@
 //! in flight (100 at QoS 0). What is received comes through the channel of `start_consuming`.
 
 use std::collections::VecDeque;
+use std::future::ready;
 use std::time::Instant;
 
 use paho_mqtt::{
     AsyncClient, ConnectOptionsBuilder, CreateOptionsBuilder, DeliveryToken, Message,
-    PersistenceType,
+    PersistenceType, SyncReceiver,
 };
 
 use crate::Result;
 use crate::case::Work;
+use crate::crowd::crowd;
 use crate::job::{Begun, Job};
 use crate::wire::{FILTER, TOPIC};
 
 const KEPT: usize = 100;
 
 pub(crate) fn run(job: &Job) -> Result<()> {
+    if job.work().connects() {
+        // It has threads of its own; this one waits for each client.
+        let one = |id: String| ready(connect(job, &id).map(|(client, _)| client));
+        let leave = |client: AsyncClient| {
+            let left = client.disconnect(None).wait();
+            ready(left.map(drop).map_err(Into::into))
+        };
+        return smol::block_on(crowd(job, one, leave));
+    }
+    let (client, messages) = connect(job, "rival")?;
+    let mut begun = job.begin()?;
+    match job.work() {
+        Work::Publish0 => publish(&client, job, &mut begun, KEPT)?,
+        Work::Publish1 { window } => publish(&client, job, &mut begun, window.into())?,
+        Work::Receive0 | Work::Receive1 => {
+            client.subscribe(FILTER, i32::from(job.qos())).wait()?;
+            while begun.messages() < job.count {
+                let message = messages.recv()?.ok_or("the connection was lost")?;
+                begun.received(message.topic().as_bytes(), message.payload());
+            }
+        }
+        _ => latency(&client, job, &mut begun)?,
+    }
+    begun.end()?;
+    // Until the process is told to end.
+    loop {
+        std::thread::park();
+    }
+}
+
+fn connect(job: &Job, id: &str) -> Result<(AsyncClient, SyncReceiver<Option<Message>>)> {
     let options = CreateOptionsBuilder::new()
         .server_uri(job.url())
-        .client_id("rival")
+        .client_id(id)
         .persistence(PersistenceType::None)
         .max_buffered_messages(i32::from(u16::MAX))
         .finalize();
@@ -30,24 +63,7 @@ pub(crate) fn run(job: &Job) -> Result<()> {
         .max_inflight(job.window().into())
         .finalize();
     client.connect(options).wait()?;
-    let mut begun = job.begin()?;
-    match job.work() {
-        Work::Publish0 => publish(&client, job, &mut begun, KEPT)?,
-        Work::Publish1 { window } => publish(&client, job, &mut begun, window.into())?,
-        Work::Latency => latency(&client, job, &mut begun)?,
-        Work::Receive0 | Work::Receive1 => {
-            client.subscribe(FILTER, i32::from(job.qos())).wait()?;
-            while begun.messages() < job.count {
-                let message = messages.recv()?.ok_or("the connection was lost")?;
-                begun.received(message.topic().as_bytes(), message.payload());
-            }
-        }
-    }
-    begun.end()?;
-    // Until the process is told to end.
-    loop {
-        std::thread::park();
-    }
+    Ok((client, messages))
 }
 
 fn message(job: &Job, payload: &[u8]) -> Message {

@@ -5,23 +5,26 @@ use std::time::Instant;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::Packet;
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
-use rumqttc::{NetworkOptions, Outgoing};
+use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
+use tokio::task::JoinSet;
 
 use crate::Result;
 use crate::case::Work;
-use crate::clients::spawned;
+use crate::clients::{spawned, tls_config};
+use crate::crowd::crowd;
 use crate::job::{Begun, Job};
 use crate::wire::{FILTER, TOPIC};
 
 const REQUESTS: usize = 1000;
 
 pub(crate) fn run(job: &Job) -> Result<()> {
-    spawned(work(*job))
+    spawned(work(job.clone()))
 }
 
-async fn work(job: Job) -> Result<()> {
-    let mut options = MqttOptions::new("rival", "127.0.0.1", job.port);
+async fn connect(job: &Job, id: &str) -> Result<(AsyncClient, EventLoop)> {
+    let mut options = MqttOptions::new(id, "127.0.0.1", job.port);
     options.set_outgoing_inflight_upper_limit(job.window());
+    options.set_transport(transport(job)?);
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
     options.set_network_options(network);
@@ -30,13 +33,42 @@ async fn work(job: Job) -> Result<()> {
         Event::Incoming(Packet::ConnAck(_)) => {}
         other => return Err(format!("{other:?} instead of CONNACK").into()),
     }
+    Ok((client, events))
+}
+
+fn transport(job: &Job) -> Result<Transport> {
+    if !job.tls() {
+        return Ok(Transport::Tcp);
+    }
+    Ok(Transport::tls_with_config(TlsConfiguration::Rustls(
+        tls_config(job)?,
+    )))
+}
+
+async fn work(job: Job) -> Result<()> {
+    if job.work().connects() {
+        // Its event loop is polled in a task, which ends with the set.
+        let one = |id: String| async {
+            let (client, mut events) = connect(&job, &{ id }).await?;
+            let mut task = JoinSet::new();
+            task.spawn(async move { while events.poll().await.is_ok() {} });
+            Ok((client, task))
+        };
+        let leave = |(client, mut task): (AsyncClient, JoinSet<()>)| async move {
+            client.disconnect().await?;
+            task.join_next().await;
+            Ok(())
+        };
+        return crowd(&job, one, leave).await;
+    }
+    let (client, mut events) = connect(&job, "rival").await?;
     let begun = job.begin()?;
     match job.work() {
         Work::Publish0 | Work::Publish1 { .. } => {
             publish(&client, &mut events, &job, begun).await?
         }
-        Work::Latency => latency(&client, &mut events, &job, begun).await?,
         Work::Receive0 | Work::Receive1 => receive(&client, &mut events, &job, begun).await?,
+        _ => latency(&client, &mut events, &job, begun).await?,
     }
     loop {
         events.poll().await?;

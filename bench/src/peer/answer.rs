@@ -10,6 +10,7 @@ pub(super) struct Answers {
     version: u8,
     receive_maximum: u16,
     subscribed: bool,
+    suback: bool,
     seen: u64,
     payload: u64,
     acknowledged: u64,
@@ -23,6 +24,7 @@ impl Answers {
             version: 4,
             receive_maximum: u16::MAX,
             subscribed: false,
+            suback: false,
             seen: 0,
             payload: 0,
             acknowledged: 0,
@@ -40,6 +42,16 @@ impl Answers {
 
     pub(super) const fn subscribed(&self) -> bool {
         self.subscribed
+    }
+
+    /// As if a CONNECT had asked for this version.
+    pub(super) const fn speak(&mut self, version: u8) {
+        self.version = version;
+    }
+
+    /// Whether a SUBACK has come, from a server.
+    pub(super) const fn suback(&self) -> bool {
+        self.suback
     }
 
     /// Messages that were published.
@@ -126,6 +138,7 @@ impl Answers {
                     _ => self.bytes.extend_from_slice(&[0x90, 3, id[0], id[1], qos]),
                 }
             }
+            9 => self.suback = true,
             10 => match self.version {
                 5 => self.bytes.extend_from_slice(&[0xb0, 4, id[0], id[1], 0, 0]),
                 _ => self.bytes.extend_from_slice(&[0xb0, 2, id[0], id[1]]),
