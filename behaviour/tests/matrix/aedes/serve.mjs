@@ -1,11 +1,11 @@
-// Serves aedes over every transport, on ports of the system's choice, until standard input ends:
+// Serves aedes over every transport until standard input ends:
 //
-//   node serve.mjs MODULES FOLDER
+//   node serve.mjs MODULES FOLDER [PORT...]
 //
 // MODULES is the folder that has node_modules, FOLDER the one with the certificates, where the Unix socket is put. Prints one line with the ports
-// of TCP, TLS, mutual TLS, WebSocket and secure WebSocket.
+// of TCP, TLS, mutual TLS, WebSocket and secure WebSocket, which are the given ones, or else of the system's choice.
 
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { createServer as http } from 'node:http'
 import { createServer as https } from 'node:https'
 import { createRequire } from 'node:module'
@@ -14,7 +14,7 @@ import { createServer as tls } from 'node:tls'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-const [modules, folder] = process.argv.slice(2)
+const [modules, folder, ...ports] = process.argv.slice(2)
 const { resolve } = createRequire(join(modules, 'package.json'))
 const { Aedes } = await import(pathToFileURL(join(modules, 'node_modules', 'aedes', 'aedes.js')))
 const { WebSocketServer, createWebSocketStream } = (await import(pathToFileURL(resolve('ws')))).default
@@ -38,8 +38,10 @@ const overWebSocket = (server) => {
 
 const servers = [tcp(quick), tls(ours, quick), tls(mutual, quick), overWebSocket(http()), overWebSocket(https(ours))]
 const listening = (server, where) => new Promise((done) => server.listen(where, done))
-for (const server of servers) await listening(server, { host: '127.0.0.1', port: 0 })
-await listening(tcp(quick), { path: join(folder, 'socket') })
+for (const [at, server] of servers.entries()) await listening(server, { host: '127.0.0.1', port: Number(ports[at] ?? 0) })
+const socket = join(folder, 'socket')
+rmSync(socket, { force: true })
+await listening(tcp(quick), { path: socket })
 console.log(servers.map((server) => server.address().port).join(' '))
 
 // Whoever started it has gone, or wants no more of it.
