@@ -70,6 +70,14 @@ fn wrong(rows: &mut Rows, version: Version) {
             packet: PacketType::PubRec,
             id,
         }),
+        PacketType::SubAck => Told::Violation(|id| Violation::WrongAck {
+            packet: PacketType::SubAck,
+            id,
+        }),
+        PacketType::UnsubAck => Told::Violation(|id| Violation::WrongAck {
+            packet: PacketType::UnsubAck,
+            id,
+        }),
         _ => Told::Violation(|id| Violation::WrongAck {
             packet: PacketType::PubComp,
             id,
@@ -126,6 +134,28 @@ fn wrong(rows: &mut Rows, version: Version) {
             Script::hex(bytes),
             answered(answer),
         );
+    }
+    let unsuback = if version.is_v5() {
+        "B0 05 ID 00 00 00"
+    } else {
+        "B0 02 ID"
+    };
+    for (name, before, bytes, packet) in [
+        (
+            "SUBACK for an UNSUBSCRIBE",
+            Before::Unsubscribing,
+            suback,
+            PacketType::SubAck,
+        ),
+        (
+            "UNSUBACK for a SUBSCRIBE",
+            Before::Subscribing,
+            unsuback,
+            PacketType::UnsubAck,
+        ),
+    ] {
+        let then = Then::Ends(ends(packet));
+        rows.add(13, version, before, name, Script::hex(bytes), then);
     }
     let (name, bytes) = ("PUBREC twice", Script::hex("50 02 ID 50 02 ID"));
     rows.add(

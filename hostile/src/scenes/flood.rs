@@ -14,7 +14,7 @@ use mqtt_session::client::Subscription;
 use mqtt_session::proto::{QoS, Version};
 use mqtt_session::{ConfigBuilder, InboxFull, Limits};
 
-use super::{About, List};
+use super::{About, List, tls, websocket};
 use crate::Result;
 use crate::ground::{Near, Packets, Peer, accept, config, serve};
 use crate::memory::Memory;
@@ -141,6 +141,55 @@ pub(super) fn add(list: &mut List) {
             (
                 limited(Version::V5),
                 once([&[0xE0][..], &varint(body.len()), &body].concat()),
+            )
+        },
+    );
+    list.add_long(
+        About::Bounds,
+        "small messages of QoS 0 that nobody reads, over TLS",
+        |adapter| {
+            layered(
+                adapter,
+                tls::url,
+                tls::trusting(limited(Version::V5)),
+                |listener, until| {
+                    let bytes = publish(Version::V5, 0x30, "a", b"x").repeat(1000);
+                    let mut stream = tls::connected(listener)?;
+                    let timeout = Some(Duration::from_millis(10));
+                    stream.sock.set_write_timeout(timeout)?;
+                    while Instant::now() < until {
+                        stream.conn.writer().write_all(&bytes)?;
+                        // What the socket does not take now goes later.
+                        while Instant::now() < until && stream.conn.wants_write() {
+                            drop(stream.conn.write_tls(&mut stream.sock));
+                        }
+                    }
+                    Ok(())
+                },
+                tls::serve,
+            )
+        },
+    );
+    list.add_long(
+        About::Bounds,
+        "pings and empty frames over WebSocket, whose answers are not read",
+        |adapter| {
+            layered(
+                adapter,
+                websocket::url,
+                limited(Version::V5),
+                |listener, until| {
+                    let ping = [&[0x89, 125][..], &[7; 125]].concat();
+                    let frames = [&ping[..], &[0x82, 0, 0x8A, 0]].concat().repeat(500);
+                    let mut stream = accept(listener)?;
+                    websocket::connected(&mut stream)?;
+                    stream.set_write_timeout(Some(Duration::from_millis(10)))?;
+                    while Instant::now() < until && write_until(&mut stream, &frames, until).is_ok()
+                    {
+                    }
+                    Ok(())
+                },
+                websocket::serve,
             )
         },
     );
@@ -275,11 +324,7 @@ fn run(adapter: &dyn Adapter, name: &str, config: ConfigBuilder, flood: Flood) -
     let memory = Memory::begin();
     // Somebody could read them, and does not.
     let (near, messages) = Near::reading(adapter, &peer.url(), config)?;
-    let mut most = 0;
-    while Instant::now() < until {
-        most = most.max(memory.held().unwrap_or(0));
-        std::thread::sleep(Duration::from_micros(100));
-    }
+    let most = most_until(&memory, until);
     assert!(
         most <= BOUND,
         "{name}: {most} bytes are held, and no more than {BOUND} may be"
@@ -290,6 +335,46 @@ fn run(adapter: &dyn Adapter, name: &str, config: ConfigBuilder, flood: Flood) -
         peer,
         takes,
     })
+}
+
+/// A flood on one connection, through layers.
+fn layered(
+    adapter: &dyn Adapter,
+    url: fn(&Peer) -> String,
+    config: ConfigBuilder,
+    pour: fn(&TcpListener, Instant) -> Result,
+    serve: fn(&TcpListener) -> Result,
+) -> Result {
+    let until = Instant::now() + long();
+    let peer = Peer::new(move |listener| {
+        pour(&listener, until)?;
+        serve(&listener)
+    })?;
+    let memory = Memory::begin();
+    let (near, messages) = Near::reading(adapter, &url(&peer), config)?;
+    let most = most_until(&memory, until);
+    assert!(
+        most <= BOUND,
+        "{most} bytes are held, and no more than {BOUND} may be"
+    );
+    let takes = false;
+    let rest = Rest {
+        near,
+        messages,
+        peer,
+        takes,
+    };
+    block_on(rest.end())
+}
+
+/// The most that is held at any time.
+fn most_until(memory: &Memory, until: Instant) -> usize {
+    let mut most = 0;
+    while Instant::now() < until {
+        most = most.max(memory.held().unwrap_or(0));
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    most
 }
 
 /// One connection.

@@ -13,7 +13,7 @@ use mqtt_session::{
 use super::{About, List};
 use crate::Result;
 use crate::ground::{
-    Near, Packets, Peer, SHORT, accept, config, hasty, impatient, read_to_end, serve,
+    Near, Packets, Peer, SHORT, accept, config, connack, hasty, impatient, read_to_end, serve,
 };
 use crate::rows::VERSIONS;
 
@@ -59,6 +59,11 @@ pub(super) fn add(list: &mut List) {
         refusing,
         "servers that send us round are not followed for ever",
         round,
+    );
+    list.add(
+        About::Entry(9),
+        "a CONNACK that was sent ahead of CONNECT is the answer to it",
+        early_connack,
     );
     let reading = About::Entry(19);
     list.add(
@@ -281,6 +286,31 @@ async fn pushed_out(adapter: &dyn Adapter) -> Result {
     other.works().await?;
     other.leave().await?;
     peer.join()
+}
+
+/// Which of them was first can't be told.
+async fn early_connack(adapter: &dyn Adapter) -> Result {
+    for version in VERSIONS {
+        let peer = Peer::new(move |listener| {
+            let mut stream = accept(&listener)?;
+            stream.write_all(connack(version))?;
+            let mut packets = Packets::new(version);
+            packets.connect(&mut stream)?;
+            assert!(matches!(packets.next(&mut stream)?, Packet::Publish(_)));
+            drop(stream);
+            serve(&listener)
+        })?;
+        let mut near = Near::start(adapter, &peer.url(), config(version))?;
+        near.connected().await?;
+        let delivery = near.client.publish("a", QoS::AtLeastOnce, "x").await?;
+        let error = near.lost().await?;
+        assert!(matches!(error, ConnectionError::Closed { .. }), "{error:?}");
+        delivery.await?;
+        near.works().await?;
+        near.leave().await?;
+        peer.join()?;
+    }
+    Ok(())
 }
 
 async fn round(adapter: &dyn Adapter) -> Result {

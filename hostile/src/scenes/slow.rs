@@ -238,10 +238,6 @@ async fn tls_record(adapter: &dyn Adapter) -> Result {
     peer.join()
 }
 
-fn websocket_url(peer: &Peer) -> String {
-    format!("ws://{}/mqtt", peer.addr)
-}
-
 async fn websocket_attempt(
     adapter: &dyn Adapter,
     say: impl FnOnce(&mut TcpStream, &[u8]) + Send + 'static,
@@ -253,7 +249,7 @@ async fn websocket_attempt(
         Ok(())
     };
     let configs = (hasty(Version::V5), config(Version::V5));
-    let cause = attempt(adapter, websocket_url, configs, answer, websocket::serve).await?;
+    let cause = attempt(adapter, websocket::url, configs, answer, websocket::serve).await?;
     assert_eq!(cause, Cause::WebSocket(WebSocketError::TimedOut));
     Ok(())
 }
@@ -283,7 +279,7 @@ async fn websocket_frame(adapter: &dyn Adapter) -> Result {
         websocket::serve(&listener)
     })?;
     let (mut near, mut messages) =
-        Near::reading(adapter, &websocket_url(&peer), impatient(Version::V5))?;
+        Near::reading(adapter, &websocket::url(&peer), impatient(Version::V5))?;
     assert_eq!(messages.next().await.ok_or("no message")?.payload(), b"x");
     drop(messages);
     assert_no_ping(&near.lost().await?, &peer);

@@ -33,7 +33,7 @@ const BINARY: u8 = 0x82;
 const PONG: u8 = 0x8A;
 const CLOSE: u8 = 0x88;
 
-fn url(peer: &Peer) -> String {
+pub(super) fn url(peer: &Peer) -> String {
     format!("ws://{}/mqtt", peer.addr)
 }
 
