@@ -1,7 +1,7 @@
 //! Entries 16, 17 and 19: links that are half open, servers that do not let us in, and readers that do not read.
 
 use std::io::{self, ErrorKind, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mqtt_behaviour::Adapter;
 use mqtt_session::client::{ClientEvent, Events};
@@ -13,7 +13,7 @@ use mqtt_session::{
 use super::{About, List};
 use crate::Result;
 use crate::ground::{
-    Near, Packets, Peer, SHORT, accept, config, connack, hasty, impatient, read_to_end, serve,
+    LONG, Near, Packets, Peer, SHORT, accept, config, connack, hasty, impatient, read_to_end, serve,
 };
 use crate::rows::VERSIONS;
 
@@ -131,7 +131,9 @@ async fn publishing(adapter: &dyn Adapter) -> Result {
     })?;
     let mut near = Near::start(adapter, &peer.url(), with_keep_alive())?;
     near.connected().await?;
+    let deadline = Instant::now() + LONG;
     while near.client.stats().connections < 2 {
+        assert!(Instant::now() < deadline, "the link is not found out");
         near.client.publish("a", QoS::AtMostOnce, "x").await?;
         std::thread::sleep(Duration::from_millis(5));
     }
