@@ -98,7 +98,8 @@ impl<R: Runtime> Future for Drive<R> {
             this.port.poll_answers(context, &mut this.reports);
             let opened = this.open(context);
             let writable = this.write(context);
-            let readable = this.read(context);
+            // The session takes input before it is told that the stream is open, and what comes on none means nothing.
+            let readable = !opened && this.read(context);
             let now = this.port.now();
             let idle = !opened && !writable && !readable && this.reports.is_empty();
             let next = this.port.turn(Turn {

@@ -140,6 +140,16 @@ impl Pair {
     }
 
     fn connected_with(limits: Limits) -> Self {
+        let mut pair = Self::new(limits);
+        pair.client.start();
+        pair.poll();
+        assert_eq!(pair.client.phase(), Phase::Handshaking);
+        pair.receive(&[0x20, 3, 0, 0, 0]);
+        assert_eq!(pair.client.phase(), Phase::Connected);
+        pair
+    }
+
+    fn new(limits: Limits) -> Self {
         let (wire, clock) = (Arc::new(Mutex::default()), Arc::new(AtomicU64::new(0)));
         let config = Config::builder("client").limits(limits).build().unwrap();
         let server = Endpoint::parse("mqtt://127.0.0.1").unwrap();
@@ -151,18 +161,12 @@ impl Pair {
             clock: Arc::clone(&clock),
             timer: None,
         };
-        let mut pair = Self {
+        Self {
             client,
             drive: Drive::new(port, fake),
             wire,
             clock,
-        };
-        pair.client.start();
-        pair.poll();
-        assert_eq!(pair.client.phase(), Phase::Handshaking);
-        pair.receive(&[0x20, 3, 0, 0, 0]);
-        assert_eq!(pair.client.phase(), Phase::Connected);
-        pair
+        }
     }
 
     fn poll(&mut self) {
@@ -315,4 +319,28 @@ fn what_a_server_sends_and_has_no_room_for_its_answers_yet_stays_in_the_socket()
         wire.written[before..],
         [0x70, 3, 0, 7, 0x92].repeat(250_000)
     );
+}
+
+/// As servers of some other protocols do, by which they are known.
+#[test]
+fn what_a_server_says_as_soon_as_the_stream_is_open_is_not_lost() {
+    let mut pair = Pair::new(Limits::default());
+    let mut events = pair.client.events();
+    pair.client.start();
+    pair.receive(b"SSH-2.0-OpenSSH_9.6\r\n");
+    let error = lost(&mut events).unwrap();
+    assert!(
+        matches!(
+            error,
+            ConnectionError::OtherProtocol {
+                protocol: "SSH",
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    let mut pair = Pair::new(Limits::default());
+    pair.client.start();
+    pair.receive(&[0x20, 3, 0, 0, 0]);
+    assert_eq!(pair.client.phase(), Phase::Connected);
 }
