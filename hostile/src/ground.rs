@@ -291,8 +291,13 @@ impl Near {
 
     /// Waits until what it has received is so much.
     pub(crate) fn until_received(&self, count: u64) {
+        self.until(|client| client.stats().received >= count);
+    }
+
+    /// Waits until it has come so far.
+    pub(crate) fn until(&self, reached: impl Fn(&Client) -> bool) {
         let deadline = Instant::now() + LONG;
-        while self.client.stats().received < count {
+        while !reached(&self.client) {
             assert!(Instant::now() < deadline, "{:?}", self.client.stats());
             thread::sleep(Duration::from_micros(200));
         }
