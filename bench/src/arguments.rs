@@ -10,6 +10,8 @@ use crate::measure::last_cpu;
 
 pub(crate) const USAGE: &str = "\
 usage: bench [WHAT] [OPTIONS]
+       bench session              a session without sockets, next to mqtt-protocol-core; instructions need valgrind
+       bench plot FILE.tsv        a picture of what --save has written, beside it
        bench clients              who is measured, in which version, used how
 
 WHAT

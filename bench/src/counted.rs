@@ -125,7 +125,7 @@ fn syscalls(text: &str) -> Option<Total> {
 }
 
 /// `summary: 123` or `totals: 123` of callgrind's file.
-fn instructions(text: &str) -> Option<u64> {
+pub(crate) fn instructions(text: &str) -> Option<u64> {
     let total = |line: &str| {
         let line = line
             .strip_prefix("totals: ")

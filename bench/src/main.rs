@@ -9,11 +9,15 @@ mod crowd;
 mod job;
 mod measure;
 mod peer;
+mod plot;
 mod process;
 mod report;
 mod rounds;
 mod run;
+
 mod scratch;
+#[cfg(feature = "protocol-core")]
+mod session;
 mod wire;
 
 use std::time::Duration;
@@ -72,6 +76,13 @@ fn main() -> Result<()> {
             println!("{}", arguments::USAGE);
             Ok(())
         }
+        #[cfg(feature = "protocol-core")]
+        ["session"] => session::table(),
+        #[cfg(feature = "protocol-core")]
+        ["session-batches", name, what, qos, batches] => {
+            session::batches(name, what, qos.parse()?, batches.parse()?)
+        }
+        ["plot", file] => plot::run(file.as_ref()),
         ["clients"] => {
             for client in clients::ALL {
                 println!("{:28} {}", client.name, client.about);

@@ -21,14 +21,14 @@ pub(crate) struct Report {
 }
 
 /// Median, lowest and highest.
-struct Spread {
+pub(crate) struct Spread {
     median: f64,
     lowest: f64,
     highest: f64,
 }
 
 impl Spread {
-    fn of(figures: impl IntoIterator<Item = f64>) -> Option<Self> {
+    pub(crate) fn of(figures: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut figures: Vec<f64> = figures.into_iter().collect();
         figures.sort_by(f64::total_cmp);
         let middle = figures.len() / 2;
@@ -41,6 +41,18 @@ impl Spread {
             lowest: *figures.first()?,
             highest: *figures.last()?,
         })
+    }
+}
+
+impl Spread {
+    #[cfg(feature = "protocol-core")]
+    pub(crate) fn show(&self, digits: usize) -> String {
+        let Self {
+            median,
+            lowest,
+            highest,
+        } = self;
+        format!("{median:.digits$} ({lowest:.digits$} to {highest:.digits$})")
     }
 }
 

@@ -22,7 +22,10 @@ const CHUNK: usize = 64 * 1024;
 pub(crate) fn run(job: &Job) -> Result<()> {
     if job.work().connects() {
         // Closing a socket is all that it does to leave.
-        let leave = |socket| ready(Ok(drop::<TcpStream>(socket)));
+        let leave = |socket: TcpStream| {
+            drop(socket);
+            ready(Ok(()))
+        };
         return smol::block_on(crowd(job, |_| ready(open(job)), leave));
     }
     let mut socket = open(job)?;
