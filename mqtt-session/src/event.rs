@@ -184,7 +184,8 @@ pub enum Outcome {
         /// Whether it was published anew after the server had lost the session: it may have been delivered twice.
         republished: bool,
         /// Whether the exchange is complete. A QoS 2 message is not whose PUBREC had come
-        /// when its session was lost or closed, or when its PUBREL was given up as poisonous.
+        /// when its session was lost or closed, or when its PUBREL was given up as poisonous: the server had it, and may have
+        /// lost it with the session.
         completed: bool,
     },
     /// The server refused it in PUBACK or PUBREC, with this reason code.

@@ -61,7 +61,10 @@ fn a_refusal_says_what_to_check_where_that_is_the_callers() {
     let shown = refused(ReasonCode::BAD_USER_NAME_OR_PASSWORD);
     assert!(shown.contains("check user name and password"), "{shown}");
     let shown = refused(ReasonCode::NOT_AUTHORIZED);
-    assert!(shown.contains("check that credentials"), "{shown}");
+    assert!(
+        shown.contains("check user name and password, that credentials are given at all"),
+        "{shown}"
+    );
     assert!(shown.ends_with(": no"), "{shown}");
     let shown = refused(ReasonCode::SERVER_BUSY);
     assert!(!shown.contains("check"), "{shown}");

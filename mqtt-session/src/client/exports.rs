@@ -19,6 +19,7 @@ pub use crate::{
 };
 pub use mqtt_proto::{
     ConnAck, DecodeError, Disconnect, EncodeError, Flow, PacketId, PacketType, Properties,
-    PropertiesRef, Publish, PublishView, QoS, ReasonCode, RetainHandling, SubscribeOptions,
-    TextError, Topic, TopicError, TopicFilter, TopicRef, Version, Will,
+    PropertiesBuilder, PropertiesRef, PropertyError, PropertyId, PropertyIter, PropertyValue,
+    Publish, PublishView, QoS, ReasonCode, RetainHandling, SubscribeOptions, TextError, Topic,
+    TopicError, TopicFilter, TopicRef, Version, Will,
 };

@@ -344,6 +344,9 @@ impl Client {
     /// Ends the session in order: takes nothing new, sends what was accepted for at most `drain`, then DISCONNECT; resolves
     /// when the connection is closed. What is left by then ends as [`Outcome::Closed`](crate::Outcome::Closed).
     ///
+    /// The message that a [`Subscription`] has handed out last is acknowledged when the subscription is asked for the next one or dropped: drop
+    /// it first.
+    ///
     /// Dropping the future changes nothing once it was polled: the session is closed all the same.
     pub async fn disconnect(&self, drain: Duration) {
         // The default is never refused.

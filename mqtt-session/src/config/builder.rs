@@ -87,6 +87,9 @@ impl ConfigBuilder {
     /// In 5.0 this concerns the first connection only: a reconnect goes on with the session as long as `session_expiry` lasts. 3.x
     /// knows Clean Session alone: with `true` every connection has a session of its own, so messages that were in flight when a
     /// connection is lost are published anew and what the server sent meanwhile is missed. Use `false` there to resume.
+    ///
+    /// Whoever must not lose messages over a restart of the server wants `false` in 5.0, too: mosquitto 2.0, for one, keeps a session over its
+    /// own restart only if the session did not begin with Clean Start.
     pub fn clean_start(self, clean_start: bool) -> Self {
         Self {
             clean_start,

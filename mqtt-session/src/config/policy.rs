@@ -4,7 +4,8 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SessionLost {
     /// Publish them anew, in their order, ahead of what was not sent yet. The server may get a message twice; its outcome says
-    /// `republished`.
+    /// `republished`. Not a QoS 2 message whose PUBREC had come: the server had taken it over, and another one could come twice. It ends as
+    /// acknowledged and not completed, which a `Delivery` counts as a success: where that is not enough, look at `completed`.
     #[default]
     Resend,
     /// End them with [`Outcome::SessionLost`](crate::Outcome::SessionLost).

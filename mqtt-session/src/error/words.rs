@@ -68,7 +68,7 @@ pub(super) const fn connack_hint(reason: ReasonCode) -> &'static str {
             " (check user name and password, and whether the server knows this user)"
         }
         ReasonCode::NOT_AUTHORIZED => {
-            " (check that credentials are given, and what the server allows this user and client identifier)"
+            " (check user name and password, that credentials are given at all, and what the server allows this user and client identifier)"
         }
         ReasonCode::UNSUPPORTED_PROTOCOL_VERSION => {
             " (`version` chooses another, `fall_back` tries 3.1.1 after 5.0)"

@@ -72,7 +72,11 @@ pub struct WrongName {
 impl fmt::Display for WrongName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.presented[..] {
-            [] => write!(f, "no name, and not for {}", self.expected),
+            [] => write!(
+                f,
+                "no name (those in subjectAltName count, a common name does not), and not for {}",
+                self.expected
+            ),
             names => write!(f, "{}, and not for {}", names.join(", "), self.expected),
         }
     }
