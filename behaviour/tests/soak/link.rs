@@ -245,10 +245,11 @@ impl Inner {
                 Err(_) => break,
             };
             if let Some(said) = &mut said {
-                said.hear(bytes);
+                // What a killed one had said and not stored, it does not know of any more.
                 if !self.keeper.stored(wire.life) {
                     break;
                 }
+                said.hear(bytes);
             }
             let write = |piece: &[u8]| {
                 let piece = wire.until_doom(way, piece);

@@ -24,7 +24,7 @@ pub(crate) enum Side {
 pub(crate) enum Point {
     /// Written to the broker.
     ToBroker,
-    /// Read from the broker, and not passed on yet, or never.
+    /// Read from the broker, when it is stored there. A cut may still keep it from the client.
     Said,
     /// Written to the client.
     ToClient,
