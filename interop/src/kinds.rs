@@ -29,6 +29,8 @@ pub(crate) enum Whose {
     NotOffered,
     /// It must, and does not.
     Fault,
+    /// It must, and does so at times only: it may work, or fail as declared.
+    FaultAtTimes,
 }
 
 impl Kind {
@@ -75,6 +77,22 @@ const fn fault(
     }
 }
 
+const fn fault_at_times(
+    scenario: &'static str,
+    versions: &'static [Version],
+    seen: &'static str,
+    note: &'static str,
+) -> Gap {
+    let whose = Whose::FaultAtTimes;
+    Gap {
+        scenario,
+        versions,
+        whose,
+        seen,
+        note,
+    }
+}
+
 const V3: &[Version] = &[Version::V3_1];
 const V3_1_1: &[Version] = &[Version::V3_1_1];
 const V5: &[Version] = &[Version::V5];
@@ -91,6 +109,7 @@ const SESSION_OVER_RESTART_2: &str = "restart: a session and what waited in it, 
 const RETAINED_OVER_RESTART: &str = "restart: a retained message";
 
 const EXACTLY_ONCE: &str = "QoS 2, both ways";
+const RESUMED_1: &str = "session resumed after a cut, QoS 1";
 const RESUMED_2: &str = "session resumed after a cut, QoS 2";
 const NO_LOCAL: &str = "No Local";
 const RETAIN_AS_PUBLISHED: &str = "Retain As Published";
@@ -104,6 +123,7 @@ const SECURE_WEBSOCKET: &str = "secure WebSocket";
 
 const SESSIONS_IN_MEMORY: &str = "it keeps sessions in memory";
 const ONE_PORT: &str = "5.0 has a port of its own, for TCP alone";
+const NO_ORDER: &str = "it sends what waited by a task for each message, so in no order [MQTT-4.6.0-6]; have a number in the payload where the order matters";
 const NO_PUBREC: &str = "PUBACK came for the packet identifier";
 const NO_PUBREC_NOTE: &str = "it answers a PUBLISH of QoS 2 by PUBACK [MQTT-4.3.3-2]; the client disconnects, and tells of the message as \
      poisonous: publish at QoS 1";
@@ -184,6 +204,8 @@ static KINDS: [Kind; 8] = [
                 "QoS of a message",
                 "it sends at the subscription's QoS what was published at a lower one [MQTT-3.8.4-6]; nothing is lost by it",
             ),
+            fault_at_times(RESUMED_1, ALL, "what waited: ", NO_ORDER),
+            fault_at_times(RESUMED_2, ALL, "what waited: ", NO_ORDER),
             fault(
                 TAKEN_OVER,
                 ALL,

@@ -26,6 +26,10 @@ impl Verdict {
     pub(crate) fn of(seen: Result, gap: Option<&Gap>) -> Self {
         match (seen, gap) {
             (Ok(()), None) => Self::Ok,
+            (Ok(()), Some(&Gap { whose, note, .. })) if whose == Whose::FaultAtTimes => {
+                let seen = "it worked this time".into();
+                Self::Declared { whose, seen, note }
+            }
             (Ok(()), Some(gap)) => {
                 Self::Failed(format!("it works, though declared not to: {}", gap.note))
             }
@@ -55,6 +59,10 @@ impl fmt::Display for Verdict {
                 whose: Whose::Fault,
                 ..
             } => "broker's fault",
+            Self::Declared {
+                whose: Whose::FaultAtTimes,
+                ..
+            } => "broker's fault at times",
             Self::Failed(_) => "FAILED",
         })
     }
@@ -123,5 +131,15 @@ mod tests {
         assert_eq!(said(Err("another one".into()), Some(&GAP)), "FAILED");
         assert_eq!(said(Ok(()), Some(&GAP)), "FAILED");
         assert_eq!(said(Err("no answer".into()), None), "FAILED");
+    }
+
+    #[test]
+    fn what_fails_at_times_may_work_but_fail_in_no_other_way() {
+        let whose = Whose::FaultAtTimes;
+        let gap = Gap { whose, ..GAP };
+        for seen in [Ok(()), Err("no answer".into())] {
+            assert_eq!(said(seen, Some(&gap)), "broker's fault at times");
+        }
+        assert_eq!(said(Err("another one".into()), Some(&gap)), "FAILED");
     }
 }
