@@ -274,7 +274,7 @@ class Rabbitmq(Kind):
 
 class Mqtt5(Kind):
     name = "mqtt5"
-    configured = "In Rust, `mqttv5-cli` from crates.io; its store is in files, which it writes some time behind its acknowledgements, also where it is ended in order, so it is given three seconds before the restart. It has one way to speak TLS, so a second one listens for mutual TLS."
+    configured = "In Rust, `mqttv5-cli`, installed by cargo; its store is in files, which it writes some time behind its acknowledgements, also where it is ended in order, so it is given three seconds before the restart. It has one way to speak TLS, so a second one listens for mutual TLS."
     program = INSTALLED / "bin/mqttv5"
     PORTS = ALL + ["second"]
     # By SIGTERM it ends at once.
@@ -305,7 +305,7 @@ class Mqtt5(Kind):
 
 class Rumqttd(Kind):
     name = "rumqttd"
-    configured = "In Rust, from crates.io; its store in memory. Each version has a port of its own, and WebSocket is 3.1.1 alone."
+    configured = "In Rust, installed by cargo; its store in memory. Each version has a port of its own, and WebSocket is 3.1.1 alone."
     program = INSTALLED / "bin/rumqttd"
     PORTS = LISTENS = ALL + ["broker-5"]
 
