@@ -119,9 +119,11 @@ impl Round {
 
     /// The name of the server of the configuration whose place the one that has the turn has taken, where its group goes by its name.
     pub(super) fn stands_for(&self) -> Option<String> {
-        let detour = self.detour.as_ref()?;
-        let replaced = detour.replaced.get(&self.at)?;
-        let itself = detour.targets.is_empty() && self.group_name().is_same_server(self.endpoint());
+        let replaced = self.detour.as_ref()?.replaced.get(&self.at)?;
+        let place = self.servers.get(usize::from(self.at))?;
+        // A stand-in of the same group has the same session.
+        let itself =
+            self.server().group == place.group && self.group_name().is_same_server(&place.endpoint);
         itself.then(|| replaced.to_string())
     }
 

@@ -111,6 +111,24 @@ fn a_server_that_first_stood_in_may_take_the_place_for_good_later() {
     assert_eq!(next.outcome(token), Some(ACKNOWLEDGED));
 }
 
+#[test]
+fn a_moved_server_that_sends_us_to_itself_for_now_stays_moved() {
+    let one = || Servers::new(endpoint(1));
+    let mut raw = Raw::of(allowing(), one());
+    raw.session.start(raw.now);
+    send_away(&mut raw, ReasonCode::SERVER_MOVED);
+    raw.open();
+    raw.accept(false, NONE);
+    let mut log = store(&mut raw);
+    raw.closed(Cause::Eof);
+    raw.wait_for_dial();
+    send_away(&mut raw, ReasonCode::USE_ANOTHER_SERVER);
+    raw.open();
+    raw.accept(true, NONE);
+    log.extend(store(&mut raw));
+    assert_eq!(dialled_next(one(), log), [ELSEWHERE; 4]);
+}
+
 /// It counts as a node of the cluster that the list has.
 #[test]
 fn a_moved_server_that_shares_sessions_is_of_the_same_group_after_a_restart() {
