@@ -112,6 +112,38 @@ fn filters_that_come_and_go_leave_the_others_where_they_are() {
 }
 
 #[test]
+fn a_topic_that_comes_again_goes_to_whom_it_is_for_by_then() {
+    let publish = |raw: &mut Raw| raw.feed_publish("a/b", Flow::AtMostOnce, b"x");
+    let (mut raw, mut queues) = subscribed(Version::V5, &["a/+"]);
+    publish(&mut raw);
+    publish(&mut raw);
+    assert_eq!(take(&mut raw, queues[0]).len(), 2);
+    // Another filter for it, and another handle on the first.
+    for filter in ["a/#", "a/+"] {
+        let queue = raw.session.open_queue();
+        raw.subscribe(filter, queue);
+        raw.packets();
+        grant(&mut raw, 65535, 1);
+        queues.push(queue);
+        publish(&mut raw);
+        for queue in &queues {
+            assert_eq!(take(&mut raw, *queue), ["a/b"], "with {filter}");
+        }
+    }
+    // The first filter goes, and then its place is another one's.
+    raw.session.close_queue(raw.now, queues[0]);
+    raw.session.close_queue(raw.now, queues[2]);
+    publish(&mut raw);
+    publish(&mut raw);
+    assert_eq!(take(&mut raw, queues[1]).len(), 2);
+    let other = raw.session.open_queue();
+    raw.subscribe("x", other);
+    publish(&mut raw);
+    assert_eq!(take(&mut raw, queues[1]), ["a/b"]);
+    assert_eq!(take(&mut raw, other), Vec::<String>::new());
+}
+
+#[test]
 fn what_is_asked_for_anew_is_split_until_the_server_takes_it() {
     let mut raw = Raw::connected(config(Version::V3_1_1));
     let long = |n: usize| format!("{n}/{}", "x".repeat(50));

@@ -11,6 +11,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     client.publish("hello/me", AtLeastOnce, "hi").await?.await?;
     let message = messages.next().await.ok_or("disconnected")?;
     println!("{}: {}", message.topic(), message.payload().escape_ascii());
+    drop(messages); // acknowledges what it gave last
     client.disconnect(Duration::from_secs(1)).await;
     Ok(())
 }
