@@ -431,7 +431,8 @@ fn connections_that_are_cut_again_and_again_lose_nothing_above_qos_0() -> Result
             assert_eq!(next(&mut messages), n);
         }
         publisher.join().unwrap();
-        assert!(client.stats().connections > 1, "{:?}", client.stats());
+        // Even the last cut is noticed, though all may have come before it.
+        server.until("it is back", |_| client.stats().connections > 1);
         client.disconnect(Duration::from_secs(5));
         server.assert_no_violations();
     }
