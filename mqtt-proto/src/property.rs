@@ -185,15 +185,23 @@ impl<'a> IntoIterator for PropertiesRef<'a> {
     }
 }
 
+/// By the names of the specification: `{Receive Maximum: 10}`. Authentication Data is not shown.
 impl fmt::Debug for PropertiesRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut map = f.debug_map();
         for (id, value) in *self {
-            if id == PropertyId::AUTHENTICATION_DATA {
-                map.entry(&id, &"(secret)");
-            } else {
-                map.entry(&id, &value);
-            }
+            map.key(&id);
+            match value {
+                _ if id == PropertyId::AUTHENTICATION_DATA => map.value(&"(secret)"),
+                PropertyValue::Byte(value) => map.value(&value),
+                PropertyValue::TwoByte(value) => map.value(&value),
+                PropertyValue::FourByte(value) | PropertyValue::VarInt(value) => map.value(&value),
+                PropertyValue::Text(value) => map.value(&value),
+                PropertyValue::Binary(value) => {
+                    map.value(&format_args!("b\"{}\"", value.escape_ascii()))
+                }
+                PropertyValue::Pair(name, value) => map.value(&(name, value)),
+            };
         }
         map.finish()
     }
@@ -441,7 +449,7 @@ mod tests {
             .message_expiry_interval(60)
             .content_type("text/plain")
             .response_topic("answers/7")
-            .correlation_data(&[0xFF, 0, 1])
+            .correlation_data([0xFF, 0, 1])
             .subscription_identifier(300)
             .user_property("region", "eu-west")
             .user_property(

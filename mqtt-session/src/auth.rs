@@ -161,9 +161,11 @@ pub struct AuthAnswer {
 
 impl AuthAnswer {
     /// These data, and no further properties.
-    pub fn new(data: impl Into<Bytes>) -> Self {
+    ///
+    /// Of any kind, `&str`, `&[u8]`, `Vec<u8>` or `[u8; 8]`, and copied.
+    pub fn new(data: impl AsRef<[u8]>) -> Self {
         Self {
-            data: Some(data.into()),
+            data: Some(Bytes::copy_from_slice(data.as_ref())),
             properties: Properties::new(),
         }
     }
@@ -174,7 +176,7 @@ impl AuthAnswer {
     }
 }
 
-impl<T: Into<Bytes>> From<T> for AuthAnswer {
+impl<T: AsRef<[u8]>> From<T> for AuthAnswer {
     fn from(data: T) -> Self {
         Self::new(data)
     }

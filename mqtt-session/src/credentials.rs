@@ -11,23 +11,24 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// User name and password, of at most 65,535 bytes each.
+    /// User name and password, of at most 65,535 bytes each. The password may be of any kind, `&str`, `&[u8]`, `Vec<u8>` or `[u8; 8]`,
+    /// and is copied.
     ///
     /// # Errors
     ///
     /// The user name is no MQTT string.
-    pub fn new(user_name: &str, password: impl Into<Bytes>) -> Result<Self, TextError> {
+    pub fn new(user_name: &str, password: impl AsRef<[u8]>) -> Result<Self, TextError> {
         Ok(Self {
             user_name: Some(Text::try_from(user_name)?),
-            password: Some(password.into()),
+            password: Some(Bytes::copy_from_slice(password.as_ref())),
         })
     }
 
     /// A password without a user name, which only 5.0 can carry.
-    pub fn password(password: impl Into<Bytes>) -> Self {
+    pub fn password(password: impl AsRef<[u8]>) -> Self {
         Self {
             user_name: None,
-            password: Some(password.into()),
+            password: Some(Bytes::copy_from_slice(password.as_ref())),
         }
     }
 

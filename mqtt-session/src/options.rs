@@ -34,9 +34,10 @@ impl PublishOptions {
     }
 
     /// With a tag: see [`tag`](Self::tag).
-    pub fn with_tag(self, tag: impl Into<Bytes>) -> Self {
+    /// Bytes of any kind, `&str`, `&[u8]`, `Vec<u8>` or `[u8; 8]`, which are copied.
+    pub fn with_tag(self, tag: impl AsRef<[u8]>) -> Self {
         Self {
-            tag: Some(tag.into()),
+            tag: Some(Bytes::copy_from_slice(tag.as_ref())),
             ..self
         }
     }

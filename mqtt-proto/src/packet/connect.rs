@@ -30,7 +30,7 @@ pub struct Connect {
     pub properties: Properties,
 }
 
-/// The will (section 3.1.2.5).
+/// The will (section 3.1.2.5): what the server publishes when the connection is lost without DISCONNECT.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Will {
     /// Will Topic.
@@ -43,6 +43,40 @@ pub struct Will {
     pub retain: bool,
     /// Will Properties, in 5.0.
     pub properties: Properties,
+}
+
+impl Will {
+    /// A will at QoS 0, not retained, without properties.
+    ///
+    /// That the payload is no longer than 65,535 bytes is checked where CONNECT is.
+    ///
+    /// # Errors
+    ///
+    /// The topic is no topic name; a [`Topic`] is one already.
+    pub fn new<T: TryInto<Topic>>(topic: T, payload: impl Into<Bytes>) -> Result<Self, T::Error> {
+        Ok(Self {
+            topic: topic.try_into()?,
+            payload: payload.into(),
+            qos: QoS::AtMostOnce,
+            retain: false,
+            properties: Properties::new(),
+        })
+    }
+
+    /// Published with this QoS (section 3.1.2.6).
+    pub fn with_qos(self, qos: QoS) -> Self {
+        Self { qos, ..self }
+    }
+
+    /// Retained by the server or not (section 3.1.2.7).
+    pub fn with_retain(self, retain: bool) -> Self {
+        Self { retain, ..self }
+    }
+
+    /// With these properties, which only 5.0 can carry (section 3.1.3.2): Will Delay Interval, say.
+    pub fn with_properties(self, properties: Properties) -> Self {
+        Self { properties, ..self }
+    }
 }
 
 const RESERVED: u8 = 1;

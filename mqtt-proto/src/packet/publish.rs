@@ -306,6 +306,21 @@ impl PublishView {
         })
     }
 
+    /// The answer to this request (section 4.10): to its Response Topic, with its Correlation Data where it has some, not retained. `None`
+    /// where no answer is asked for. Copies both, so it does not keep the read buffer alive.
+    ///
+    /// The sender chooses the topic, so an application with rights that its senders lack answers to no other topics than it means to.
+    pub fn answer(&self, payload: impl Into<Bytes>) -> Option<Publish> {
+        let asked = self.properties();
+        let topic =
+            Topic::checked_before(Bytes::copy_from_slice(asked.response_topic()?.as_bytes()));
+        let properties = match asked.correlation_data() {
+            Some(data) => Properties::builder().correlation_data(data).build().ok()?,
+            None => Properties::new(),
+        };
+        Some(Publish::new(topic, payload).with_properties(properties))
+    }
+
     /// Whether the payload is text where the sender says so: a receiver may refuse it with 0x99 if not
     /// (section 3.3.2.3.2).
     pub fn payload_format_is_valid(&self) -> bool {

@@ -151,6 +151,16 @@ impl PropertiesBuilder {
         self.text(id, value)
     }
 
+    /// Sets Correlation Data, at most 65,535 bytes of any kind: `&str`, `&[u8]`, `Vec<u8>`, `[u8; 8]` (section 3.3.2.3.6).
+    pub fn correlation_data(self, value: impl AsRef<[u8]>) -> Self {
+        self.binary(PropertyId::CORRELATION_DATA, value.as_ref())
+    }
+
+    /// Sets Authentication Data, at most 65,535 bytes of any kind, as the method defines them (section 3.1.2.11.10).
+    pub fn authentication_data(self, value: impl AsRef<[u8]>) -> Self {
+        self.binary(PropertyId::AUTHENTICATION_DATA, value.as_ref())
+    }
+
     /// Adds a Subscription Identifier, 1 to 268,435,455; a server may add several to a PUBLISH.
     pub fn subscription_identifier(mut self, value: u32) -> Self {
         let id = PropertyId::SUBSCRIPTION_IDENTIFIER;
@@ -207,8 +217,6 @@ setters! {
     message_expiry_interval(four, u32) = MESSAGE_EXPIRY_INTERVAL;
     /// Sets Content Type.
     content_type(text, &str) = CONTENT_TYPE;
-    /// Sets Correlation Data.
-    correlation_data(binary, &[u8]) = CORRELATION_DATA;
     /// Sets Session Expiry Interval, in seconds.
     session_expiry_interval(four, u32) = SESSION_EXPIRY_INTERVAL;
     /// Sets Assigned Client Identifier.
@@ -217,8 +225,6 @@ setters! {
     server_keep_alive(two, u16) = SERVER_KEEP_ALIVE;
     /// Sets Authentication Method.
     authentication_method(text, &str) = AUTHENTICATION_METHOD;
-    /// Sets Authentication Data.
-    authentication_data(binary, &[u8]) = AUTHENTICATION_DATA;
     /// Sets Request Problem Information.
     request_problem_information(byte, bool) = REQUEST_PROBLEM_INFORMATION;
     /// Sets Will Delay Interval, in seconds.

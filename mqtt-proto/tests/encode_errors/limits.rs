@@ -53,19 +53,19 @@ fn binary_fields_hold_65_535_bytes() {
     }
     assert!(
         Properties::builder()
-            .correlation_data(&[0; 65_535])
+            .correlation_data([0; 65_535])
             .build()
             .is_ok()
     );
     assert!(
         Properties::builder()
-            .correlation_data(&[0; 65_536])
+            .correlation_data([0; 65_536])
             .build()
             .is_err()
     );
     assert!(
         Properties::builder()
-            .authentication_data(&[0; 65_536])
+            .authentication_data([0; 65_536])
             .build()
             .is_err()
     );

@@ -128,7 +128,7 @@ fn disconnect_by_a_server_that_names_another() {
 fn auth_continues_with_method_and_data() {
     let properties = Properties::builder()
         .authentication_method("GS2")
-        .authentication_data(&[0, 1])
+        .authentication_data([0, 1])
         .build()
         .unwrap();
     let bytes = hex("F0 0D 18 0B 15 0003 475332 16 0002 0001");

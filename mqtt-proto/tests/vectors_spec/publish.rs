@@ -160,7 +160,7 @@ fn every_property_of_a_message() {
         .payload_format_indicator(true)
         .message_expiry_interval(3600)
         .response_topic("r/1")
-        .correlation_data(&[0xC0, 0xFF])
+        .correlation_data([0xC0, 0xFF])
         .user_property("k", "v")
         .user_property("k", "")
         .content_type("text")

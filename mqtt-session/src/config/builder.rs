@@ -4,7 +4,7 @@ use core::time::Duration;
 use alloc::string::String;
 use bytes::Bytes;
 use mqtt_proto::{
-    Connect, EncodeError, Properties, QoS, ReasonCode, Text, Topic, TopicError, Version, Will,
+    Connect, EncodeError, Properties, QoS, ReasonCode, Text, TextError, TopicError, Version, Will,
 };
 
 use super::Usual;
@@ -112,7 +112,7 @@ impl ConfigBuilder {
     }
 
     /// User name and password (none).
-    pub fn credentials(self, user_name: impl Into<String>, password: impl Into<Bytes>) -> Self {
+    pub fn credentials(self, user_name: impl Into<String>, password: impl AsRef<[u8]>) -> Self {
         self.user_name(user_name).password(password)
     }
 
@@ -124,10 +124,10 @@ impl ConfigBuilder {
         }
     }
 
-    /// The password (none), at most 65,535 bytes.
-    pub fn password(self, password: impl Into<Bytes>) -> Self {
+    /// The password (none), at most 65,535 bytes of any kind: `&str`, `&[u8]`, `Vec<u8>`, `[u8; 8]`. Copied.
+    pub fn password(self, password: impl AsRef<[u8]>) -> Self {
         Self {
-            password: Some(Secret(password.into())),
+            password: Some(Secret(Bytes::copy_from_slice(password.as_ref()))),
             ..self
         }
     }
@@ -203,7 +203,7 @@ impl ConfigBuilder {
         Self { fall_back, ..self }
     }
 
-    /// What the server publishes for us when the connection is lost (nothing).
+    /// What the server publishes for us when the connection is lost (nothing): a [`Will::new`].
     pub fn will(self, will: Will) -> Self {
         Self {
             will: Some(Ok(will)),
@@ -211,21 +211,15 @@ impl ConfigBuilder {
         }
     }
 
-    /// The same for a will without properties, not retained: where it is published, how, and what.
+    /// The same for a will without properties, not retained: where it is published, how, and what. Whether the topic is one is told by
+    /// [`build`](Self::build).
     pub fn will_message(
         self,
         topic: impl Into<String>,
         qos: QoS,
         payload: impl Into<Bytes>,
     ) -> Self {
-        let payload = payload.into();
-        let will = Topic::try_from(topic.into()).map(|topic| Will {
-            topic,
-            payload,
-            qos,
-            retain: false,
-            properties: Properties::new(),
-        });
+        let will = Will::new(topic.into(), payload).map(|will| will.with_qos(qos));
         Self {
             will: Some(will),
             ..self
@@ -327,11 +321,8 @@ impl ConfigBuilder {
             max: u16::MAX.into(),
         })?;
         let client_id = Text::try_from(self.client_id).map_err(ConfigError::ClientId)?;
-        let user_name = self
-            .user_name
-            .map(Text::try_from)
-            .transpose()
-            .map_err(ConfigError::UserName)?;
+        let (user_name, password) =
+            login(self.user_name, self.password).map_err(ConfigError::UserName)?;
         let connect = Connect {
             version,
             client_id,
@@ -339,7 +330,7 @@ impl ConfigBuilder {
             keep_alive,
             will: self.will.transpose().map_err(ConfigError::WillTopic)?,
             user_name,
-            password: self.password.map(|Secret(password)| password),
+            password,
             properties: connect_properties(
                 version,
                 &self.properties,
@@ -462,6 +453,20 @@ impl ConfigBuilder {
             None => Ok(()),
         }
     }
+}
+
+/// User name and password, in one piece of memory where there are both: each of its own would hold more, once it is cloned for a CONNECT.
+fn login(
+    user_name: Option<String>,
+    password: Option<Secret>,
+) -> Result<(Option<Text>, Option<Bytes>), TextError> {
+    let password = password.map(|Secret(password)| password);
+    let (Some(user_name), Some(password)) = (&user_name, &password) else {
+        return Ok((user_name.map(Text::try_from).transpose()?, password));
+    };
+    let mut both = Bytes::from([user_name.as_bytes(), password].concat());
+    let user_name = Text::from_bytes(both.split_to(user_name.len()))?;
+    Ok((Some(user_name), Some(both)))
 }
 
 /// The same CONNECT in 3.1.1. It has no properties: those that the application gave are refused, and the session's own are left out.

@@ -96,10 +96,10 @@ impl Proxy {
     ///
     /// HTTP proxies get them with the first request; SOCKS5 proxies choose whether they want them.
     #[must_use]
-    pub fn credentials(self, user_name: impl Into<String>, password: impl Into<Bytes>) -> Self {
+    pub fn credentials(self, user_name: impl Into<String>, password: impl AsRef<[u8]>) -> Self {
         let login = Login {
             user_name: user_name.into(),
-            password: password.into(),
+            password: Bytes::copy_from_slice(password.as_ref()),
         };
         Self {
             login: Some(login),

@@ -250,7 +250,7 @@ fn a_response_topic_with_a_wildcard_can_not_be_held_nor_come_in() {
     raw.bytes_in(&[0x30, 8, 0, 1, b'a', 4, 0x08, 0, 1, b'+']);
     assert_eq!(raw.lines(), ["DISCONNECT 0x90"]);
     assert!(raw.session.poll_message(QueueId::DEFAULT).is_none());
-    let good = said(|b| b.response_topic("answers/7").correlation_data(&b"9"[..]));
+    let good = said(|b| b.response_topic("answers/7").correlation_data(b"9"));
     let mut raw = Raw::connected(config(Version::V5));
     raw.offer(
         QoS::AtMostOnce,

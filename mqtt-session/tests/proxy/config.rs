@@ -119,7 +119,7 @@ fn proxies_are_read_from_urls() {
         ("http://me@a:1", Proxy::http("a", 1).credentials("me", "")),
         (
             "socks5://J%c3%bcrgen%3A:a%2Fb%40%00%FF:c@a:1",
-            Proxy::socks5("a", 1).credentials("J\u{fc}rgen:", b"a/b@\0\xFF:c".to_vec()),
+            Proxy::socks5("a", 1).credentials("J\u{fc}rgen:", b"a/b@\0\xFF:c"),
         ),
         (
             "http://me:a@b@c:1",

@@ -74,7 +74,7 @@ fn it_may_want_user_name_and_password_or_not() {
         ("token", "", b"\x01\x05token\0".to_vec()),
     ];
     for (user_name, password, login) in logins {
-        let proxy = proxy().credentials(user_name, password.to_owned());
+        let proxy = proxy().credentials(user_name, password);
         let mut script = logged_in();
         script[1].0 = login;
         let mut tower = tower(proxy, server(), &script);

@@ -181,7 +181,7 @@ impl Direct {
         qos: QoS,
         publish: Publish,
     ) -> Result<Accepted, (Publish, PublishRefused)> {
-        let options = PublishOptions::new().with_tag(n.to_be_bytes().to_vec());
+        let options = PublishOptions::new().with_tag(n.to_be_bytes());
         let session = self.connection.session_mut();
         let token = match session.publish_with(now, qos, publish, &options) {
             Ok(token) => token,
