@@ -1,5 +1,6 @@
 //! Properties (section 2.2.2). They keep their encoded bytes: validated once, read on demand.
 
+use alloc::sync::Arc;
 use core::fmt;
 
 use bytes::Bytes;
@@ -19,7 +20,13 @@ pub(crate) use table::{Place, allowed, forbidden};
 ///
 /// Made with [`Properties::builder`]. Cloning shares the bytes.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
-pub struct Properties {
+pub struct Properties(
+    /// Elsewhere, as most packets have none: so a message is small where it waits. None where there are no properties.
+    Option<Arc<Block>>,
+);
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Block {
     bytes: Bytes,
     present: u64,
 }
@@ -27,10 +34,7 @@ pub struct Properties {
 impl Properties {
     /// No properties.
     pub const fn new() -> Self {
-        Self {
-            bytes: Bytes::new(),
-            present: 0,
-        }
+        Self(None)
     }
 
     /// A builder, whose setters carry the names of the specification.
@@ -38,26 +42,27 @@ impl Properties {
         PropertiesBuilder::default()
     }
 
-    pub(crate) const fn checked_before(bytes: Bytes, present: u64) -> Self {
-        Self { bytes, present }
+    pub(crate) fn checked_before(bytes: Bytes, present: u64) -> Self {
+        Self((!bytes.is_empty()).then(|| Arc::new(Block { bytes, present })))
     }
 
     /// The properties as a view, which has the getters.
+    #[inline]
     pub fn view(&self) -> PropertiesRef<'_> {
-        PropertiesRef {
-            bytes: &self.bytes,
-            present: self.present,
-        }
+        self.0.as_ref().map_or(PropertiesRef::EMPTY, |block| {
+            PropertiesRef::checked_before(&block.bytes, block.present)
+        })
     }
 
     /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_none()
     }
 
     /// The same with another Message Expiry Interval, where there is one.
     pub(crate) fn expiring_in(&self, seconds: u32) -> Self {
-        let mut bytes = self.bytes.to_vec();
+        let mut bytes = self.view().as_bytes().to_vec();
         let mut properties = self.view().iter();
         let mut at = 0;
         while let Some((id, _)) = properties.next() {
@@ -68,22 +73,23 @@ impl Properties {
             }
             at = properties.rest.at();
         }
-        Self {
-            bytes: bytes.into(),
-            present: self.present,
-        }
+        Self::checked_before(bytes.into(), self.view().present)
     }
 
     /// Copies them into memory of their own, so that they do not keep the packet alive that they came in.
     pub fn detach(&mut self) {
-        self.bytes = Bytes::copy_from_slice(&self.bytes);
+        let view = self.view();
+        *self = Self::checked_before(Bytes::copy_from_slice(view.bytes), view.present);
     }
 
     /// A part of these properties (correlation data, say) as bytes of its own that share the memory.
     ///
     /// Copies where `part` is not a part of them.
     pub fn share(&self, part: &[u8]) -> Bytes {
-        share(&self.bytes, part)
+        match &self.0 {
+            Some(block) => share(&block.bytes, part),
+            None => Bytes::copy_from_slice(part),
+        }
     }
 }
 
@@ -112,6 +118,8 @@ pub struct PropertiesRef<'a> {
 }
 
 impl<'a> PropertiesRef<'a> {
+    const EMPTY: Self = Self::checked_before(&[], 0);
+
     pub(crate) const fn checked_before(bytes: &'a [u8], present: u64) -> Self {
         Self { bytes, present }
     }
