@@ -56,6 +56,8 @@ use crate::{
     Seq, Servers, Stale, SubscribeError, Ticket, Token, WallClock,
 };
 use events::Events;
+#[cfg(feature = "client")]
+pub(crate) use events::{News, Run};
 use home::Home;
 use inbox::Inbox;
 use link::Link;

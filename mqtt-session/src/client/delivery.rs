@@ -20,6 +20,8 @@ pub struct Delivery {
     shared: Arc<Shared>,
     token: Token,
     outcome: Option<Outcome>,
+    /// Somebody may wait for the outcome.
+    parked: bool,
 }
 
 /// A message that did not reach the server, or may not have.
@@ -37,6 +39,7 @@ impl Delivery {
             shared: Arc::clone(shared),
             token,
             outcome: None,
+            parked: false,
         }
     }
 
@@ -67,8 +70,10 @@ impl Future for Delivery {
             shared,
             token,
             outcome,
+            parked,
         } = self.get_mut();
         if outcome.is_none() {
+            *parked = true;
             match shared.poll(context, |state, park| {
                 state.deliveries.poll(*token, Some(park))
             }) {
@@ -87,10 +92,12 @@ impl Future for Delivery {
 }
 
 impl Drop for Delivery {
+    #[inline]
     fn drop(&mut self) {
-        if self.outcome.is_none() {
-            let parked = self.shared.lock().deliveries.forget(self.token);
-            drop(parked);
+        match self.outcome {
+            None if self.parked => self.shared.forget_now(self.token),
+            None => self.shared.forget(self.token),
+            Some(_) => {}
         }
     }
 }

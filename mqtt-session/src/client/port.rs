@@ -153,6 +153,7 @@ impl Port {
         let now = turn.now;
         let mut wakes = std::mem::take(&mut self.wakes);
         let mut state = self.shared.lock_between_others();
+        self.shared.forget_noted(&mut state);
         let (actions, reports) = (turn.actions, turn.reports);
         let turn = Turn {
             actions: &mut *actions,

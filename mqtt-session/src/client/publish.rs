@@ -221,7 +221,10 @@ fn publish_now(
     options: &PublishOptions,
 ) -> Result<Token, PublishError> {
     let now = shared.now_for_many();
-    shared.run(|state| state.publish(now, qos, publish, options))
+    shared.run(|state| {
+        shared.forget_noted(state);
+        state.publish(now, qos, publish, options)
+    })
 }
 
 impl State {

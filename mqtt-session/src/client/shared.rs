@@ -2,11 +2,11 @@
 
 use std::boxed::Box;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll};
 
-use crate::{Instant, Session};
+use crate::{Instant, Session, Token};
 
 use super::hooks::Hooked;
 use super::state::State;
@@ -21,6 +21,9 @@ pub(super) struct Shared {
     pub(super) hooked: Hooked,
     /// Messages since the driver had its turn, roughly.
     published: AtomicU32,
+    /// A token whose handle was dropped, to be forgotten by who locks next; zero for none. Only who holds the lock takes it out. A lock for each
+    /// delivery that is dropped at once would be as dear as the one to publish.
+    forgotten: AtomicU64,
 }
 
 /// Messages that may be published before the driver has its turn.
@@ -40,6 +43,7 @@ impl Shared {
             driver_sleeps: AtomicBool::new(true),
             hooked: Hooked::default(),
             published: AtomicU32::new(0),
+            forgotten: AtomicU64::new(0),
         }
     }
 
@@ -80,6 +84,36 @@ impl Shared {
         self.published
             .store(if enough { 0 } else { published + 1 }, Ordering::Relaxed);
         enough
+    }
+
+    /// Nobody looks at a message's outcome any more, nor waits for it.
+    #[inline]
+    pub(super) fn forget(&self, token: Token) {
+        let (none, token) = (0, token.get());
+        let noted =
+            self.forgotten
+                .compare_exchange(none, token, Ordering::Relaxed, Ordering::Relaxed);
+        if noted.is_err() {
+            self.forget_now(Token(token));
+        }
+    }
+
+    /// The same for one who has waited.
+    #[inline(never)]
+    pub(super) fn forget_now(&self, token: Token) {
+        let parked = self.lock().deliveries.forget(token);
+        drop(parked);
+    }
+
+    /// Does what [`forget`](Self::forget) has left to do.
+    #[inline]
+    pub(super) fn forget_noted(&self, state: &mut State) {
+        let token = self.forgotten.load(Ordering::Relaxed);
+        if token != 0 {
+            self.forgotten.store(0, Ordering::Relaxed);
+            // Nobody waits for it, so there is no waker to be dropped.
+            state.deliveries.forget(Token(token));
+        }
     }
 
     pub(super) fn driver_has_its_turn(&self) {

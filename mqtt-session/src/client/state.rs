@@ -8,6 +8,7 @@ use std::vec::Vec;
 use bytes::Bytes;
 use mqtt_proto::{ConnAck, ReasonCode};
 
+use crate::session::{News, Run};
 use crate::{
     Action, Cause, Connection, ConnectionError, Event, Instant, Outcome, PublishRefused, QueueId,
     ReauthenticateError, Session, SubscribeError, Ticket, Token,
@@ -111,16 +112,22 @@ impl State {
 
     #[inline]
     fn dispatch_all(&mut self, wakes: &mut Wakes) {
-        while let Some(event) = self.connection.poll_event() {
-            self.dispatch(event, wakes);
+        while let Some(news) = self.connection.session_mut().poll_news() {
+            match news {
+                News::Published(Run {
+                    first,
+                    count,
+                    outcome,
+                }) => self.deliveries.complete_run(first, count, outcome, wakes),
+                News::Other(event) => self.dispatch(event, wakes),
+            }
         }
     }
 
-    #[inline]
     fn dispatch(&mut self, event: Event, wakes: &mut Wakes) {
         match event {
             Event::Published { token, outcome } => {
-                self.deliveries.complete(token, outcome, wakes);
+                self.deliveries.complete_run(token, 1, outcome, wakes);
             }
             Event::Stored { .. } => {}
             Event::Readable(queue) => self.wake_readers(queue, wakes),

@@ -46,15 +46,11 @@ impl<T> Watches<T> {
     pub(super) fn forget(&mut self, token: Token) -> Option<Waker> {
         // The commonest case: a handle that is dropped at once.
         if self.gone == 0
-            && self
-                .entries
-                .back()
-                .is_some_and(|(last, _)| *last == token.get())
+            && let Some((last, Watch::Pending(None))) = self.entries.back()
+            && *last == token.get()
         {
-            return match self.entries.pop_back() {
-                Some((_, Watch::Pending(waker))) => waker,
-                _ => None,
-            };
+            self.entries.pop_back();
+            return None;
         }
         let index = self.find(token)?;
         match self.remove(index) {
@@ -70,6 +66,24 @@ impl<T> Watches<T> {
             && let Watch::Pending(Some(waker)) = std::mem::replace(watch, Watch::Done(value))
         {
             wakes.push(Some(waker));
+        }
+    }
+
+    /// The same for so many tokens, of which those that nobody watches cost next to nothing.
+    pub(super) fn complete_run(&mut self, first: Token, count: u64, value: T, wakes: &mut Wakes)
+    where
+        T: Copy,
+    {
+        let (first, end) = (first.get(), first.get() + count);
+        let from = self.entries.partition_point(|(token, _)| *token < first);
+        for (token, watch) in self.entries.range_mut(from..) {
+            if *token >= end {
+                break;
+            }
+            if let Watch::Pending(waker) = watch {
+                wakes.push(waker.take());
+                *watch = Watch::Done(value);
+            }
         }
     }
 

@@ -15,10 +15,26 @@ pub(super) struct Events {
 
 #[derive(Debug)]
 enum Entry {
-    Published { token: Token, outcome: Outcome },
+    Published(Run),
     Readable(QueueId),
     Room,
     Other(Box<Event>),
+}
+
+/// Messages with ascending tokens and the same outcome: mostly many in a row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub(crate) first: Token,
+    pub(crate) count: u64,
+    pub(crate) outcome: Outcome,
+}
+
+/// What there is to tell, with the messages of a run at once.
+#[cfg(feature = "client")]
+#[derive(Debug)]
+pub(crate) enum News {
+    Published(Run),
+    Other(Event),
 }
 
 /// Observations until they are polled, so many at most. What comes when it is full is counted.
@@ -29,10 +45,46 @@ struct Observed {
     missed: u64,
 }
 
+/// Of those outcomes that mostly come in a row; compared in place.
+#[inline(always)]
+fn is_same(one: Outcome, other: Outcome) -> bool {
+    match (one, other) {
+        (Outcome::Written, Outcome::Written) => true,
+        (
+            Outcome::Acknowledged {
+                reason,
+                republished,
+                completed,
+            },
+            Outcome::Acknowledged {
+                reason: other_reason,
+                republished: other_republished,
+                completed: other_completed,
+            },
+        ) => {
+            reason == other_reason
+                && republished == other_republished
+                && completed == other_completed
+        }
+        _ => false,
+    }
+}
+
 impl Events {
-    #[inline]
+    #[inline(always)]
     pub(super) fn published(&mut self, token: Token, outcome: Outcome) {
-        self.entries.push_back(Entry::Published { token, outcome });
+        if let Some(Entry::Published(run)) = self.entries.back_mut()
+            && run.first.get() + run.count == token.get()
+            && is_same(run.outcome, outcome)
+        {
+            run.count += 1;
+            return;
+        }
+        self.entries.push_back(Entry::Published(Run {
+            first: token,
+            count: 1,
+            outcome,
+        }));
     }
 
     pub(super) fn push_back(&mut self, event: Event) {
@@ -54,12 +106,34 @@ impl Events {
 
     #[inline]
     pub(super) fn pop_front(&mut self) -> Option<Event> {
+        if let Some(Entry::Published(run)) = self.entries.front_mut()
+            && run.count > 1
+        {
+            let (token, outcome) = (run.first, run.outcome);
+            run.first = Token(token.get() + 1);
+            run.count -= 1;
+            return Some(Event::Published { token, outcome });
+        }
         self.entries.pop_front().map(|entry| match entry {
-            Entry::Published { token, outcome } => Event::Published { token, outcome },
+            Entry::Published(Run { first, outcome, .. }) => Event::Published {
+                token: first,
+                outcome,
+            },
             Entry::Readable(queue) => Event::Readable(queue),
             Entry::Room => Event::Room,
             Entry::Other(event) => *event,
         })
+    }
+
+    #[cfg(feature = "client")]
+    #[inline]
+    pub(super) fn pop_news(&mut self) -> Option<News> {
+        if let Some(Entry::Published(run)) = self.entries.front() {
+            let run = *run;
+            self.entries.pop_front();
+            return Some(News::Published(run));
+        }
+        self.pop_front().map(News::Other)
     }
 
     #[cfg(feature = "client")]

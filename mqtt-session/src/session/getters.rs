@@ -2,6 +2,8 @@
 
 use mqtt_proto::Version;
 
+#[cfg(feature = "client")]
+use super::News;
 use super::Session;
 use super::stage::Stage;
 use crate::{Capacity, Config, Endpoint, Instant, Phase, Stats, Timer};
@@ -101,5 +103,12 @@ impl Session {
     pub(crate) fn has_news(&self) -> bool {
         let released = self.outgoing.released.as_ref();
         !self.events.is_empty() || released.is_some_and(|released| !released.is_empty())
+    }
+
+    /// [`poll_event`](Self::poll_event), with the messages of a run at once.
+    #[cfg(feature = "client")]
+    #[inline]
+    pub(crate) fn poll_news(&mut self) -> Option<News> {
+        self.events.pop_news()
     }
 }
