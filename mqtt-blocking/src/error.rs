@@ -1,12 +1,14 @@
-use std::io;
+use std::{fmt, io};
 
-use mqtt_session::client::Closed;
+use mqtt_session::client::{Closed, explain};
 use mqtt_session::{Cause, ConfigError, ConnectionError, EndpointError};
 
 use crate::wait::{TimedOut, WaitError};
 
 /// Why there is no client, before anything is opened.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+///
+/// `{:?}` shows the same text as `{}`, for a `main` that ends with it; `{:#?}` shows the structure.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// A URL names no server.
@@ -21,7 +23,9 @@ pub enum BuildError {
 }
 
 /// Why [`connect`](crate::connect) has no client to give.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+///
+/// `{:?}` shows the same text as `{}`, for a `main` that ends with it; `{:#?}` shows the structure.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// Nothing was tried.
@@ -57,6 +61,33 @@ impl From<WaitError<Closed>> for ConnectError {
         match error {
             WaitError::TimedOut(error) => error.into(),
             WaitError::Failed(closed) => closed.into(),
+        }
+    }
+}
+
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return explain(self, f);
+        }
+        match self {
+            Self::Endpoint(error) => f.debug_tuple("Endpoint").field(error).finish(),
+            Self::Config(error) => f.debug_tuple("Config").field(error).finish(),
+            Self::Driver(cause) => f.debug_tuple("Driver").field(cause).finish(),
+        }
+    }
+}
+
+impl fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return explain(self, f);
+        }
+        match self {
+            Self::Build(error) => f.debug_tuple("Build").field(error).finish(),
+            Self::Connection(error) => f.debug_tuple("Connection").field(error).finish(),
+            Self::TimedOut(error) => f.debug_tuple("TimedOut").field(error).finish(),
+            Self::Closed => f.write_str("Closed"),
         }
     }
 }

@@ -20,7 +20,9 @@ pub struct TimedOut {
 }
 
 /// Why a wait that has an end of its own brought nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `{:?}` shows what the error in it shows; `{:#?}` shows the structure.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitError<E> {
     /// It was given up.
@@ -39,6 +41,19 @@ impl<E> WaitError<E> {
 impl<E> From<TimedOut> for WaitError<E> {
     fn from(error: TimedOut) -> Self {
         Self::TimedOut(error)
+    }
+}
+
+impl<E: fmt::Debug> fmt::Debug for WaitError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut(error) if f.alternate() => {
+                f.debug_tuple("TimedOut").field(error).finish()
+            }
+            Self::Failed(error) if f.alternate() => f.debug_tuple("Failed").field(error).finish(),
+            Self::TimedOut(error) => fmt::Display::fmt(error, f),
+            Self::Failed(error) => error.fmt(f),
+        }
     }
 }
 

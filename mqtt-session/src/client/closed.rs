@@ -4,8 +4,12 @@ use std::vec::Vec;
 
 use crate::ConnectionError;
 
+use super::explain;
+
 /// The session is closed, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `{:?}` shows the same text as `{}`, for a `main` that ends with it; `{:#?}` shows the structure.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Closed {
     /// What ended it; `None` where it was [`disconnect`](super::Client::disconnect), the drop of the last handle, or the end of the driver.
@@ -20,6 +24,32 @@ impl fmt::Display for Closed {
         match &self.error {
             Some(error) => error.fmt(f),
             None => f.write_str("the session was closed"),
+        }
+    }
+}
+
+impl fmt::Debug for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return explain(self, f);
+        }
+        f.debug_struct("Closed")
+            .field("error", &self.error)
+            .field("before", &self.before)
+            .finish()
+    }
+}
+
+/// What an error says to whoever comes too late.
+pub(super) struct TooLate<'a>(pub(super) &'a Closed);
+
+impl fmt::Display for TooLate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.error {
+            Some(error) => write!(f, "the session is closed: {error}"),
+            None => {
+                f.write_str("the session is closed: it was disconnected, or its driver is gone")
+            }
         }
     }
 }

@@ -1,13 +1,16 @@
 use std::boxed::Box;
+use std::fmt;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
 use crate::{ConfigError, ConnectionError, EndpointError};
 
-use super::Closed;
+use super::{Closed, explain};
 
 /// Why an adapter's `connect` has no client to give.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+///
+/// `{:?}` shows the same text as `{}`, for a `main` that ends with it; `{:#?}` shows the structure.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// A URL names no server.
@@ -56,7 +59,9 @@ fn list(errors: &[ConnectionError]) -> String {
 }
 
 /// Why an adapter has no client to give, before anything is opened.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+///
+/// `{:?}` shows the same text as `{}`, for a `main` that ends with it; `{:#?}` shows the structure.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// A URL names no server.
@@ -72,6 +77,33 @@ impl From<BuildError> for ConnectError {
         match error {
             BuildError::Endpoint(error) => Self::Endpoint(error),
             BuildError::Config(error) => Self::Config(error),
+        }
+    }
+}
+
+impl fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return explain(self, f);
+        }
+        match self {
+            Self::Endpoint(error) => f.debug_tuple("Endpoint").field(error).finish(),
+            Self::Config(error) => f.debug_tuple("Config").field(error).finish(),
+            Self::Connection(error) => f.debug_tuple("Connection").field(error).finish(),
+            Self::Attempts(errors) => f.debug_tuple("Attempts").field(errors).finish(),
+            Self::Closed => f.write_str("Closed"),
+        }
+    }
+}
+
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return explain(self, f);
+        }
+        match self {
+            Self::Endpoint(error) => f.debug_tuple("Endpoint").field(error).finish(),
+            Self::Config(error) => f.debug_tuple("Config").field(error).finish(),
         }
     }
 }

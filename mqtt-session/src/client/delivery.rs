@@ -1,5 +1,6 @@
 //! What becomes of an accepted message.
 
+use std::boxed::Box;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -9,6 +10,8 @@ use std::task::{Context, Poll};
 use crate::error::access_hint;
 use crate::{Outcome, Token};
 
+use super::closed::Closed;
+use super::explain;
 use super::shared::Shared;
 
 /// What becomes of an accepted message: a future, which resolves when that is known, whatever happens to the connection meanwhile.
@@ -25,11 +28,15 @@ pub struct Delivery {
 }
 
 /// A message that did not reach the server, or may not have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// `{:?}` shows the same text as `{}`, for a `main` that ends with it; `{:#?}` shows the structure.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeliveryError {
     /// What became of it.
     pub outcome: Outcome,
+    /// What ended the session, where it is [`Outcome::Closed`].
+    pub closed: Option<Box<Closed>>,
 }
 
 impl Delivery {
@@ -86,7 +93,7 @@ impl Future for Delivery {
         Poll::Ready(if outcome.is_success() {
             Ok(outcome)
         } else {
-            Err(DeliveryError { outcome })
+            Err(DeliveryError::of(shared, outcome))
         })
     }
 }
@@ -99,6 +106,17 @@ impl Drop for Delivery {
             None => self.shared.forget(self.token),
             Some(_) => {}
         }
+    }
+}
+
+impl DeliveryError {
+    #[cold]
+    fn of(shared: &Shared, outcome: Outcome) -> Self {
+        let closed = match outcome {
+            Outcome::Closed => shared.lock().closed.clone().map(Box::new),
+            _ => None,
+        };
+        Self { outcome, closed }
     }
 }
 
@@ -127,12 +145,28 @@ impl fmt::Display for DeliveryError {
                 f.write_str("the connection was lost while the message was being written")
             }
             Outcome::Closed => {
-                f.write_str("the session was closed before the message was acknowledged")
+                f.write_str("the session was closed before the message was acknowledged")?;
+                match self.closed.as_deref() {
+                    Some(Closed { error: Some(error), .. }) => write!(f, ": {error}"),
+                    _ => Ok(()),
+                }
             }
             Outcome::Written | Outcome::Acknowledged { .. } => {
                 f.write_str("the message was delivered")
             }
         }
+    }
+}
+
+impl fmt::Debug for DeliveryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return explain(self, f);
+        }
+        f.debug_struct("DeliveryError")
+            .field("outcome", &self.outcome)
+            .field("closed", &self.closed)
+            .finish()
     }
 }
 

@@ -5,7 +5,7 @@
 pub use super::{
     AckMode, Acker, Answers, BuildError, Client, ClientEvent, Closed, ConnectError, Delivery,
     DeliveryError, Events, HandlerPanicked, Hooks, Intercepted, Interceptor, Message, Observer,
-    Publishing, Refusal, SendError, SubscribeFailed, Subscription,
+    PublishClosed, Publishing, Refusal, SendError, SubscribeFailed, Subscription,
 };
 pub use crate::auth::{self, AuthError};
 pub use crate::transport;

@@ -1,6 +1,7 @@
 //! Publishing, and waiting for room to do so.
 
 use std::boxed::Box;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,14 +11,18 @@ use mqtt_proto::{Publish, QoS, TopicError};
 
 use crate::{PublishError, PublishOptions, PublishRefused, Token};
 
+use super::closed::{Closed, TooLate};
 use super::delivery::Delivery;
+use super::explain;
 use super::hooks::Intercepted;
 use super::shared::Shared;
 use super::state::State;
 use super::wake::Place;
 
 /// Why a message was not accepted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+///
+/// `{:?}` shows the same text as `{}`, for a `main` that ends with it; `{:#?}` shows the structure.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
     /// The topic is no topic name.
@@ -29,6 +34,22 @@ pub enum SendError {
     /// An [`Interceptor`](super::Interceptor) refused. The message is given back.
     #[error(transparent)]
     Intercepted(Box<Intercepted>),
+    /// The session is closed. The message is given back.
+    #[error(transparent)]
+    Closed(Box<PublishClosed>),
+}
+
+/// A message that came too late: the session is closed, and why. The message is given back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the message was not accepted: {}", TooLate(.closed))]
+#[non_exhaustive]
+pub struct PublishClosed {
+    /// The message, as it was given.
+    pub publish: Publish,
+    /// The QoS that was asked for.
+    pub qos: QoS,
+    /// What ended the session.
+    pub closed: Closed,
 }
 
 impl SendError {
@@ -37,6 +58,7 @@ impl SendError {
         match self {
             Self::Topic(_) | Self::Intercepted(_) => None,
             Self::Refused(error) => Some(&error.reason),
+            Self::Closed(_) => Some(&PublishRefused::Closed),
         }
     }
 
@@ -46,6 +68,38 @@ impl SendError {
             Self::Topic(_) => None,
             Self::Refused(error) => Some(error.publish),
             Self::Intercepted(error) => Some(error.publish),
+            Self::Closed(error) => Some(error.publish),
+        }
+    }
+
+    /// Of a session that refuses a message, with what ended it where it is closed.
+    #[cold]
+    fn of(shared: &Shared, error: PublishError) -> Self {
+        let closed = match error.reason {
+            PublishRefused::Closed => shared.lock().closed.clone(),
+            _ => None,
+        };
+        match closed {
+            Some(closed) => Self::Closed(Box::new(PublishClosed {
+                publish: error.publish,
+                qos: error.qos,
+                closed,
+            })),
+            None => error.into(),
+        }
+    }
+}
+
+impl fmt::Debug for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return explain(self, f);
+        }
+        match self {
+            Self::Topic(error) => f.debug_tuple("Topic").field(error).finish(),
+            Self::Refused(error) => f.debug_tuple("Refused").field(error).finish(),
+            Self::Intercepted(error) => f.debug_tuple("Intercepted").field(error).finish(),
+            Self::Closed(error) => f.debug_tuple("Closed").field(error).finish(),
         }
     }
 }
@@ -109,7 +163,8 @@ impl<'a> Publishing<'a> {
             Some(message) => message?,
             None => panic!("given up after it has resolved"),
         };
-        let token = publish_now(self.shared, self.qos, publish, &self.options)?;
+        let token = publish_now(self.shared, self.qos, publish, &self.options)
+            .map_err(|error| SendError::of(self.shared, error))?;
         Ok(Delivery::new(self.shared, token))
     }
 
@@ -146,7 +201,7 @@ impl Future for Publishing<'_> {
         match publish_now(this.shared, this.qos, publish, &this.options) {
             Ok(token) => Poll::Ready(Ok(Delivery::new(this.shared, token))),
             Err(error) if error.reason.is_full() => this.wait(error.publish, context),
-            Err(error) => Poll::Ready(Err(error.into())),
+            Err(error) => Poll::Ready(Err(SendError::of(this.shared, error))),
         }
     }
 }
@@ -182,7 +237,10 @@ impl Publishing<'_> {
             }
         });
         self.message = message.map(Ok);
-        polled.map(|result| Ok(Delivery::new(self.shared, result?)))
+        polled.map(|result| match result {
+            Ok(token) => Ok(Delivery::new(self.shared, token)),
+            Err(error) => Err(SendError::of(self.shared, error)),
+        })
     }
 
     #[cold]
@@ -209,7 +267,8 @@ pub(super) fn try_publish(
     options: &PublishOptions,
 ) -> Result<Delivery, SendError> {
     let publish = shared.hooked.outgoing(&mut qos, publish)?;
-    let token = publish_now(shared, qos, publish, options)?;
+    let token =
+        publish_now(shared, qos, publish, options).map_err(|error| SendError::of(shared, error))?;
     Ok(Delivery::new(shared, token))
 }
 

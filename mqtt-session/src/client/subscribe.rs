@@ -1,5 +1,6 @@
 //! Asking the server to begin or end a subscription.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -10,11 +11,15 @@ use mqtt_proto::{Properties, ReasonCode, SubscribeOptions, TopicError, TopicFilt
 use crate::error::access_hint;
 use crate::{QueueId, SubscribeError, Token};
 
+use super::closed::{Closed, TooLate};
+use super::explain;
 use super::shared::Shared;
 use super::subscription::Subscription;
 
 /// Why there is no subscription, or no end of one.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+///
+/// `{:?}` shows the same text as `{}`, for a `main` that ends with it; `{:#?}` shows the structure.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscribeFailed {
     /// The filter is no topic filter.
@@ -31,6 +36,38 @@ pub enum SubscribeFailed {
         /// Why.
         reason: ReasonCode,
     },
+    /// The session is closed, and why.
+    #[error("{}", TooLate(.0))]
+    Closed(Closed),
+}
+
+impl SubscribeFailed {
+    /// Of a session that refuses a request, with what ended it where it is closed.
+    fn of(shared: &Shared, error: SubscribeError) -> Self {
+        let closed = match error {
+            SubscribeError::Closed => shared.lock().closed.clone(),
+            _ => None,
+        };
+        closed.map_or(Self::Request(error), Self::Closed)
+    }
+}
+
+impl fmt::Debug for SubscribeFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return explain(self, f);
+        }
+        match self {
+            Self::Filter(error) => f.debug_tuple("Filter").field(error).finish(),
+            Self::Request(error) => f.debug_tuple("Request").field(error).finish(),
+            Self::Refused { filter, reason } => f
+                .debug_struct("Refused")
+                .field("filter", filter)
+                .field("reason", reason)
+                .finish(),
+            Self::Closed(closed) => f.debug_tuple("Closed").field(closed).finish(),
+        }
+    }
 }
 
 /// A [`TopicFilter`] is one already.
@@ -48,7 +85,7 @@ pub(super) async fn subscribe(
 ) -> Result<Subscription, SubscribeFailed> {
     let names: Vec<_> = filters.iter().map(|(filter, _)| filter.clone()).collect();
     let now = shared.now();
-    let mut request = shared.run(|state| {
+    let request = shared.run(|state| {
         // The session refuses by itself once it is closed; this is for one that its driver has left.
         if state.closed.is_some() {
             return Err(SubscribeError::Closed);
@@ -78,8 +115,10 @@ pub(super) async fn subscribe(
                 Err(error)
             }
         }
-    })?;
-    let codes = request.answer().await?;
+    });
+    let mut request = request.map_err(|error| SubscribeFailed::of(shared, error))?;
+    let codes = request.answer().await;
+    let codes = codes.map_err(|error| SubscribeFailed::of(shared, error))?;
     if let Err(refused) = check(&names, &codes) {
         // All or nothing: those that were granted are undone.
         request.granted = granted(&names, &codes);
@@ -109,7 +148,8 @@ pub(super) fn declare(
             return Err(error);
         }
         Ok(state.open_reader(queue))
-    })?;
+    });
+    let reader = reader.map_err(|error| SubscribeFailed::of(shared, error))?;
     Ok(Subscription::new(Arc::clone(shared), reader, names))
 }
 
@@ -120,7 +160,7 @@ pub(super) async fn unsubscribe(
 ) -> Result<(), SubscribeFailed> {
     let now = shared.now();
     let names = filters.clone();
-    let mut request = shared.run(|state| {
+    let request = shared.run(|state| {
         if state.closed.is_some() {
             return Err(SubscribeError::Closed);
         }
@@ -136,8 +176,10 @@ pub(super) async fn unsubscribe(
             names: Vec::new(),
             granted: Vec::new(),
         })
-    })?;
-    let codes = request.answer().await?;
+    });
+    let mut request = request.map_err(|error| SubscribeFailed::of(shared, error))?;
+    let codes = request.answer().await;
+    let codes = codes.map_err(|error| SubscribeFailed::of(shared, error))?;
     check(&names, &codes)
 }
 

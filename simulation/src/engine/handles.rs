@@ -437,6 +437,7 @@ fn codes(result: Result<(), SubscribeFailed>) -> Result<Vec<ReasonCode>, Subscri
         Ok(()) => Ok(vec![ReasonCode::SUCCESS]),
         Err(SubscribeFailed::Refused { reason, .. }) => Ok(vec![reason]),
         Err(SubscribeFailed::Request(error)) => Err(error),
+        Err(SubscribeFailed::Closed(_)) => Err(SubscribeError::Closed),
         Err(_) => Err(SubscribeError::NoFilters),
     }
 }
