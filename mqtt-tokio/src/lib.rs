@@ -20,6 +20,9 @@
 //! # }
 //! ```
 //!
+//! The guide `docs/recipes.md` of the repository has the usual cases: a will, shared subscriptions, requests and responses, sessions that
+//! outlive the process, tests of your own.
+//!
 //! # Handlers
 //!
 //! Where a function for each message suits better than a stream, spawn one: nothing of it runs on the driver, and a panic ends this subscription
@@ -42,7 +45,7 @@
 //! # Which way to connect
 //!
 //! - [`connect`] waits for the server's answer, and fails where there is none.
-//! - [`start`] returns at once and keeps trying; [`Client::events`] tells how it goes.
+//! - [`start`] returns at once and keeps trying; [`Client::watch`] tells how it goes.
 //! - [`build`] gives the [`Driver`] as a future, for who wants to choose where it runs, or to subscribe before connecting.
 //!
 //! However it began, a connection that was there and is lost is made again, with growing delays, until [`Client::disconnect`] or the drop of the
@@ -68,6 +71,11 @@
 //! awaited, and not any more when `main` has returned. It is woken when there is something to write and was not before, so many messages leave in one system
 //! call. A program that publishes from `block_on` itself pays for waking up another thread each time: publish from a spawned
 //! task where speed matters.
+
+/// The blocks of the guide compile, and those that need no server run.
+#[cfg(all(doctest, feature = "tls"))]
+#[doc = include_str!("../../docs/recipes.md")]
+struct Recipes;
 
 mod authenticate;
 mod driver;
