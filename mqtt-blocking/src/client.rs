@@ -396,9 +396,16 @@ impl Client {
         self.0.discard_unclaimed()
     }
 
-    /// What happens to the connection from now on.
+    /// What happens to the connection from now on. That it is connected already is no change, and not told: see [`watch`](Self::watch).
     pub fn events(&self) -> Events {
         Events::new(self.0.events())
+    }
+
+    /// How the connection stands, and what happens to it from now on: [`events`](Self::events) behind
+    /// [`ClientEvent::Connected`](crate::ClientEvent::Connected) of the connection that there is, or
+    /// [`ClientEvent::Closed`](crate::ClientEvent::Closed). So it does not matter whether the session connects before or after this call.
+    pub fn watch(&self) -> Events {
+        Events::new(self.0.watch())
     }
 
     /// Authenticates once more with the configured method, without a new connection; returns when both sides are satisfied. Messages flow

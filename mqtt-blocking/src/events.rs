@@ -5,8 +5,8 @@ use mqtt_session::client::{self, ClientEvent};
 
 use crate::wait::{TimedOut, wait, wait_timeout};
 
-/// The connection's changes from the time that this was made on: an iterator that waits for the next one, unbounded, and ends when the
-/// session is closed.
+/// The connection's changes from the time that this was made on, and with [`Client::watch`](crate::Client::watch) how things stood then: an
+/// iterator that waits for the next one, unbounded, and ends when the session is closed.
 ///
 /// A call that is given up takes nothing: what is there stays for the next one.
 #[derive(Debug)]

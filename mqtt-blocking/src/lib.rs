@@ -24,7 +24,7 @@
 //! # Which way to connect
 //!
 //! - [`connect`] waits for the server's answer, and fails where there is none.
-//! - [`start`] returns at once and keeps trying; [`Client::events`] tells how it goes.
+//! - [`start`] returns at once and keeps trying; [`Client::watch`] tells how it goes.
 //! - [`build`] gives the [`Driver`], for who wants to choose its thread, or to subscribe before connecting.
 //!
 //! However it began, a connection that was there and is lost is made again, with growing delays, until [`Client::disconnect`] or the drop of the

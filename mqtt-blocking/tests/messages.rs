@@ -302,7 +302,7 @@ fn an_iterator_ends_when_the_session_is_closed_and_all_is_taken() -> Result {
     assert!(messages.next().is_none());
     assert!(messages.next_timeout(LONG)?.is_none(), "and stays ended");
     let error = client.subscribe("a", QoS::AtLeastOnce).unwrap_err();
-    assert!(matches!(error, SubscribeFailed::Request(_)), "{error:?}");
+    assert!(matches!(error, SubscribeFailed::Closed(_)), "{error:?}");
     Ok(())
 }
 

@@ -77,6 +77,13 @@ pub enum Event {
         /// CONNACK, with everything that the server said of itself.
         connack: ConnAck,
     },
+    /// The server that has just accepted the connection has lost the session that it had, or has let it expire: CONNACK says Session Present
+    /// 0 where we asked to go on (section 3.2.2.1.1). Right behind [`Event::Connected`].
+    ///
+    /// Subscriptions are asked for anew, and messages in flight treated as [`SessionLost`](crate::SessionLost) says; what the server had kept
+    /// for us meanwhile is gone. Not told at the first connection of a session without records, which does not know what the server has;
+    /// nor in 3.1, which has no such bit.
+    SessionLost,
     /// A connection, or an attempt at one, ended.
     Lost {
         /// Why.

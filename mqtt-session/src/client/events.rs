@@ -1,5 +1,6 @@
 //! Connection changes, for who wants to watch.
 
+use std::boxed::Box;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::string::String;
@@ -10,12 +11,13 @@ use std::time::Duration;
 use futures_core::Stream;
 use mqtt_proto::{ConnAck, ReasonCode, TopicFilter};
 
-use crate::{ConnectionError, Endpoint, Peer, QueueId, RedirectRefused, Token};
+use crate::{ConnectionError, Endpoint, Peer, Phase, QueueId, RedirectRefused, Token};
 
 use super::shared::Shared;
+use super::state::State;
 use super::wake::{Place, Waiters, Wakes};
 
-/// A change of the connection. See [`Client::events`](super::Client::events).
+/// A change of the connection. See [`Client::events`](super::Client::events) and [`Client::watch`](super::Client::watch).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ClientEvent {
@@ -26,6 +28,9 @@ pub enum ClientEvent {
         /// CONNACK, with everything that the server said of itself.
         connack: ConnAck,
     },
+    /// The server that has just accepted the connection has lost the session that it had, or has let it expire: subscriptions are asked
+    /// for anew, and what it had kept for us is gone. See [`Event::SessionLost`](crate::Event::SessionLost).
+    SessionLost,
     /// A connection, or an attempt at one, ended.
     Lost {
         /// Why.
@@ -164,25 +169,31 @@ fn said(event: &ClientEvent) -> usize {
     }
 }
 
-/// A stream of the connection's changes from the time it was made on. It ends when the session is closed.
+/// A stream of the connection's changes from the time it was made on, and with [`Client::watch`](super::Client::watch) of how things stood
+/// then. It ends when the session is closed.
 ///
 /// Cancel-safe: what is not taken stays for the next call.
 #[derive(Debug)]
 #[must_use = "a stream does nothing unless it is read"]
 pub struct Events {
     shared: Arc<Shared>,
+    /// How things stood when it was made, until that is taken.
+    first: Option<Box<ClientEvent>>,
     next: u64,
     place: Place,
 }
 
 impl Events {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        let next = shared.run(|state| {
+    /// Beginning with how things stand, or with what comes next.
+    pub(super) fn new(shared: Arc<Shared>, standing: bool) -> Self {
+        let (first, next) = shared.run(|state| {
             state.ring.watchers += 1;
-            state.ring.end()
+            let first = if standing { state.standing() } else { None };
+            (first, state.ring.end())
         });
         Self {
             shared,
+            first: first.map(Box::new),
             next,
             place: None,
         }
@@ -196,9 +207,13 @@ impl Events {
     fn poll(&mut self, context: &Context<'_>) -> Poll<Option<ClientEvent>> {
         let Self {
             shared,
+            first,
             next,
             place,
         } = self;
+        if let Some(first) = first.take() {
+            return Poll::Ready(Some(*first));
+        }
         shared.poll(context, |state, park| match state.ring.take(next) {
             Some(event) => Poll::Ready(Some(event)),
             None if state.closed.is_some() => Poll::Ready(None),
@@ -207,6 +222,21 @@ impl Events {
                 Poll::Pending
             }
         })
+    }
+}
+
+impl State {
+    /// The event that tells how things stand; none where that is for an attempt to decide.
+    fn standing(&self) -> Option<ClientEvent> {
+        if self.closed.is_some() {
+            return Some(ClientEvent::Closed);
+        }
+        let session = self.connection.session();
+        let addr = session
+            .peer()
+            .filter(|_| session.phase() == Phase::Connected)?;
+        let connack = self.connack.clone();
+        Some(ClientEvent::Connected { addr, connack })
     }
 }
 

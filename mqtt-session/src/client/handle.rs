@@ -77,7 +77,7 @@ impl Client {
         self.connected().await
     }
 
-    /// Begins to connect, and keeps trying. What happens is told by [`events`](Self::events).
+    /// Begins to connect, and keeps trying. What happens is told by [`watch`](Self::watch).
     pub fn start(&self) {
         let now = self.shared().now();
         self.shared()
@@ -323,9 +323,16 @@ impl Client {
         discarded.len()
     }
 
-    /// What happens to the connection from now on.
+    /// What happens to the connection from now on. That it is connected already is no change, and not told: see [`watch`](Self::watch).
     pub fn events(&self) -> Events {
-        Events::new(Arc::clone(self.shared()))
+        Events::new(Arc::clone(self.shared()), false)
+    }
+
+    /// How the connection stands, and what happens to it from now on: [`events`](Self::events) behind
+    /// [`ClientEvent::Connected`](super::ClientEvent::Connected) of the connection that there is, or
+    /// [`ClientEvent::Closed`](super::ClientEvent::Closed). So it does not matter whether the session connects before or after this call.
+    pub fn watch(&self) -> Events {
+        Events::new(Arc::clone(self.shared()), true)
     }
 
     /// Authenticates once more with the configured method, without a new connection; resolves when both sides are satisfied. Messages flow

@@ -154,6 +154,7 @@ impl State {
                 self.ring
                     .push(ClientEvent::Connected { addr, connack }, wakes);
             }
+            Event::SessionLost => self.ring.push(ClientEvent::SessionLost, wakes),
             Event::Lost { error, retry_in } => {
                 if matches!(error, ConnectionError::InboxFull { .. }) {
                     self.connection.session_mut().answer_early();

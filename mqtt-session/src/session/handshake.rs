@@ -130,12 +130,14 @@ impl Session {
         } else if self.client_id().is_empty() && self.link.version.is_v5() {
             return self.violated(Violation::NoAssignedClientId);
         }
+        let expected = self.expects_session();
         self.home = Some(Home {
             group: self.round.server().group,
             lasts: properties
                 .session_expiry_interval()
                 .unwrap_or(self.config.expiry_seconds())
                 > 0,
+            cleared: self.link.only_clears,
         });
         self.version = self.link.version;
         self.is_unsure = false;
@@ -155,7 +157,7 @@ impl Session {
             addr,
             connack: connack.clone(),
         });
-        self.resume(connack.session_present);
+        self.resume(connack.session_present, expected);
         self.refuse_what_no_longer_fits();
         self.arm_keep_alive();
         self.shut_gate();
@@ -236,8 +238,8 @@ impl Session {
         self.link.keep_alive = Duration::from_secs(seconds.into());
     }
 
-    /// Goes on with the session that the server has, or begins anew where it has none.
-    fn resume(&mut self, session_present: bool) {
+    /// Goes on with the session that the server has, or begins anew where it has none, which is told where it was `expected`.
+    fn resume(&mut self, session_present: bool, expected: bool) {
         // 3.1 can't tell: a session that was to be kept counts as there, and what must not be missing is sent again. So it is where a
         // CONNACK never came, which may have told that the session was lost: the session that it began is there now.
         let untold = !self.link.clean_start
@@ -249,6 +251,9 @@ impl Session {
             self.link.resend = self.outgoing.inflight.begin_resend().into();
             self.record_session_resumed();
         } else {
+            if expected {
+                self.events.push_back(Event::SessionLost);
+            }
             // [MQTT-3.2.2-5]
             self.inbox.new_epoch();
             self.lose_session();

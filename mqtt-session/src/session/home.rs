@@ -10,6 +10,8 @@ pub(super) struct Home {
     pub(super) group: u32,
     /// The server keeps the session when a connection ends: what it said, or what it was asked for.
     pub(super) lasts: bool,
+    /// There is no session yet: the connection only cleared what there was before ([`Session::only_clears`]).
+    pub(super) cleared: bool,
 }
 
 impl Session {
@@ -24,6 +26,12 @@ impl Session {
     fn is_elsewhere(&self) -> bool {
         let group = self.round.server().group;
         self.home.as_ref().is_some_and(|home| home.group != group)
+    }
+
+    /// Whether the server is to have our session: it had it, and was not asked for another one.
+    pub(super) fn expects_session(&self) -> bool {
+        let has_one = self.home.as_ref().is_some_and(|home| !home.cleared);
+        has_one && !self.link.clean_start
     }
 
     /// Clean Start asks for an end to what was before the session. In 5.0 the session then lasts over connections; in 3.x

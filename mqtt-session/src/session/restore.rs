@@ -79,6 +79,7 @@ impl Session {
         self.home = replay.begun.then(|| Home {
             group: self.round.server().group,
             lasts: self.config.expiry_seconds() > 0,
+            cleared: false,
         });
 
         let mut queue = VecDeque::new();

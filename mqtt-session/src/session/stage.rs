@@ -75,7 +75,7 @@ impl Session {
     }
 
     /// The other end of the stream that is open.
-    pub(super) fn peer(&self) -> Option<Peer> {
+    pub(crate) fn peer(&self) -> Option<Peer> {
         match &self.stage {
             Stage::Open { addr, .. } => Some(addr.clone()),
             _ => None,
