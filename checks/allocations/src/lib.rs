@@ -1,1 +1,1 @@
-//! There are only tests here: `tests/codec.rs` and `tests/session.rs`.
+//! There are only tests here: `tests/codec.rs`, `tests/session.rs` and `tests/client.rs`.
