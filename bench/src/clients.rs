@@ -23,7 +23,7 @@ mod rumqttc_v4;
 mod rumqttc_v5;
 
 use crate::Result;
-use crate::case::{Against, Work};
+use crate::case::{Against, Row, Work};
 use crate::job::Job;
 
 /// One who is measured.
@@ -35,7 +35,7 @@ pub(crate) struct Client {
     /// Connects, does the work, says so, and keeps the connection.
     pub(crate) run: fn(&Job) -> Result<()>,
     /// What it does not do, and why.
-    pub(crate) not: fn(Work, Against) -> Option<&'static str>,
+    not: fn(Row, Against) -> Option<&'static str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,26 @@ pub(crate) enum Role {
     Absent,
 }
 
+impl Client {
+    /// Of each connection.
+    pub(crate) fn descriptors(&self) -> u64 {
+        match self.name {
+            // Its thread waits by a selector and is woken by an event.
+            "blocking" => 3,
+            _ => 1,
+        }
+    }
+
+    /// Why it is not measured in this row, if it is not.
+    pub(crate) fn leaves_out(&self, row: Row, against: Against) -> Option<&'static str> {
+        match (row.crowd, against) {
+            // The peer that serves many speaks no TLS, and a broker would send every message to each of them.
+            (Some(_), Against::Tls | Against::Mosquitto) => NO_CROWD,
+            _ => (self.not)(row, against),
+        }
+    }
+}
+
 /// The one of this name.
 pub(crate) fn named(name: &str) -> Result<&'static Client> {
     let mut named = ALL.iter().filter(|client| client.name == name);
@@ -73,44 +93,64 @@ const SAME: Option<&str> = Some("the same as without");
 const NO_QUEUE: Option<&str> =
     Some("not measured: what it accepts before it is connected is bounded otherwise");
 const NO_TLS: Option<&str> = Some("not measured over TLS");
-const NO_CROWD: Option<&str> = Some("not measured: no client");
+const NO_CLIENT: Option<&str> = Some("not measured: no client");
+const NO_CROWD: Option<&str> = Some("not measured with many clients at work");
+const NO_QOS2: Option<&str> = Some("not measured at QoS 2");
 
-const fn ours(_: Work, _: Against) -> Option<&'static str> {
+const fn ours(_: Row, _: Against) -> Option<&'static str> {
     None
 }
 
-const fn awaited(work: Work, _: Against) -> Option<&'static str> {
-    match work {
+const fn awaited(row: Row, _: Against) -> Option<&'static str> {
+    match row.work {
         // There each is awaited anyway.
         Work::Latency => SAME,
-        Work::Publish0 | Work::Publish1 { .. } => None,
+        Work::Publish0 | Work::Publish1 { .. } | Work::Publish2 { .. } => None,
         _ => SAME,
     }
 }
 
-/// The floor keeps no queue, and no memory.
-const fn floor(work: Work, against: Against) -> Option<&'static str> {
-    match (work, against) {
-        (Work::Queued { .. } | Work::Idle { .. }, _) => NO_CROWD,
+/// The floor keeps no queue, and no memory; how QoS 2 goes on is for a client to know.
+const fn floor(row: Row, against: Against) -> Option<&'static str> {
+    match (row.work, against) {
+        (Work::Queued { .. } | Work::Idle { .. }, _) => NO_CLIENT,
+        (Work::Publish2 { .. } | Work::Receive2, _) => NO_QOS2,
         (_, Against::Tls) => NO_TLS,
         _ => None,
     }
 }
 
 #[allow(dead_code, reason = "where all of them are left out")]
-const fn with_tls(work: Work, _: Against) -> Option<&'static str> {
-    match work {
+const fn with_tls(row: Row, _: Against) -> Option<&'static str> {
+    match row.work {
         Work::Queued { .. } => NO_QUEUE,
         _ => None,
     }
 }
 
 #[allow(dead_code, reason = "where all of them are left out")]
-const fn without_tls(work: Work, against: Against) -> Option<&'static str> {
-    match (work, against) {
-        (_, Against::Tls) => NO_TLS,
-        (Work::Queued { .. }, _) => NO_QUEUE,
-        _ => None,
+const fn without_tls(row: Row, against: Against) -> Option<&'static str> {
+    match against {
+        Against::Tls => NO_TLS,
+        _ => with_tls(row, against),
+    }
+}
+
+/// Of a second message at QoS 2 it loses what ends the first: it keeps one receiver for all that are released.
+#[allow(dead_code, reason = "where it is left out")]
+const fn releases_one(row: Row, against: Against) -> Option<&'static str> {
+    match row.work {
+        Work::Publish2 { .. } => Some("not measured: it can't have two of QoS 2 in flight"),
+        _ => without_tls(row, against),
+    }
+}
+
+/// One thread works with it.
+#[allow(dead_code, reason = "where it is left out")]
+const fn alone(row: Row, against: Against) -> Option<&'static str> {
+    match row.crowd {
+        Some(_) => NO_CROWD,
+        None => without_tls(row, against),
     }
 }
 
@@ -204,7 +244,7 @@ pub(crate) const ALL: &[Client] = &[
         about: "ntex-mqtt 9.0.0, MQTT 5.0, on ntex over tokio; calls that do not block, a callback for acknowledgements, a handler for messages",
         role: Role::Rival,
         run: ntex::run,
-        not: without_tls,
+        not: releases_one,
     },
     #[cfg(not(feature = "ntex"))]
     absent("ntex"),
@@ -244,7 +284,7 @@ pub(crate) const ALL: &[Client] = &[
         about: "paho-mqtt 0.14.0 (C inside), MQTT 3.1.1; tokens of up to 100 (or the row's window), a channel for messages",
         role: Role::Rival,
         run: paho::run,
-        not: without_tls,
+        not: alone,
     },
     #[cfg(not(feature = "paho"))]
     absent("paho"),
@@ -262,6 +302,14 @@ const fn absent(name: &'static str) -> Client {
         run,
         not: |_, _| Some("not built"),
     }
+}
+
+/// Goes on in a task of its own on tokio.
+fn at_work<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> impl Future<Output = Result<T>> {
+    let task = tokio::spawn(work);
+    async move { task.await? }
 }
 
 /// Runs this in a spawned task on tokio's usual runtime, which has a worker for each CPU that the process may use.

@@ -6,9 +6,10 @@ use std::fs;
 use std::time::Duration;
 
 use crate::Result;
-use crate::arguments::{Arguments, What};
+use crate::arguments::Arguments;
 use crate::case::{Row, Work};
 use crate::clients::Client;
+use crate::parts::What;
 use crate::run::{Plan, run};
 use crate::scratch::Scratch;
 
@@ -40,11 +41,16 @@ pub(crate) fn count(arguments: &Arguments, row: Row, client: &'static Client) ->
 }
 
 /// In the first run and in the second. What is kept for messages in flight has grown as far as it does in the first.
-const fn messages(row: Row) -> (u64, u64) {
+fn messages(row: Row) -> (u64, u64) {
     match row.work {
-        Work::Publish1 { window } if window > 10_000 => (2 * window as u64, 4 * window as u64),
+        Work::Publish1 { window } | Work::Publish2 { window } if window > 10_000 => {
+            (2 * window as u64, 4 * window as u64)
+        }
         Work::Latency | Work::Connect => (500, 1_500),
-        _ => (20_000, 60_000),
+        _ => {
+            let few = row.shares(20_000);
+            (few, 3 * few)
+        }
     }
 }
 
@@ -68,7 +74,7 @@ fn once(arguments: &Arguments, row: Row, client: &'static Client, count: u64) ->
                 "valgrind --tool=memcheck --leak-check=no --undef-value-errors=no --log-file={path}"
             )
         }
-        What::Time => return Err("time is not counted".into()),
+        What::Time | What::Session => return Err("time is not counted".into()),
     }
     .split(' ')
     .map(str::to_owned)
@@ -87,7 +93,7 @@ fn once(arguments: &Arguments, row: Row, client: &'static Client, count: u64) ->
         What::Syscalls => syscalls(&text),
         What::Instructions => single(instructions(&text)),
         What::Allocations => single(allocations(&text)),
-        What::Time => None,
+        What::Time | What::Session => None,
     };
     total.ok_or_else(|| format!("{} says no total", under[0]).into())
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::Result;
 use crate::case::Work;
-use crate::job::Job;
+use crate::job::{Begun, Job};
 use crate::measure::resident;
 
 /// Clients that are connected before memory is looked at, for what is made once for all.
@@ -49,5 +49,38 @@ where
     // Keeps them until the process is told to end.
     std::future::pending::<()>().await;
     drop(held);
+    Ok(())
+}
+
+/// Many clients that work at the same time. Each connects, and subscribes where it receives; then all are started, each with its share of the
+/// messages, and are kept with what they come back with.
+pub(crate) async fn together<H, C, J, K>(
+    job: &Job,
+    connect: impl Fn(String) -> C,
+    start: impl Fn(H, Job) -> J,
+) -> Result<()>
+where
+    C: Future<Output = Result<H>>,
+    J: Future<Output = Result<(Begun, K)>>,
+{
+    let clients = job.row.crowd.ok_or("one client is no crowd")?;
+    let mut ready = Vec::with_capacity(clients as usize);
+    for at in 0..clients {
+        ready.push(connect(format!("client-{at}")).await?);
+    }
+    let share = job.share();
+    let mut begun = job.begin()?;
+    let start = |client| start(client, share.clone());
+    let at_work: Vec<J> = ready.into_iter().map(start).collect();
+    let mut kept = Vec::with_capacity(at_work.len());
+    for one in at_work {
+        let (done, client) = one.await?;
+        begun.add(&done);
+        kept.push(client);
+    }
+    begun.end()?;
+    // Keeps them until the process is told to end.
+    std::future::pending::<()>().await;
+    drop(kept);
     Ok(())
 }

@@ -43,9 +43,17 @@ impl Job {
         self.row.work.qos()
     }
 
+    /// The part of one client where many share the messages.
+    pub(crate) fn share(&self) -> Self {
+        Self {
+            count: self.count / self.row.crowd.map_or(1, u64::from),
+            ..self.clone()
+        }
+    }
+
     /// How many messages are in flight at most.
     pub(crate) const fn window(&self) -> u16 {
-        self.row.work.window()
+        self.row.window()
     }
 
     pub(crate) fn url(&self) -> String {
@@ -65,12 +73,14 @@ impl Job {
     /// Connected: the work begins.
     pub(crate) fn begin(&self) -> Result<Begun> {
         *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(cpu()?);
+        let at = now()?;
+        if self.row.crowd.is_some() && self.work().receives() {
+            // The peer sends when it is told that all have subscribed.
+            println!("ready 1");
+        }
         Ok(Begun {
-            at: now()?,
-            messages: 0,
-            bytes: 0,
-            latencies: Vec::new(),
-            memory: None,
+            at,
+            ..Begun::default()
         })
     }
 
@@ -80,7 +90,7 @@ impl Job {
 }
 
 /// What has been done since the work began.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Begun {
     at: u64,
     messages: u64,
@@ -102,6 +112,12 @@ impl Begun {
         let touched = topic.last() == TOPIC.as_bytes().last() && payload.last() == Some(&FILL);
         self.messages += u64::from(touched);
         self.bytes += payload.len() as u64;
+    }
+
+    /// What another client has done counts here.
+    pub(crate) const fn add(&mut self, other: &Self) {
+        self.messages += other.messages;
+        self.bytes += other.bytes;
     }
 
     /// One client has connected.

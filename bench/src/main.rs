@@ -6,15 +6,17 @@ mod case;
 mod clients;
 mod counted;
 mod crowd;
+mod growth;
 mod job;
 mod measure;
+mod parts;
 mod peer;
 mod plot;
 mod process;
 mod report;
 mod rounds;
 mod run;
-
+mod saved;
 mod scratch;
 #[cfg(feature = "protocol-core")]
 mod session;
@@ -22,8 +24,7 @@ mod wire;
 
 use std::time::Duration;
 
-use arguments::Arguments;
-use case::{Against, Work};
+use case::Against;
 use job::Job;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -36,7 +37,35 @@ fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
-        // The processes that the others start.
+        // The processes that the others start, which say why they fail.
+        ["peer" | "client", ..] => work(&args).inspect_err(|error| println!("failed {error}")),
+        ["--help" | "-h" | "help"] => {
+            println!("{}", arguments::usage());
+            Ok(())
+        }
+        #[cfg(feature = "protocol-core")]
+        ["session-batches", name, what, qos, batches] => {
+            session::batches(name, what, qos.parse()?, batches.parse()?)
+        }
+        ["plot", file] => plot::run(file.as_ref()),
+        ["clients"] => {
+            for client in clients::ALL {
+                println!("{:28} {}", client.name, client.about);
+            }
+            Ok(())
+        }
+        _ => {
+            for part in arguments::parse(&args)? {
+                rounds::run(&part)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// A process of a run.
+fn work(args: &[&str]) -> Result<()> {
+    match args[..] {
         ["peer", cpu, against, row, count, certificate] => {
             measure::pin(cpu.parse()?)?;
             peer::run(
@@ -60,8 +89,8 @@ fn main() -> Result<()> {
                     Against::Stub | Against::Mosquitto => String::new(),
                 },
             };
-            if let Work::Idle { clients } = job.work() {
-                measure::allow_sockets(clients.into())?;
+            if let Some(clients) = job.row.clients() {
+                measure::allow_descriptors(u64::from(clients) * client.descriptors())?;
             }
             // The provider of all who speak TLS here.
             let _ = rustls::crypto::ring::default_provider().install_default();
@@ -72,23 +101,6 @@ fn main() -> Result<()> {
                 std::thread::park();
             }
         }
-        ["--help" | "-h" | "help"] => {
-            println!("{}", arguments::USAGE);
-            Ok(())
-        }
-        #[cfg(feature = "protocol-core")]
-        ["session"] => session::table(),
-        #[cfg(feature = "protocol-core")]
-        ["session-batches", name, what, qos, batches] => {
-            session::batches(name, what, qos.parse()?, batches.parse()?)
-        }
-        ["plot", file] => plot::run(file.as_ref()),
-        ["clients"] => {
-            for client in clients::ALL {
-                println!("{:28} {}", client.name, client.about);
-            }
-            Ok(())
-        }
-        _ => rounds::run(&Arguments::parse(&args)?),
+        _ => Err("a peer or a client with other arguments".into()),
     }
 }

@@ -65,14 +65,14 @@ pub(crate) fn resident() -> Result<usize> {
     Ok(kib.ok_or("no VmRSS")?.parse::<usize>()? * 1024)
 }
 
-/// Lets this process have so many sockets, beside what it has anyway.
+/// Lets this process have so many descriptors, beside what it has anyway.
 ///
 /// # Errors
 ///
 /// It may not.
-pub(crate) fn allow_sockets(sockets: u64) -> Result<()> {
+pub(crate) fn allow_descriptors(descriptors: u64) -> Result<()> {
     // Standard streams, and what a runtime has.
-    let wanted = sockets + 64;
+    let wanted = descriptors + 64;
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if hard < wanted {
         let said = format!("{wanted} descriptors are needed, and {hard} allowed (ulimit -Hn)");

@@ -3,6 +3,7 @@
 
 mod answer;
 mod broker;
+mod crowd;
 mod feed;
 mod hold;
 mod link;
@@ -33,6 +34,7 @@ pub(crate) fn run(against: Against, row: Row, count: u64, certificate: &Path) ->
     let told = listen();
     match against {
         Against::Mosquitto => broker::run(row, count),
+        Against::Stub | Against::Tls if row.crowd.is_some() => crowd::run(row, count, &told),
         Against::Stub | Against::Tls if row.work.connects() => {
             let listener = Listener::open(against, certificate)?;
             hold::run(&listener, row, count, &told)

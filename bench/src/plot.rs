@@ -1,4 +1,7 @@
-//! A picture of a run's file: for each row a panel, for each client a dot at the median, and a line from the lowest to the highest.
+//! Pictures of a run's file: for each row a panel, for each client a dot at the median, and a line from the lowest to the highest; and for what
+//! grows a panel of curves.
+
+mod curves;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -7,6 +10,7 @@ use std::path::Path;
 use crate::Result;
 use crate::case::{Row, Work};
 use crate::clients::{ALL, Role};
+use crate::saved::{Panel, Series, read};
 
 const WIDTH: f64 = 860.0;
 /// Where the scale begins and ends.
@@ -15,74 +19,56 @@ const RIGHT: f64 = WIDTH - 90.0;
 const LINE: f64 = 17.0;
 const HEAD: f64 = 52.0;
 
-/// Runs of one client in one row.
-struct Series {
-    client: String,
-    figures: Vec<f64>,
-}
+/// The part that is drawn as curves.
+const GROWTH: &str = "growth";
 
-/// Rows in the order of the file.
-type Panels = Vec<(Row, Vec<Series>)>;
-
-/// Writes the picture beside the file, with another ending.
+/// Writes the pictures beside the file, as far as there is something to draw.
+///
+/// # Errors
+///
+/// The file can't be read, or is none of ours.
 pub(crate) fn run(file: &Path) -> Result<()> {
     let text = fs::read_to_string(file)?;
-    let panels = read(&text)?;
-    let about = text.lines().find_map(|line| line.strip_prefix("# "));
-    let picture = file.with_extension("svg");
-    fs::write(&picture, draw(about.unwrap_or_default(), &panels))?;
-    println!("written: {}", picture.display());
+    let (growth, rows): (Vec<Panel>, Vec<Panel>) = read(&text)?
+        .into_iter()
+        .partition(|panel| panel.part == GROWTH);
+    let about = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# "))
+        .find(|line| !line.starts_with("part "))
+        .unwrap_or_default();
+    let draw_one = |ending: &str, picture: String| -> Result<()> {
+        let mut name = file.file_stem().unwrap_or_default().to_owned();
+        name.push(ending);
+        let picture_file = file.with_file_name(name);
+        fs::write(&picture_file, picture)?;
+        println!("drawn: {}", picture_file.display());
+        Ok(())
+    };
+    if !rows.is_empty() {
+        draw_one(".svg", draw(about, &rows))?;
+    }
+    if !growth.is_empty() {
+        draw_one("-growth.svg", curves::draw(about, &growth))?;
+    }
     Ok(())
 }
 
-fn read(text: &str) -> Result<Panels> {
-    let mut lines = text.lines().filter(|line| !line.starts_with('#'));
-    let head = lines.next().unwrap_or_default();
-    if !head.starts_with("row\tclient\trun\tmessages\tseconds\t") {
-        return Err("no file of timed runs, as --save writes them".into());
-    }
-    let mut panels: Panels = Vec::new();
-    for line in lines {
-        let fields: Vec<&str> = line.split('\t').collect();
-        let [row, client, run, messages, seconds, _, _, p50, _, bytes, ..] = fields[..] else {
-            return Err(format!("a line that is cut off: {line:?}").into());
-        };
-        if run.is_empty() {
-            // Says why there is none.
-            continue;
-        }
-        let row: Row = row.parse()?;
-        let figure = match row.work {
-            Work::Latency => p50.parse::<f64>()? / 1000.0,
-            Work::Idle { .. } => bytes.parse()?,
-            _ => messages.parse::<f64>()? / seconds.parse::<f64>()?,
-        };
-        if panels.last().is_none_or(|(last, _)| *last != row) {
-            panels.push((row, Vec::new()));
-        }
-        let Some((_, all)) = panels.last_mut() else {
-            continue;
-        };
-        match all.iter_mut().find(|series| series.client == client) {
-            Some(series) => series.figures.push(figure),
-            None => all.push(Series {
-                client: client.to_owned(),
-                figures: vec![figure],
-            }),
-        }
-    }
-    if panels.is_empty() {
-        return Err("no runs in the file".into());
-    }
-    Ok(panels)
-}
-
-fn draw(about: &str, panels: &Panels) -> String {
+fn draw(about: &str, panels: &[Panel]) -> String {
     let mut body = String::new();
     let mut y = 44.0;
-    for (row, all) in panels {
-        y = panel(&mut body, y, *row, all);
+    for Panel { part, row, all } in panels {
+        let against = match part.as_str() {
+            "tls" => ", over TLS",
+            "mosquitto" => ", against mosquitto",
+            _ => "",
+        };
+        y = panel(&mut body, y, *row, against, all);
     }
+    svg(about, y, &body)
+}
+
+fn svg(about: &str, y: f64, body: &str) -> String {
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{y:.0}\" viewBox=\"0 0 {WIDTH} {y:.0}\" \
          font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
@@ -92,7 +78,7 @@ fn draw(about: &str, panels: &Panels) -> String {
 }
 
 /// Draws one row from here down, and says where it ends.
-fn panel(body: &mut String, top: f64, row: Row, all: &[Series]) -> f64 {
+fn panel(body: &mut String, top: f64, row: Row, against: &str, all: &[Series]) -> f64 {
     let figures = || all.iter().flat_map(|series| series.figures.iter().copied());
     // Whole powers of ten around all of them.
     let from = figures().fold(f64::MAX, f64::min).log10().floor();
@@ -107,7 +93,7 @@ fn panel(body: &mut String, top: f64, row: Row, all: &[Series]) -> f64 {
     };
     let _ = writeln!(
         body,
-        "<text x=\"12\" y=\"{:.0}\" font-weight=\"bold\">{}: {unit}</text>",
+        "<text x=\"12\" y=\"{:.0}\" font-weight=\"bold\">{}{against}: {unit}</text>",
         top + 20.0,
         escape(&row.title())
     );
@@ -126,7 +112,7 @@ fn panel(body: &mut String, top: f64, row: Row, all: &[Series]) -> f64 {
     for (at, series) in all.iter().enumerate() {
         let mut figures = series.figures.clone();
         figures.sort_by(f64::total_cmp);
-        let median = figures[figures.len() / 2];
+        let median = series.median();
         let y = top + HEAD + LINE * at as f64;
         let color = color(&series.client);
         let (lowest, highest) = (x(figures[0]), x(figures[figures.len() - 1]));
@@ -190,30 +176,12 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const FILE: &str = "# 2 × a processor\n\
-        row\tclient\trun\tmessages\tseconds\tcpu_user_us\tcpu_system_us\tp50_ns\tp99_ns\tbytes\tvoid\n\
-        publish0-64\tfloor\t0\t1000\t0.001\t1\t1\t\t\t\t\n\
-        publish0-64\ttokio\t0\t1000\t0.01\t1\t1\t\t\t\t\n\
-        publish0-64\ttokio\t1\t1000\t0.02\t1\t1\t\t\t\t\n\
-        publish0-64\tpaho\t\t\t\t\t\t\t\t\tvoid: <no>\n\
-        latency-64\ttokio\t0\t10\t1\t1\t1\t14000\t20000\t\t\n";
+    use crate::saved::tests::FILE;
 
     #[test]
-    fn runs_become_series() {
-        let panels = read(FILE).expect("a file");
-        assert_eq!(panels.len(), 2);
-        assert_eq!(panels[0].1.len(), 2);
-        assert_eq!(panels[0].1[1].figures, [100_000.0, 50_000.0]);
-        assert_eq!(panels[1].1[0].figures, [14.0]);
-        let svg = draw("<a>", &panels);
-        assert!(svg.contains("&lt;a&gt;") && svg.matches("<circle").count() == 3);
-    }
-
-    #[test]
-    fn another_file_is_refused() {
-        assert!(read("row\tclient\ta_message\n").is_err());
-        let cut = FILE.replace("\t14000\t20000\t\t", "");
-        assert!(read(&cut).is_err());
+    fn every_series_has_a_dot() {
+        let svg = draw("<a>", &read(FILE).expect("a file"));
+        assert!(svg.contains("&lt;a&gt;") && svg.contains("over TLS"));
+        assert_eq!(svg.matches("<circle").count(), 4);
     }
 }

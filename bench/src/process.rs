@@ -68,6 +68,9 @@ impl Process {
                 };
                 format!("the {} {why}", self.name)
             })?;
+            if let Some(why) = line.strip_prefix("failed ") {
+                return Err(format!("the {} fails: {why}", self.name).into());
+            }
             let mut fields = line.split_whitespace();
             if fields.next() != Some(word) {
                 continue;

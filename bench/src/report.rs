@@ -6,15 +6,20 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::Result;
-use crate::arguments::{Arguments, What};
+use crate::arguments::Arguments;
 use crate::case::{Against, Row, Work};
-use crate::clients::{Client, Role};
+use crate::clients::{self, Client, Role};
 use crate::counted::Counts;
+use crate::parts::What;
 use crate::rounds::Figures;
 use crate::run::Outcome;
+use crate::saved::{self, FOR_PEOPLE, FOR_PROGRAMS, HEAD};
+use crate::{growth, plot};
 
 /// Prints as it goes, and keeps what is to be saved.
 pub(crate) struct Report {
+    part: String,
+    /// The files, without their endings.
     save: Option<PathBuf>,
     markdown: String,
     runs: String,
@@ -65,19 +70,11 @@ impl Report {
         if let Some(folder) = &arguments.save {
             fs::create_dir_all(folder)?;
             let name = arguments.name.clone().unwrap_or_else(machine_name);
-            let what = match arguments.what {
-                What::Time => "",
-                What::Syscalls => "-syscalls",
-                What::Instructions => "-instructions",
-                What::Allocations => "-allocations",
-            };
-            let against = match arguments.against {
-                Against::Stub => String::new(),
-                other => format!("-{other}"),
-            };
-            save = Some(folder.join(format!("{}-{name}{what}{against}", date())));
+            save = Some(folder.join(format!("{}-{name}", date())));
         }
+        println!("{FOR_PEOPLE}{}\n", arguments.part);
         let mut report = Self {
+            part: arguments.part.clone(),
             save,
             markdown: String::new(),
             runs: String::new(),
@@ -97,9 +94,10 @@ impl Report {
             What::Allocations => {
                 "Heap allocations of the client's process, counted by memcheck in the same way".to_owned()
             }
+            What::Session => "Both in one process".to_owned(),
         };
-        let mut about = format!(
-            "{}, {}; load before {}.\nClient and {} on CPU {}, a process each. {how}.\n\n",
+        let about = format!(
+            "{}, {}; load before {}.\nClient and {} on CPU {}, a process each. {how}.\n",
             processor(),
             env!("BENCH_RUSTC"),
             load(),
@@ -110,23 +108,18 @@ impl Report {
             },
             arguments.cpu,
         );
-        for client in &arguments.clients {
-            let _ = writeln!(about, "- {}: {}", client.name, client.about);
-        }
-        report.say(&about);
+        report.say(&format!("\n{about}"));
         for line in about.lines() {
             let _ = writeln!(report.runs, "# {line}");
         }
         report.runs += match arguments.what {
-            What::Time => {
-                "row\tclient\trun\tmessages\tseconds\tcpu_user_us\tcpu_system_us\tp50_ns\tp99_ns\tbytes\tvoid\n"
-            }
+            What::Time => HEAD,
             _ => "row\tclient\ta_message\twrites\treads\tvoid\n",
         };
         Ok(report)
     }
 
-    fn say(&mut self, text: &str) {
+    pub(crate) fn say(&mut self, text: &str) {
         println!("{text}");
         self.markdown += text;
         self.markdown.push('\n');
@@ -208,7 +201,7 @@ impl Report {
             }
             What::Instructions => "| client | instructions a message |\n|---|---|",
             What::Allocations => "| client | allocations a message |\n|---|---|",
-            What::Time => "",
+            What::Time | What::Session => "",
         };
         self.say(&format!("### {}\n\n{head}", row.title()));
         for (client, counts) in all {
@@ -259,18 +252,31 @@ impl Report {
         }
     }
 
+    /// Says what has grown, if anything has, and saves all.
     pub(crate) fn end(mut self) -> Result<()> {
-        let after = format!("Load after {}.", load());
-        self.say(&after);
-        if let Some(save) = &self.save {
-            for (ending, text) in [("md", &self.markdown), ("tsv", &self.runs)] {
-                let mut path = save.clone().into_os_string();
-                path.push(format!(".{ending}"));
-                fs::write(&path, text)?;
-                println!("written: {}", path.display());
-            }
+        if matches!(self.part.as_str(), "growth" | "chosen") {
+            let grown = growth::tables(&saved::read(&self.runs)?);
+            self.say(&grown);
         }
-        Ok(())
+        let after = format!("Load after {}.\n", load());
+        self.say(&after);
+        let Some(save) = &self.save else {
+            return Ok(());
+        };
+        let file = |ending| {
+            let mut path = save.clone().into_os_string();
+            path.push(ending);
+            PathBuf::from(path)
+        };
+        let mut about = String::from("\n");
+        for client in clients::ALL {
+            let _ = writeln!(about, "- {}: {}", client.name, client.about);
+        }
+        saved::put(&file(".md"), FOR_PEOPLE, "clients", &(about + "\n"))?;
+        saved::put(&file(".md"), FOR_PEOPLE, &self.part, &self.markdown)?;
+        saved::put(&file(".tsv"), FOR_PROGRAMS, &self.part, &self.runs)?;
+        println!("saved: {}.md and .tsv, part {}", save.display(), self.part);
+        plot::run(&file(".tsv"))
     }
 }
 

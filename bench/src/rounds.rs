@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::arguments::{Arguments, What};
+use crate::arguments::Arguments;
 use crate::case::{Row, Work};
 use crate::clients::Client;
 use crate::counted::count;
+use crate::parts::What;
 use crate::report::Report;
 use crate::run::{Outcome, Plan, run as run_once};
 use crate::{PATIENCE, Result};
@@ -24,16 +25,19 @@ pub(crate) struct Figures {
     pub(crate) void: Option<String>,
 }
 
-/// Everything that is asked for.
+/// One part.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut report = Report::begin(arguments)?;
+    if arguments.what == What::Session {
+        session(&mut report)?;
+    }
     for &row in &arguments.rows {
         if arguments.what == What::Time {
             report.row(row, &time(arguments, row));
             continue;
         }
         let counts = arguments.clients.iter().map(|&client| {
-            let counts = match (client.not)(row.work, arguments.against) {
+            let counts = match client.leaves_out(row, arguments.against) {
                 Some(why) => Err(why.into()),
                 None => count(arguments, row, client),
             };
@@ -42,6 +46,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         report.counts(arguments.what, row, counts);
     }
     report.end()
+}
+
+#[cfg(feature = "protocol-core")]
+fn session(report: &mut Report) -> Result<()> {
+    crate::session::table(|line| report.say(line))
+}
+
+#[cfg(not(feature = "protocol-core"))]
+fn session(_: &mut Report) -> Result<()> {
+    Err("not built: it needs the feature protocol-core".into())
 }
 
 fn time(arguments: &Arguments, row: Row) -> Vec<Figures> {
@@ -58,20 +72,20 @@ fn time(arguments: &Arguments, row: Row) -> Vec<Figures> {
     };
     let probe = match row.work {
         Work::Connect => 200,
-        _ => PROBE,
+        _ => row.shares(PROBE),
     };
     for &client in &arguments.clients {
         let mut figures = Figures {
             client,
             outcomes: Vec::new(),
-            void: (client.not)(row.work, arguments.against).map(str::to_owned),
+            void: client.leaves_out(row, arguments.against).map(str::to_owned),
         };
         let mut count = 0;
         if let Some(fixed) = row.count() {
             count = fixed;
         } else if figures.void.is_none() {
             match run_once(&plan(client, probe, Duration::from_secs(5))) {
-                Ok(outcome) => count = enough(&outcome, arguments.time, row),
+                Ok(outcome) => count = row.shares(enough(&outcome, arguments.time, row)),
                 Err(error) => figures.void = Some(format!("void: {error}")),
             }
         }

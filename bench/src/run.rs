@@ -72,6 +72,10 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Outcome> {
     let (name, port) = (plan.client.name, port.to_string());
     let args = ["client", &cpu, name, &against, &row, &count, &path, &port];
     let mut client = Process::start("client", plan.under, &args)?;
+    if plan.row.crowd.is_some() && plan.row.work.receives() {
+        let [_] = client.numbers("ready", START + plan.patience)?;
+        peer.tell()?;
+    }
     let [begin, end, messages, bytes] = client.numbers("work", START + plan.patience)?;
     let latency = match plan.row.work {
         Work::Latency => {

@@ -32,23 +32,26 @@ fn contender(name: &str) -> Result<Box<dyn Moves>> {
     }
 }
 
-/// The table.
-pub(crate) fn table() -> Result<()> {
+/// The table, line by line.
+pub(crate) fn table(mut say: impl FnMut(&str)) -> Result<()> {
     pin(last_cpu()?)?;
-    println!("{ROUNDS} rounds in turns; medians (lowest to highest)\n");
-    println!(
+    say(&format!(
+        "{ROUNDS} rounds in turns; medians (lowest to highest)\n"
+    ));
+    say(&format!(
         "| message of 64 B | {} ns | {} ns | ours needs less by | instructions |\n|---|---|---|---|---|",
         CONTENDERS[0], CONTENDERS[1]
-    );
+    ));
     for what in ["publish", "receive"] {
         for qos in QOS {
-            row(what, qos)?;
+            say(&row(what, qos)?);
         }
     }
+    say("");
     Ok(())
 }
 
-fn row(what: &str, qos: QoS) -> Result<()> {
+fn row(what: &str, qos: QoS) -> Result<String> {
     let mut times: [Vec<f64>; 2] = Default::default();
     let mut all = [contender(CONTENDERS[0])?, contender(CONTENDERS[1])?];
     // The first round warms up.
@@ -73,14 +76,13 @@ fn row(what: &str, qos: QoS) -> Result<()> {
         (Ok(ours), Ok(other)) => format!("{ours:.0} and {other:.0}: {:.2}", other / ours),
         (Err(why), _) | (_, Err(why)) => format!("not counted: {why}"),
     };
-    println!(
+    Ok(format!(
         "| {what} QoS {} | {} | {} | {} | {counted} |",
         qos.as_u8(),
         spread(ours).ok_or("no times")?,
         spread(other).ok_or("no times")?,
         ratio.ok_or("no times")?.show(2),
-    );
-    Ok(())
+    ))
 }
 
 /// One batch; that all of it came to its end is checked each time.

@@ -12,8 +12,8 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use crate::case::Work;
-use crate::clients::spawned;
-use crate::crowd::crowd;
+use crate::clients::{at_work, spawned};
+use crate::crowd::{crowd, together};
 use crate::job::{Begun, Job};
 use crate::wire::{FILTER, TOPIC};
 use crate::{Error, Result};
@@ -60,17 +60,46 @@ async fn work(job: Job) -> Result<()> {
         };
         return crowd(&job, one, leave).await;
     }
+    if job.row.crowd.is_some() {
+        return many(&job).await;
+    }
     let client = connect(&job, "rival").await?;
     let begun = job.begin()?;
-    match job.work() {
-        Work::Publish0 => publish0(&client, &job, begun).await?,
-        Work::Publish1 { window } => publish1(&client, &job, begun, window).await?,
-        Work::Receive0 | Work::Receive1 => receive(&client, &job, begun).await?,
-        _ => latency(&client, &job, begun).await?,
+    if job.work() == Work::Latency {
+        latency(&client, &job, begun).await?.end()?;
+    } else if job.work().receives() {
+        subscribe(&client, &job).await?;
+        receive(&client, &job, begun).await?.end()?;
+    } else {
+        publish(&client, &job, begun).await?.end()?;
     }
     loop {
         client.recv().await.map_err(failed)?;
     }
+}
+
+/// Many clients, with a task for each.
+async fn many(job: &Job) -> Result<()> {
+    let one = |id: String| async move {
+        let client = connect(job, &id).await?;
+        if job.work().receives() {
+            subscribe(&client, job).await?;
+        }
+        Ok(client)
+    };
+    let start = |client: Client, job: Job| {
+        at_work(async move {
+            let begun = Begun::default();
+            let begun = match job.work().receives() {
+                true => receive(&client, &job, begun).await?,
+                false => publish(&client, &job, begun).await?,
+            };
+            let kept = client.clone();
+            tokio::spawn(async move { while client.recv().await.is_ok() {} });
+            Ok((begun, kept))
+        })
+    };
+    together(job, one, start).await
 }
 
 fn message(job: &Job, payload: &[u8], id: Option<u16>) -> Result<Publish> {
@@ -86,22 +115,30 @@ fn message(job: &Job, payload: &[u8], id: Option<u16>) -> Result<Publish> {
 const fn qos(job: &Job) -> Qos {
     match job.qos() {
         0 => Qos::AtMostOnce,
-        _ => Qos::AtLeastOnce,
+        1 => Qos::AtLeastOnce,
+        _ => Qos::ExactlyOnce,
     }
 }
 
-async fn publish0(client: &Client, job: &Job, mut begun: Begun) -> Result<()> {
+async fn publish(client: &Client, job: &Job, begun: Begun) -> Result<Begun> {
+    match job.work() {
+        Work::Publish0 => publish0(client, job, begun).await,
+        _ => publish_acknowledged(client, job, begun).await,
+    }
+}
+
+async fn publish0(client: &Client, job: &Job, mut begun: Begun) -> Result<Begun> {
     let payload = job.payload();
     for _ in 0..job.count {
         let message = message(job, &payload, None)?;
         client.send(message).await.map_err(failed)?;
     }
     begun.published(job, job.count);
-    begun.end()
+    Ok(begun)
 }
 
-async fn publish1(client: &Client, job: &Job, mut begun: Begun, window: u16) -> Result<()> {
-    let permits = Arc::new(Semaphore::new(window.into()));
+async fn publish_acknowledged(client: &Client, job: &Job, mut begun: Begun) -> Result<Begun> {
+    let permits = Arc::new(Semaphore::new(job.window().into()));
     let (publisher, free, count) = (client.clone(), permits.clone(), job.count);
     let work = job.clone();
     tokio::spawn(async move {
@@ -116,15 +153,17 @@ async fn publish1(client: &Client, job: &Job, mut begun: Begun, window: u16) -> 
         Result::Ok(())
     });
     while begun.messages() < count {
-        if let Packet::V3_1_1Puback(_) = client.recv().await.map_err(failed)? {
+        if let Packet::V3_1_1Puback(_) | Packet::V3_1_1Pubcomp(_) =
+            client.recv().await.map_err(failed)?
+        {
             permits.add_permits(1);
             begun.published(job, 1);
         }
     }
-    begun.end()
+    Ok(begun)
 }
 
-async fn latency(client: &Client, job: &Job, mut begun: Begun) -> Result<()> {
+async fn latency(client: &Client, job: &Job, mut begun: Begun) -> Result<Begun> {
     let (payload, mut latencies) = (job.payload(), job.latencies());
     for _ in 0..job.count {
         let start = Instant::now();
@@ -139,20 +178,27 @@ async fn latency(client: &Client, job: &Job, mut begun: Begun) -> Result<()> {
     }
     begun.took(latencies);
     begun.published(job, job.count);
-    begun.end()
+    Ok(begun)
 }
 
-async fn receive(client: &Client, job: &Job, mut begun: Begun) -> Result<()> {
+async fn subscribe(client: &Client, job: &Job) -> Result<()> {
     let id = client.acquire_packet_id().await.map_err(failed)?;
     let entry = SubEntry::new(FILTER, SubOpts::new().set_qos(qos(job))).map_err(failed)?;
     let subscribe = Subscribe::builder().packet_id(id).entries(vec![entry]);
     let subscribe = subscribe.build().map_err(failed)?;
     client.send(subscribe).await.map_err(failed)?;
+    match client.recv().await.map_err(failed)? {
+        Packet::V3_1_1Suback(_) => Ok(()),
+        other => Err(format!("{other:?} instead of SUBACK").into()),
+    }
+}
+
+async fn receive(client: &Client, job: &Job, mut begun: Begun) -> Result<Begun> {
     while begun.messages() < job.count {
         if let Packet::V3_1_1Publish(message) = client.recv().await.map_err(failed)? {
             let payload = message.payload();
             begun.received(message.topic_name().as_bytes(), payload.as_slice());
         }
     }
-    begun.end()
+    Ok(begun)
 }

@@ -28,20 +28,33 @@ pub(crate) fn run(job: &Job) -> Result<()> {
         };
         return smol::block_on(crowd(job, |_| ready(open(job)), leave));
     }
-    let mut socket = open(job)?;
-    let mut begun = job.begin()?;
-    match job.work() {
-        Work::Publish0 => publish0(&mut socket, job)?,
-        Work::Publish1 { .. } => publish1(&mut socket, job)?,
-        Work::Receive0 | Work::Receive1 => receive(&mut socket, job, &mut begun)?,
-        _ => begun.took(latency(&mut socket, job)?),
+    let mut sockets = Vec::new();
+    for _ in 0..job.row.crowd.unwrap_or(1) {
+        let mut socket = open(job)?;
+        if job.work().receives() && job.row.crowd.is_some() {
+            socket.write_all(&subscribe(FILTER, job.qos()))?;
+        }
+        sockets.push(socket);
+    }
+    let (mut begun, share) = (job.begin()?, job.share());
+    // One after the other.
+    for socket in &mut sockets {
+        if job.work().receives() && job.row.crowd.is_none() {
+            socket.write_all(&subscribe(FILTER, job.qos()))?;
+        }
+        match job.work() {
+            Work::Publish0 => publish0(socket, &share)?,
+            Work::Publish1 { .. } => publish1(socket, &share)?,
+            Work::Receive0 | Work::Receive1 => receive(socket, &share, &mut begun)?,
+            _ => begun.took(latency(socket, &share)?),
+        }
     }
     if !job.work().receives() {
         begun.published(job, job.count);
     }
     begun.end()?;
     // The peer goes on until this process ends.
-    std::mem::forget(socket);
+    std::mem::forget(sockets);
     Ok(())
 }
 
@@ -118,9 +131,9 @@ fn latency(socket: &mut TcpStream, job: &Job) -> Result<Vec<u64>> {
 }
 
 fn receive(socket: &mut TcpStream, job: &Job, begun: &mut Begun) -> Result<()> {
-    socket.write_all(&subscribe(FILTER, job.qos()))?;
     let (mut buffer, mut filled, mut acks) = (vec![0; 4 * CHUNK], 0, Vec::new());
-    while begun.messages() < job.count {
+    let until = begun.messages() + job.count;
+    while begun.messages() < until {
         let n = socket.read(&mut buffer[filled..])?;
         if n == 0 {
             return Err("the peer has left".into());

@@ -8,21 +8,49 @@ use flowsdk::mqtt_client::{
     MqttClientOptions, MqttMessage, PublishResult, TokioAsyncClientConfig, TokioAsyncMqttClient,
     TokioMqttEventHandler,
 };
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::Result;
 use crate::case::Work;
-use crate::clients::spawned;
-use crate::crowd::crowd;
+use crate::clients::{at_work, spawned};
+use crate::crowd::{crowd, together};
 use crate::job::{Begun, Job};
 use crate::wire::{FILTER, TOPIC};
 
-/// What it is told: the work is its own where it receives.
+/// What it is told, and who waits for it.
 struct Handler {
-    job: Job,
+    count: u64,
     begun: Option<Begun>,
     hand_over: mpsc::UnboundedReceiver<Begun>,
+    all: Option<oneshot::Sender<Begun>>,
     permits: Arc<Semaphore>,
+}
+
+/// The other end of a handler.
+struct Told {
+    /// The work is the handler's own where it receives.
+    hands: mpsc::UnboundedSender<Begun>,
+    all: oneshot::Receiver<Begun>,
+    permits: Arc<Semaphore>,
+}
+
+fn handler(job: &Job) -> (Handler, Told) {
+    let (hands, hand_over) = mpsc::unbounded_channel();
+    let (sends, all) = oneshot::channel();
+    let permits = Arc::new(Semaphore::new(job.window().into()));
+    let handler = Handler {
+        count: job.count,
+        begun: None,
+        hand_over,
+        all: Some(sends),
+        permits: permits.clone(),
+    };
+    let told = Told {
+        hands,
+        all,
+        permits,
+    };
+    (handler, told)
 }
 
 #[async_trait::async_trait]
@@ -39,10 +67,11 @@ impl TokioMqttEventHandler for Handler {
         }
         if let Some(mut begun) = self.begun.take() {
             begun.received(message.topic_name.as_bytes(), &message.payload);
-            if begun.messages() < self.job.count {
+            if begun.messages() < self.count {
                 self.begun = Some(begun);
-            } else {
-                begun.end().expect("the clock");
+            } else if let Some(all) = self.all.take() {
+                // Nobody waits for it any more, perhaps.
+                let _ = all.send(begun);
             }
         }
     }
@@ -73,37 +102,55 @@ async fn connect(job: &Job, id: String, handler: Handler) -> Result<TokioAsyncMq
 }
 
 async fn work(job: Job) -> Result<()> {
-    let permits = Arc::new(Semaphore::new(job.window().into()));
-    let handler = || {
-        let (hands, hand_over) = mpsc::unbounded_channel();
-        let handler = Handler {
-            job: job.clone(),
-            begun: None,
-            hand_over,
-            permits: permits.clone(),
-        };
-        (hands, handler)
-    };
     if job.work().connects() {
-        let one = |id: String| connect(&job, id, handler().1);
+        let one = |id: String| connect(&job, id, handler(&job).0);
         let leave = |client: TokioAsyncMqttClient| async move {
             client.disconnect_sync().await?;
             Ok(client.shutdown().await?)
         };
         return crowd(&job, one, leave).await;
     }
-    let (hands, handler) = handler();
+    if job.row.crowd.is_some() {
+        return many(&job).await;
+    }
+    let (handler, mut told) = handler(&job);
     let client = connect(&job, "rival".to_owned(), handler).await?;
     let begun = job.begin()?;
-    match job.work() {
-        Work::Publish0 | Work::Publish1 { .. } => publish(&client, &job, begun, &permits).await?,
-        Work::Receive0 | Work::Receive1 => {
-            hands.send(begun).map_err(|_| "no handler")?;
-            client.subscribe_sync(FILTER, job.qos()).await?;
-        }
-        _ => latency(&client, &job, begun).await?,
+    if job.work() == Work::Latency {
+        latency(&client, &job, begun).await?.end()?;
+    } else if job.work().receives() {
+        told.hands.send(begun).map_err(|_| "no handler")?;
+        client.subscribe_sync(FILTER, job.qos()).await?;
+        (&mut told.all).await?.end()?;
+    } else {
+        publish(&client, &job, begun, &told.permits).await?.end()?;
     }
     std::future::pending().await
+}
+
+/// Many clients, with a task for each.
+async fn many(job: &Job) -> Result<()> {
+    let share = &job.share();
+    let one = |id: String| async move {
+        let (handler, told) = handler(share);
+        let client = connect(job, id, handler).await?;
+        if job.work().receives() {
+            let begun = Begun::default();
+            told.hands.send(begun).map_err(|_| "no handler")?;
+            client.subscribe_sync(FILTER, job.qos()).await?;
+        }
+        Ok((client, told))
+    };
+    let start = |(client, told): (TokioAsyncMqttClient, Told), job: Job| {
+        at_work(async move {
+            let begun = match job.work().receives() {
+                true => told.all.await?,
+                false => publish(&client, &job, Begun::default(), &told.permits).await?,
+            };
+            Ok((begun, client))
+        })
+    };
+    together(job, one, start).await
 }
 
 async fn publish(
@@ -111,7 +158,7 @@ async fn publish(
     job: &Job,
     mut begun: Begun,
     permits: &Semaphore,
-) -> Result<()> {
+) -> Result<Begun> {
     let payload = job.payload();
     for _ in 0..job.count {
         if job.qos() > 0 {
@@ -122,10 +169,10 @@ async fn publish(
     // All are back when all are acknowledged.
     let _all = permits.acquire_many(job.window().into()).await?;
     begun.published(job, job.count);
-    begun.end()
+    Ok(begun)
 }
 
-async fn latency(client: &TokioAsyncMqttClient, job: &Job, mut begun: Begun) -> Result<()> {
+async fn latency(client: &TokioAsyncMqttClient, job: &Job, mut begun: Begun) -> Result<Begun> {
     let (payload, mut latencies) = (job.payload(), job.latencies());
     for _ in 0..job.count {
         let start = Instant::now();
@@ -137,5 +184,5 @@ async fn latency(client: &TokioAsyncMqttClient, job: &Job, mut begun: Begun) -> 
     }
     begun.took(latencies);
     begun.published(job, job.count);
-    begun.end()
+    Ok(begun)
 }

@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 
 use crate::Result;
 use crate::case::Work;
-use crate::clients::{Gate, spawned};
-use crate::crowd::crowd;
+use crate::clients::{Gate, at_work, spawned};
+use crate::crowd::{crowd, together};
 use crate::job::{Begun, Job};
 use crate::wire::{FILTER, TOPIC};
 
@@ -35,21 +35,50 @@ async fn work(job: Job) -> Result<()> {
         let leave = |client: MqttClient| async move { Ok(client.disconnect().await?) };
         return crowd(&job, |id| connect(&job, id), leave).await;
     }
+    if job.row.crowd.is_some() {
+        return many(&job).await;
+    }
     let client = connect(&job, "rival".to_owned()).await?;
     let begun = job.begin()?;
-    match job.work() {
-        Work::Publish0 => publish(&client, &job, begun, 1).await?,
-        Work::Publish1 { window } => publish(&client, &job, begun, window).await?,
-        Work::Receive0 | Work::Receive1 => receive(&client, &job, begun).await?,
-        _ => latency(&client, &job, begun).await?,
+    if job.work() == Work::Latency {
+        latency(&client, &job, begun).await?.end()?;
+    } else if job.work().receives() {
+        let received = Received::new(&job, begun);
+        subscribe(&client, &job, &received).await?;
+        received.all().await?.end()?;
+    } else {
+        publish(&client, &job, begun).await?.end()?;
     }
     std::future::pending().await
+}
+
+/// Many clients, with a task for each.
+async fn many(job: &Job) -> Result<()> {
+    let one = |id: String| async {
+        let client = connect(job, id).await?;
+        let received = Received::new(&job.share(), Begun::default());
+        if job.work().receives() {
+            subscribe(&client, job, &received).await?;
+        }
+        Ok((client, received))
+    };
+    let start = |(client, received): (MqttClient, Received), job: Job| {
+        at_work(async move {
+            let begun = match job.work().receives() {
+                true => received.all().await?,
+                false => publish(&client, &job, Begun::default()).await?,
+            };
+            Ok((begun, client))
+        })
+    };
+    together(job, one, start).await
 }
 
 const fn qos(job: &Job) -> QoS {
     match job.qos() {
         0 => QoS::AtMostOnce,
-        _ => QoS::AtLeastOnce,
+        1 => QoS::AtLeastOnce,
+        _ => QoS::ExactlyOnce,
     }
 }
 
@@ -60,7 +89,11 @@ async fn publish_one(client: &MqttClient, job: &Job, payload: &[u8]) -> Result<(
     }
 }
 
-async fn publish(client: &MqttClient, job: &Job, mut begun: Begun, tasks: u16) -> Result<()> {
+async fn publish(client: &MqttClient, job: &Job, mut begun: Begun) -> Result<Begun> {
+    let tasks = match job.work() {
+        Work::Publish0 => 1,
+        _ => job.window(),
+    };
     let left = Arc::new(AtomicU64::new(job.count));
     let mut publishers = JoinSet::new();
     for _ in 0..u64::from(tasks).min(job.count) {
@@ -82,10 +115,10 @@ async fn publish(client: &MqttClient, job: &Job, mut begun: Begun, tasks: u16) -
     while let Some(published) = publishers.join_next().await {
         begun.published(job, published??);
     }
-    begun.end()
+    Ok(begun)
 }
 
-async fn latency(client: &MqttClient, job: &Job, mut begun: Begun) -> Result<()> {
+async fn latency(client: &MqttClient, job: &Job, mut begun: Begun) -> Result<Begun> {
     let (payload, mut latencies) = (job.payload(), job.latencies());
     for _ in 0..job.count {
         let start = Instant::now();
@@ -94,30 +127,52 @@ async fn latency(client: &MqttClient, job: &Job, mut begun: Begun) -> Result<()>
     }
     begun.took(latencies);
     begun.published(job, job.count);
-    begun.end()
+    Ok(begun)
 }
 
-async fn receive(client: &MqttClient, job: &Job, begun: Begun) -> Result<()> {
-    let (begun, gate, count) = (Arc::new(Mutex::new(Some(begun))), Gate::new(), job.count);
-    let (inside, opens) = (begun.clone(), gate.clone());
+/// What has come to a callback.
+#[derive(Clone)]
+struct Received {
+    begun: Arc<Mutex<Option<Begun>>>,
+    gate: Gate,
+    count: u64,
+}
+
+impl Received {
+    fn new(job: &Job, begun: Begun) -> Self {
+        Self {
+            begun: Arc::new(Mutex::new(Some(begun))),
+            gate: Gate::new(),
+            count: job.count,
+        }
+    }
+
+    async fn all(self) -> Result<Begun> {
+        self.gate.wait().await;
+        let begun = self.begun.lock();
+        let begun = begun.map_err(|_| "a panic in the callback")?.take();
+        Ok(begun.ok_or("taken")?)
+    }
+}
+
+async fn subscribe(client: &MqttClient, job: &Job, received: &Received) -> Result<()> {
     let options = SubscribeOptions {
         qos: qos(job),
         ..SubscribeOptions::default()
     };
+    let received = received.clone();
     let callback = move |message: mqtt5::Message| {
-        if let Ok(mut begun) = inside.lock()
+        if let Ok(mut begun) = received.begun.lock()
             && let Some(begun) = begun.as_mut()
         {
             begun.received(message.topic.as_bytes(), &message.payload);
-            if begun.messages() == count {
-                opens.open();
+            if begun.messages() == received.count {
+                received.gate.open();
             }
         }
     };
     client
         .subscribe_with_options(FILTER, options, callback)
         .await?;
-    gate.wait().await;
-    let begun = begun.lock().map_err(|_| "a panic in the callback")?.take();
-    begun.ok_or("taken")?.end()
+    Ok(())
 }

@@ -11,12 +11,14 @@ use tokio::task::JoinSet;
 
 use crate::Result;
 use crate::case::Work;
-use crate::clients::{spawned, tls_config};
-use crate::crowd::crowd;
+use crate::clients::{at_work, spawned, tls_config};
+use crate::crowd::{crowd, together};
 use crate::job::{Begun, Job};
 use crate::wire::{FILTER, TOPIC};
 
 const REQUESTS: usize = 1000;
+/// Packets where messages are large; by default it takes 10 KiB.
+const LARGEST: usize = 128 * 1024;
 /// Requests that one turn of its event loop takes; by default it is one.
 const BATCH: usize = 1000;
 
@@ -28,6 +30,9 @@ async fn connect(job: &Job, id: &str) -> Result<(AsyncClient, EventLoop)> {
     let mut options = MqttOptions::new(id, ("127.0.0.1", job.port));
     options.set_inflight(job.window());
     options.set_transport(transport(job)?);
+    if job.row.size > 8 * 1024 {
+        options.set_max_packet_size(LARGEST, LARGEST);
+    }
     options.set_max_request_batch(BATCH);
     let (client, mut events) = AsyncClient::builder(options).capacity(REQUESTS).build();
     let mut network = NetworkOptions::new();
@@ -65,24 +70,53 @@ async fn work(job: Job) -> Result<()> {
         };
         return crowd(&job, one, leave).await;
     }
+    if job.row.crowd.is_some() {
+        return many(&job).await;
+    }
     let (client, mut events) = connect(&job, "rival").await?;
     let begun = job.begin()?;
-    match job.work() {
-        Work::Publish0 | Work::Publish1 { .. } => {
-            publish(&client, &mut events, &job, begun).await?
-        }
-        Work::Receive0 | Work::Receive1 => receive(&client, &mut events, &job, begun).await?,
-        _ => latency(&client, &mut events, &job, begun).await?,
+    if job.work() == Work::Latency {
+        latency(&client, &mut events, &job, begun).await?.end()?;
+    } else if job.work().receives() {
+        subscribe(&client, &mut events, &job).await?;
+        receive(&mut events, &job, begun).await?.end()?;
+    } else {
+        publish(&client, &mut events, &job, begun).await?.end()?;
     }
     loop {
         events.poll().await?;
     }
 }
 
+/// Many clients, with a task for each event loop.
+async fn many(job: &Job) -> Result<()> {
+    let one = |id: String| async {
+        let (client, mut events) = connect(job, &{ id }).await?;
+        if job.work().receives() {
+            subscribe(&client, &mut events, job).await?;
+        }
+        Ok((client, events))
+    };
+    let start = |(client, mut events): (AsyncClient, EventLoop), job: Job| {
+        at_work(async move {
+            let begun = Begun::default();
+            let begun = match job.work().receives() {
+                true => receive(&mut events, &job, begun).await?,
+                false => publish(&client, &mut events, &job, begun).await?,
+            };
+            // What it still has to say.
+            tokio::spawn(async move { while events.poll().await.is_ok() {} });
+            Ok((begun, client))
+        })
+    };
+    together(job, one, start).await
+}
+
 const fn qos(job: &Job) -> QoS {
     match job.qos() {
         0 => QoS::AtMostOnce,
-        _ => QoS::AtLeastOnce,
+        1 => QoS::AtLeastOnce,
+        _ => QoS::ExactlyOnce,
     }
 }
 
@@ -91,7 +125,7 @@ async fn publish(
     events: &mut EventLoop,
     job: &Job,
     mut begun: Begun,
-) -> Result<()> {
+) -> Result<Begun> {
     let (client, payload, qos, count) = (client.clone(), job.payload(), qos(job), job.count);
     tokio::spawn(async move {
         for _ in 0..count {
@@ -107,11 +141,11 @@ async fn publish(
             Event::Outgoing(Outgoing::Publish(_)) if qos == QoS::AtMostOnce => {
                 begun.published(job, 1);
             }
-            Event::Incoming(Packet::PubAck(_)) => begun.published(job, 1),
+            Event::Incoming(Packet::PubAck(_) | Packet::PubComp(_)) => begun.published(job, 1),
             _ => {}
         }
     }
-    begun.end()
+    Ok(begun)
 }
 
 async fn latency(
@@ -119,7 +153,7 @@ async fn latency(
     events: &mut EventLoop,
     job: &Job,
     mut begun: Begun,
-) -> Result<()> {
+) -> Result<Begun> {
     let (payload, qos, mut latencies) = (job.payload(), qos(job), job.latencies());
     for _ in 0..job.count {
         let start = Instant::now();
@@ -132,20 +166,20 @@ async fn latency(
     }
     begun.took(latencies);
     begun.published(job, job.count);
-    begun.end()
+    Ok(begun)
 }
 
-async fn receive(
-    client: &AsyncClient,
-    events: &mut EventLoop,
-    job: &Job,
-    mut begun: Begun,
-) -> Result<()> {
+async fn subscribe(client: &AsyncClient, events: &mut EventLoop, job: &Job) -> Result<()> {
     client.subscribe(FILTER, qos(job)).await?;
+    while !matches!(events.poll().await?, Event::Incoming(Packet::SubAck(_))) {}
+    Ok(())
+}
+
+async fn receive(events: &mut EventLoop, job: &Job, mut begun: Begun) -> Result<Begun> {
     while begun.messages() < job.count {
         if let Event::Incoming(Packet::Publish(message)) = events.poll().await? {
             begun.received(&message.topic, &message.payload);
         }
     }
-    begun.end()
+    Ok(begun)
 }

@@ -14,7 +14,7 @@ use ntex_service::cfg::SharedCfg;
 
 use crate::case::Work;
 use crate::clients::Gate;
-use crate::crowd::crowd;
+use crate::crowd::{crowd, together};
 use crate::job::{Begun, Job};
 use crate::wire::{FILTER, TOPIC};
 use crate::{Error, Result};
@@ -49,26 +49,68 @@ async fn work(job: Job) -> Result<()> {
         };
         return crowd(&job, one, leave).await;
     }
+    if job.row.crowd.is_some() {
+        return many(&job).await;
+    }
     let client = connect(&job, "rival".to_owned()).await?;
     let sink = client.sink();
     let begun = job.begin()?;
     if job.work().receives() {
-        return receive(client, sink, &job, begun).await;
+        let received = Received::new(&job, begun);
+        listen(client, received.clone());
+        subscribe(&sink, &job).await?;
+        received.all().await?.end()?;
+        return std::future::pending().await;
     }
     ntex_rt::spawn(client.start_default());
-    match job.work() {
-        Work::Publish0 => publish0(&sink, &job, begun).await?,
-        Work::Publish1 { .. } => publish1(&sink, &job, begun).await?,
-        _ => latency(&sink, &job, begun).await?,
+    if job.work() == Work::Latency {
+        latency(&sink, &job, begun).await?.end()?;
+    } else {
+        publish(&sink, &job, begun).await?.end()?;
     }
     std::future::pending().await
+}
+
+/// Many clients, with a task for each.
+async fn many(job: &Job) -> Result<()> {
+    let one = |id| async {
+        let client = connect(job, id).await?;
+        let sink = client.sink();
+        let received = Received::new(&job.share(), Begun::default());
+        if job.work().receives() {
+            listen(client, received.clone());
+            subscribe(&sink, job).await?;
+        } else {
+            ntex_rt::spawn(client.start_default());
+        }
+        Ok((sink, received))
+    };
+    let start = |(sink, received): (v5::MqttSink, Received), job: Job| {
+        let task = ntex_rt::spawn(async move {
+            let begun = match job.work().receives() {
+                true => received.all().await?,
+                false => publish(&sink, &job, Begun::default()).await?,
+            };
+            Ok((begun, sink))
+        });
+        async move { task.await.map_err(failed)? }
+    };
+    together(job, one, start).await
 }
 
 fn payload(job: &Job) -> Bytes {
     Bytes::copy_from_slice(&job.payload())
 }
 
-async fn publish0(sink: &v5::MqttSink, job: &Job, mut begun: Begun) -> Result<()> {
+async fn publish(sink: &v5::MqttSink, job: &Job, begun: Begun) -> Result<Begun> {
+    match job.qos() {
+        0 => publish0(sink, job, begun).await,
+        1 => publish1(sink, job, begun).await,
+        qos => Err(format!("QoS {qos}").into()),
+    }
+}
+
+async fn publish0(sink: &v5::MqttSink, job: &Job, mut begun: Begun) -> Result<Begun> {
     let (topic, payload) = (ByteString::from_static(TOPIC), payload(job));
     for _ in 0..job.count {
         if !sink.ready().await {
@@ -78,10 +120,10 @@ async fn publish0(sink: &v5::MqttSink, job: &Job, mut begun: Begun) -> Result<()
         message.send_at_most_once(payload.clone()).map_err(failed)?;
     }
     begun.published(job, job.count);
-    begun.end()
+    Ok(begun)
 }
 
-async fn publish1(sink: &v5::MqttSink, job: &Job, mut begun: Begun) -> Result<()> {
+async fn publish1(sink: &v5::MqttSink, job: &Job, mut begun: Begun) -> Result<Begun> {
     let (topic, payload) = (ByteString::from_static(TOPIC), payload(job));
     let (acknowledged, gate, count) = (Cell::new(0), Gate::new(), job.count);
     let opens = gate.clone();
@@ -104,10 +146,10 @@ async fn publish1(sink: &v5::MqttSink, job: &Job, mut begun: Begun) -> Result<()
     }
     gate.wait().await;
     begun.published(job, job.count);
-    begun.end()
+    Ok(begun)
 }
 
-async fn latency(sink: &v5::MqttSink, job: &Job, mut begun: Begun) -> Result<()> {
+async fn latency(sink: &v5::MqttSink, job: &Job, mut begun: Begun) -> Result<Begun> {
     let (topic, payload, mut latencies) = (
         ByteString::from_static(TOPIC),
         payload(job),
@@ -124,25 +166,42 @@ async fn latency(sink: &v5::MqttSink, job: &Job, mut begun: Begun) -> Result<()>
     }
     begun.took(latencies);
     begun.published(job, job.count);
-    begun.end()
+    Ok(begun)
 }
 
-async fn receive(
-    client: v5::client::Client,
-    sink: v5::MqttSink,
-    job: &Job,
-    begun: Begun,
-) -> Result<()> {
-    let (begun, gate, count) = (Rc::new(RefCell::new(Some(begun))), Gate::new(), job.count);
-    let (inside, opens) = (begun.clone(), gate.clone());
+/// What has come to a handler.
+#[derive(Clone)]
+struct Received {
+    begun: Rc<RefCell<Option<Begun>>>,
+    gate: Gate,
+    count: u64,
+}
+
+impl Received {
+    fn new(job: &Job, begun: Begun) -> Self {
+        Self {
+            begun: Rc::new(RefCell::new(Some(begun))),
+            gate: Gate::new(),
+            count: job.count,
+        }
+    }
+
+    async fn all(self) -> Result<Begun> {
+        self.gate.wait().await;
+        let begun = self.begun.borrow_mut().take();
+        Ok(begun.ok_or("taken")?)
+    }
+}
+
+fn listen(client: v5::client::Client, received: Received) {
     ntex_rt::spawn(
         client.start(async move |message: ProtocolMessage| match message {
             ProtocolMessage::Publish(message) => {
                 let payload = message.read_all().await.map_err(|_| ())?;
-                if let Some(begun) = inside.borrow_mut().as_mut() {
+                if let Some(begun) = received.begun.borrow_mut().as_mut() {
                     begun.received(message.packet().topic.as_bytes(), &payload);
-                    if begun.messages() == count {
-                        opens.open();
+                    if begun.messages() == received.count {
+                        received.gate.open();
                     }
                 }
                 Ok(match message.packet().qos {
@@ -155,10 +214,14 @@ async fn receive(
             other => Ok(other.ack()),
         }),
     );
+}
+
+async fn subscribe(sink: &v5::MqttSink, job: &Job) -> Result<()> {
     let options = SubscriptionOptions {
         qos: match job.qos() {
             0 => QoS::AtMostOnce,
-            _ => QoS::AtLeastOnce,
+            1 => QoS::AtLeastOnce,
+            _ => QoS::ExactlyOnce,
         },
         no_local: false,
         retain_as_published: false,
@@ -168,8 +231,5 @@ async fn receive(
         .subscribe(None)
         .topic_filter(ByteString::from_static(FILTER), options);
     subscribe.send().await.map_err(failed)?;
-    gate.wait().await;
-    let begun = begun.borrow_mut().take();
-    begun.ok_or("taken")?.end()?;
-    std::future::pending().await
+    Ok(())
 }

@@ -2,14 +2,15 @@
 //! which executor the task that works runs on.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::time::Instant;
 
 use mqtt_tokio::transport::Tls;
-use mqtt_tokio::{Client, Config, Delivery, Limits, QoS, Topic, Version};
+use mqtt_tokio::{Client, Config, Delivery, Limits, QoS, Subscription, Topic, Version};
 
 use crate::case::{Against, Work};
-use crate::clients::spawned;
-use crate::crowd::crowd;
+use crate::clients::{at_work, spawned};
+use crate::crowd::{crowd, together};
 use crate::job::{Begun, Job};
 use crate::wire::{FILTER, TOPIC};
 use crate::{PATIENCE, Result};
@@ -18,21 +19,26 @@ use crate::{PATIENCE, Result};
 const KEPT: usize = 100;
 
 pub(crate) fn tokio(job: &Job) -> Result<()> {
-    spawned(work(Setup::of(job, on_tokio)?, false))
+    let setup = Setup::of(job, on_tokio, |work| Box::pin(at_work(work)))?;
+    spawned(work(setup, false))
 }
 
 /// Every delivery is awaited.
 pub(crate) fn tokio_awaited(job: &Job) -> Result<()> {
-    spawned(work(Setup::of(job, on_tokio)?, true))
+    let setup = Setup::of(job, on_tokio, |work| Box::pin(at_work(work)))?;
+    spawned(work(setup, true))
 }
 
 pub(crate) fn smol(job: &Job) -> Result<()> {
-    smol::block_on(smol::spawn(work(Setup::of(job, on_smol)?, false)))
+    let setup = Setup::of(job, on_smol, |work| Box::pin(smol::spawn(work)))?;
+    smol::block_on(smol::spawn(work(setup, false)))
 }
 
 pub(crate) fn async_std(job: &Job) -> Result<()> {
-    let work = work(Setup::of(job, on_async_std)?, false);
-    async_std::task::block_on(async_std::task::spawn(work))
+    let setup = Setup::of(job, on_async_std, |work| {
+        Box::pin(async_std::task::spawn(work))
+    })?;
+    async_std::task::block_on(async_std::task::spawn(work(setup, false)))
 }
 
 fn on_tokio(url: &str, config: Config) -> Result<Client> {
@@ -53,20 +59,30 @@ fn on_async_std(url: &str, config: Config) -> Result<Client> {
     Ok(client)
 }
 
+/// What one client of a crowd does, and comes back with.
+type Share = Pin<Box<dyn Future<Output = Result<(Begun, Client)>> + Send>>;
+
 struct Setup {
     job: Job,
     tls: Option<Tls>,
     /// A client with its driver, before it connects.
     start: fn(&str, Config) -> Result<Client>,
+    /// Goes on in a task of its own.
+    spawn: fn(Share) -> Share,
 }
 
 impl Setup {
-    fn of(job: &Job, start: fn(&str, Config) -> Result<Client>) -> Result<Self> {
+    fn of(
+        job: &Job,
+        start: fn(&str, Config) -> Result<Client>,
+        spawn: fn(Share) -> Share,
+    ) -> Result<Self> {
         let tls = || Tls::builder().authority_pem(job.certificate.as_str());
         Ok(Self {
             job: job.clone(),
             tls: job.tls().then(|| tls().build()).transpose()?,
             start,
+            spawn,
         })
     }
 
@@ -100,23 +116,52 @@ async fn work(setup: Setup, awaited: bool) -> Result<()> {
     if job.work().connects() {
         return connect(&setup).await;
     }
+    if job.row.crowd.is_some() {
+        return many(&setup, awaited).await;
+    }
     let client = &setup.client("ours")?;
     if let Work::Queued { .. } = job.work() {
         let begun = job.begin()?;
-        queue(client, job, begun).await?;
+        queue(client, job, begun).await?.end()?;
         return std::future::pending().await;
     }
     client.connect().await?;
     let begun = job.begin()?;
-    match job.work() {
-        Work::Publish0 | Work::Publish1 { .. } if awaited => {
-            publish_awaited(client, job, begun).await?;
-        }
-        Work::Publish0 | Work::Publish1 { .. } => publish(client, job, begun).await?,
-        Work::Receive0 | Work::Receive1 => receive(client, job, begun).await?,
-        _ => latency(client, job, begun).await?,
+    if job.work().receives() {
+        let mut messages = client.subscribe(FILTER, qos(job)).await?;
+        receive(&mut messages, job, begun).await?.end()?;
+        // The last message counts as taken when the subscription is dropped, or asked for the next one.
+        drop(messages);
+    } else if job.work() == Work::Latency {
+        latency(client, job, begun).await?.end()?;
+    } else {
+        publish(client, job, begun, awaited).await?.end()?;
     }
     std::future::pending().await
+}
+
+/// Many clients, with a task for each.
+async fn many(setup: &Setup, awaited: bool) -> Result<()> {
+    let one = |id: String| async move {
+        let client = setup.client(&id)?;
+        client.connect().await?;
+        let messages = match setup.job.work().receives() {
+            true => Some(client.subscribe(FILTER, qos(&setup.job)).await?),
+            false => None,
+        };
+        Ok((client, messages))
+    };
+    let start = |(client, messages): (Client, Option<Subscription>), job: Job| {
+        (setup.spawn)(Box::pin(async move {
+            let begun = Begun::default();
+            let begun = match messages {
+                Some(mut messages) => receive(&mut messages, &job, begun).await?,
+                None => publish(&client, &job, begun, awaited).await?,
+            };
+            Ok((begun, client))
+        }))
+    };
+    together(&setup.job, one, start).await
 }
 
 async fn connect(setup: &Setup) -> Result<()> {
@@ -133,7 +178,7 @@ async fn connect(setup: &Setup) -> Result<()> {
 }
 
 /// Nothing is connected while all of it is published; the last is written when all are.
-async fn queue(client: &Client, job: &Job, mut begun: Begun) -> Result<()> {
+async fn queue(client: &Client, job: &Job, mut begun: Begun) -> Result<Begun> {
     let (topic, payload, qos) = (Topic::try_from(TOPIC)?, job.payload(), qos(job));
     for _ in 1..job.count {
         client.try_publish(topic.clone(), qos, payload.clone())?;
@@ -142,17 +187,21 @@ async fn queue(client: &Client, job: &Job, mut begun: Begun) -> Result<()> {
     client.connect().await?;
     last.await?;
     begun.published(job, job.count);
-    begun.end()
+    Ok(begun)
 }
 
 const fn qos(job: &Job) -> QoS {
     match job.qos() {
         0 => QoS::AtMostOnce,
-        _ => QoS::AtLeastOnce,
+        1 => QoS::AtLeastOnce,
+        _ => QoS::ExactlyOnce,
     }
 }
 
-async fn publish(client: &Client, job: &Job, mut begun: Begun) -> Result<()> {
+async fn publish(client: &Client, job: &Job, mut begun: Begun, awaited: bool) -> Result<Begun> {
+    if awaited {
+        return publish_awaited(client, job, begun).await;
+    }
     let (topic, payload, qos) = (Topic::try_from(TOPIC)?, job.payload(), qos(job));
     for _ in 1..job.count {
         client.publish(topic.clone(), qos, payload.clone()).await?;
@@ -160,13 +209,13 @@ async fn publish(client: &Client, job: &Job, mut begun: Begun) -> Result<()> {
     // Those before it are written, or acknowledged, when the last one is.
     client.publish(topic, qos, payload).await?.await?;
     begun.published(job, job.count);
-    begun.end()
+    Ok(begun)
 }
 
-async fn publish_awaited(client: &Client, job: &Job, mut begun: Begun) -> Result<()> {
+async fn publish_awaited(client: &Client, job: &Job, mut begun: Begun) -> Result<Begun> {
     let (topic, payload, qos) = (Topic::try_from(TOPIC)?, job.payload(), qos(job));
     let kept = match job.work() {
-        Work::Publish1 { window } => window.into(),
+        Work::Publish1 { window } | Work::Publish2 { window } => window.into(),
         _ => KEPT,
     };
     let mut deliveries: VecDeque<Delivery> = VecDeque::with_capacity(kept);
@@ -183,10 +232,10 @@ async fn publish_awaited(client: &Client, job: &Job, mut begun: Begun) -> Result
         delivery.await?;
         begun.published(job, 1);
     }
-    begun.end()
+    Ok(begun)
 }
 
-async fn latency(client: &Client, job: &Job, mut begun: Begun) -> Result<()> {
+async fn latency(client: &Client, job: &Job, mut begun: Begun) -> Result<Begun> {
     let (topic, payload, qos) = (Topic::try_from(TOPIC)?, job.payload(), qos(job));
     let mut latencies = job.latencies();
     for _ in 0..job.count {
@@ -197,17 +246,13 @@ async fn latency(client: &Client, job: &Job, mut begun: Begun) -> Result<()> {
     }
     begun.took(latencies);
     begun.published(job, job.count);
-    begun.end()
+    Ok(begun)
 }
 
-async fn receive(client: &Client, job: &Job, mut begun: Begun) -> Result<()> {
-    let mut messages = client.subscribe(FILTER, qos(job)).await?;
+async fn receive(messages: &mut Subscription, job: &Job, mut begun: Begun) -> Result<Begun> {
     while begun.messages() < job.count {
         let message = messages.next().await.ok_or("the session was closed")?;
         begun.received(message.topic().as_str().as_bytes(), message.payload());
     }
-    begun.end()?;
-    // The last message counts as taken when the subscription is dropped, or asked for the next one.
-    drop(messages);
-    Ok(())
+    Ok(begun)
 }

@@ -4,7 +4,7 @@ use std::future::ready;
 use std::time::Instant;
 
 use mqtt_blocking::transport::Tls;
-use mqtt_blocking::{Client, Config, Limits, QoS, Topic, Version};
+use mqtt_blocking::{Client, Config, Delivery, Limits, QoS, Subscription, Topic, Version};
 
 use crate::case::Work;
 use crate::clients::ours::overruns;
@@ -41,12 +41,55 @@ pub(crate) fn run(job: &Job) -> Result<()> {
             std::thread::park();
         }
     }
+    if job.row.crowd.is_some() {
+        return many(job);
+    }
     let client = mqtt_blocking::connect(job.url(), config)?;
     let mut begun = job.begin()?;
     match job.work() {
-        Work::Publish0 | Work::Publish1 { .. } => publish(&client, job, &mut begun)?,
-        Work::Receive0 | Work::Receive1 => receive(&client, job, &mut begun)?,
-        _ => latency(&client, job, &mut begun)?,
+        work if work.receives() => {
+            let messages = client.subscribe(FILTER, qos(job))?;
+            receive(messages, job, &mut begun);
+        }
+        Work::Latency => latency(&client, job, &mut begun)?,
+        _ => {
+            publish(&client, job)?.wait()?;
+            begun.published(job, job.count);
+        }
+    }
+    begun.end()?;
+    // Until the process is told to end.
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Many clients, whose drivers have a thread each. This thread publishes the share of one after the other without waiting for any, or reads it.
+fn many(job: &Job) -> Result<()> {
+    let mut clients = Vec::new();
+    let mut subscriptions = Vec::new();
+    for at in 0..job.row.crowd.unwrap_or_default() {
+        let config = config(job, &format!("client-{at}"), None)?;
+        let client = mqtt_blocking::connect(job.url(), config)?;
+        if job.work().receives() {
+            subscriptions.push(client.subscribe(FILTER, qos(job))?);
+        }
+        clients.push(client);
+    }
+    let (mut begun, share) = (job.begin()?, job.share());
+    if job.work().receives() {
+        for messages in subscriptions {
+            receive(messages, &share, &mut begun);
+        }
+    } else {
+        let last: Vec<Delivery> = clients
+            .iter()
+            .map(|client| publish(client, &share))
+            .collect::<Result<_>>()?;
+        for last in last {
+            last.wait()?;
+            begun.published(&share, share.count);
+        }
     }
     begun.end()?;
     // Until the process is told to end.
@@ -88,19 +131,18 @@ fn queue(client: &Client, job: &Job, begun: &mut Begun) -> Result<()> {
 const fn qos(job: &Job) -> QoS {
     match job.qos() {
         0 => QoS::AtMostOnce,
-        _ => QoS::AtLeastOnce,
+        1 => QoS::AtLeastOnce,
+        _ => QoS::ExactlyOnce,
     }
 }
 
-fn publish(client: &Client, job: &Job, begun: &mut Begun) -> Result<()> {
+/// Those before it are written, or acknowledged, when the one that is returned is.
+fn publish(client: &Client, job: &Job) -> Result<Delivery> {
     let (topic, payload, qos) = (Topic::try_from(TOPIC)?, job.payload(), qos(job));
     for _ in 1..job.count {
         client.publish(topic.clone(), qos, payload.clone())?;
     }
-    // Those before it are written, or acknowledged, when the last one is.
-    client.publish(topic, qos, payload)?.wait()?;
-    begun.published(job, job.count);
-    Ok(())
+    Ok(client.publish(topic, qos, payload)?)
 }
 
 fn latency(client: &Client, job: &Job, begun: &mut Begun) -> Result<()> {
@@ -118,11 +160,9 @@ fn latency(client: &Client, job: &Job, begun: &mut Begun) -> Result<()> {
     Ok(())
 }
 
-fn receive(client: &Client, job: &Job, begun: &mut Begun) -> Result<()> {
-    // The last message counts as taken when the subscription is dropped, or asked for the next one.
-    let messages = client.subscribe(FILTER, qos(job))?;
+/// The last message counts as taken when the subscription is dropped, or asked for the next one.
+fn receive(messages: Subscription, job: &Job, begun: &mut Begun) {
     for message in messages.take(job.count as usize) {
         begun.received(message.topic().as_str().as_bytes(), message.payload());
     }
-    Ok(())
 }

@@ -32,8 +32,10 @@ pub(crate) fn run(job: &Job) -> Result<()> {
     let mut begun = job.begin()?;
     match job.work() {
         Work::Publish0 => publish(&client, job, &mut begun, KEPT)?,
-        Work::Publish1 { window } => publish(&client, job, &mut begun, window.into())?,
-        Work::Receive0 | Work::Receive1 => {
+        Work::Publish1 { window } | Work::Publish2 { window } => {
+            publish(&client, job, &mut begun, window.into())?;
+        }
+        work if work.receives() => {
             client.subscribe(FILTER, i32::from(job.qos())).wait()?;
             while begun.messages() < job.count {
                 let message = messages.recv()?.ok_or("the connection was lost")?;

@@ -115,9 +115,9 @@ impl Answers {
             1 => {
                 (self.version, self.receive_maximum) =
                     connected(frame.body).ok_or("no CONNECT that is understood")?;
-                let [high, low] = self.row.work.window().to_be_bytes();
+                let [high, low] = self.row.window().to_be_bytes();
                 // A server of 5.0 says how many it takes at once; 65,535 goes without saying.
-                match (self.version, self.row.work.window()) {
+                match (self.version, self.row.window()) {
                     (5, u16::MAX) => self.bytes.extend_from_slice(&[0x20, 3, 0, 0, 0]),
                     (5, _) => self
                         .bytes

@@ -7,7 +7,7 @@ use super::{Answers, Input, report};
 use crate::Result;
 use crate::case::{Row, Work};
 use crate::crowd::WARM;
-use crate::measure::allow_sockets;
+use crate::measure::allow_descriptors;
 use crate::peer::link::{Link, Listener};
 
 /// Where clients come and go it says when the last has come. Where they stay it looks, when it is told to, whether they are still there.
@@ -15,7 +15,7 @@ pub(super) fn run(listener: &Listener, row: Row, count: u64, told: &Receiver<()>
     let stay = matches!(row.work, Work::Idle { .. });
     let all = count + WARM;
     if stay {
-        allow_sockets(all)?;
+        allow_descriptors(all)?;
     }
     let mut links: Vec<Link> = Vec::new();
     let mut served = 0;
