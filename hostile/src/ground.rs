@@ -18,7 +18,7 @@ use mqtt_testkit::{Broker, BrokerConfig, Direction, LogEntry};
 use crate::Result;
 
 /// Nothing takes longer.
-pub(crate) const LONG: Duration = Duration::from_secs(15);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 /// What is configured where something is waited for in vain,
 pub(crate) const SHORT: Duration = Duration::from_millis(60);
 /// and where it may come after all, on a machine that has much to do.

@@ -23,7 +23,7 @@ use mqtt_session::proto::{Properties, Publish, QoS, Topic, Version, Will};
 use mqtt_session::{Config, Credentials};
 
 /// Each takes some milliseconds.
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(60);
 const CONNACK: Step = Step::Server(b"\x20\x02\x00\x00");
 const CONNACK_V5: Step = Step::Server(b"\x20\x03\x00\x00\x00");
 const DISCONNECT: Step = Step::Client(b"\xE0\x00");

@@ -90,7 +90,7 @@ impl Authenticator for Visitor {
         Ok(AuthAnswer::default())
     }
     fn challenge(&mut self, _: AuthInput<'_>) -> std::result::Result<AuthAnswer, AuthError> {
-        match self.0.recv_timeout(Duration::from_secs(10)) {
+        match self.0.recv_timeout(Duration::from_secs(60)) {
             Ok(()) => Ok("me".into()),
             Err(error) => Err(AuthError::Failed(error.to_string())),
         }

@@ -32,7 +32,7 @@ const ON_PORTS: [Transport; 5] = [
 ];
 
 /// It is up in a second, on a machine that has nothing else to do.
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(60);
 
 struct Listening {
     /// It ends with its standard input, so also with this process.

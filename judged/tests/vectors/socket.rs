@@ -12,7 +12,7 @@ use mqtt_session::proto::QoS;
 use crate::vectors::Vector;
 
 /// It takes some milliseconds.
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(60);
 /// Between looking for a message and looking for its acknowledgement.
 const SOON: Duration = Duration::from_millis(5);
 

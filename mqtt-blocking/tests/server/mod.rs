@@ -17,7 +17,7 @@ pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) type Result<T = ()> = std::result::Result<T, Failure>;
 
 /// Nothing in these tests takes longer.
-pub(crate) const LONG: Duration = Duration::from_secs(20);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// Dropped, it takes no more connections and cuts those that there are.
 pub(crate) struct Server {

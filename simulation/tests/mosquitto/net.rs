@@ -76,7 +76,7 @@ impl Sockets {
 }
 
 /// Longer than an answer takes on loopback.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Net for Sockets {
     fn open(&mut self) -> usize {
