@@ -238,6 +238,31 @@ fn topics_without_wildcards_are_filters_that_match_themselves_alone() {
     }
 }
 
+#[test]
+fn a_wildcard_stands_for_a_level_of_any_length() {
+    for len in 0..40 {
+        let level = "l".repeat(len);
+        for (pattern, name) in [
+            ("+/x", format!("{level}/x")),
+            ("a/+/x", format!("a/{level}/x")),
+            ("a/+", format!("a/{level}")),
+            ("+/+/x", format!("{level}/{level}/x")),
+        ] {
+            let name = topic(&name);
+            assert!(filter(pattern).matches(name.view()), "{pattern} {name:?}");
+            let longer = topic(&format!("{}/y", name.as_str()));
+            assert!(
+                !filter(pattern).matches(longer.view()),
+                "{pattern} {longer:?}"
+            );
+        }
+        // All that is alike but the last byte.
+        let (one, other) = (format!("{level}x"), format!("{level}y"));
+        assert!(filter(&one).matches(topic(&one).view()));
+        assert!(!filter(&one).matches(topic(&other).view()));
+    }
+}
+
 #[cfg_attr(miri, ignore = "takes minutes where it is interpreted")]
 #[test]
 fn the_deepest_topic_and_filter_match_level_by_level() {

@@ -340,3 +340,24 @@ fn a_topic_of_65_535_slashes_takes_no_stack_per_level() {
     });
     thread.unwrap().join().unwrap();
 }
+
+#[test]
+fn the_shortest_packets_are_held_to_a_maximum_as_well() {
+    for first in ["40", "50", "62", "70"] {
+        let bytes = hex(&format!("{first} 02 0007"));
+        for version in VERSIONS {
+            let decoder = Decoder::new(version, Sender::Server);
+            let too_large = DecodeError::PacketTooLarge { size: 4, max: 3 };
+            assert_eq!(
+                decoder
+                    .with_max_packet_size(3)
+                    .decode(&mut bytes[..].into()),
+                Err(too_large)
+            );
+            let taken = decoder
+                .with_max_packet_size(4)
+                .decode(&mut bytes[..].into());
+            assert!(matches!(taken, Ok(Some(_))), "{taken:?}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::common::accepts;
-use mqtt_proto::{Auth, Connect, Packet, Properties, Publish, QoS, Text, Topic, Will};
+use mqtt_proto::{Auth, Connect, Outbox, Packet, Properties, Publish, QoS, Text, Topic, Will};
 
 const SECRET: &[u8] = b"hunter2";
 
@@ -15,6 +15,14 @@ fn hides(value: &impl std::fmt::Debug) {
         // Nor as a list of numbers.
         let numbers: String = shown.chars().filter(|c| !c.is_whitespace()).collect();
         assert!(!numbers.contains("104,117,110,116,101,114"), "{shown}");
+    }
+}
+
+#[track_caller]
+fn shows(value: &impl std::fmt::Debug, parts: &[&str]) {
+    let shown = format!("{value:?}");
+    for part in parts {
+        assert!(shown.contains(part), "{shown} lacks {part}");
     }
 }
 
@@ -33,6 +41,7 @@ fn debug_shows_no_password_will_payload_or_authentication_data() {
         properties: Properties::new(),
     };
     hides(&will);
+    shows(&will, &["\"w\"", "AtMostOnce", "payload_len: 7"]);
     let connect = Connect {
         version: Version::V5,
         client_id: Text::try_from("c").unwrap(),
@@ -44,9 +53,17 @@ fn debug_shows_no_password_will_payload_or_authentication_data() {
         properties: authentication.clone(),
     };
     hides(&connect);
+    shows(
+        &connect,
+        &["V5", "\"c\"", "password: Some(\"(secret)\")", "Will"],
+    );
     hides(&Packet::Connect(Box::new(connect)));
     hides(&authentication);
     hides(&authentication.view());
+    shows(
+        &authentication,
+        &["Authentication Method", "\"m\"", "(secret)"],
+    );
     hides(&Packet::Auth(Auth {
         reason: ReasonCode::CONTINUE_AUTHENTICATION,
         properties: authentication,
@@ -60,5 +77,9 @@ fn debug_shows_no_payload() {
     let bytes = crate::common::packets::publish(Version::V5, 0x30, "t", SECRET);
     let packet = accepts(Version::V5, Sender::Server, &bytes);
     hides(&packet);
+    let mut out = Outbox::new();
+    out.push(bytes.into());
+    hides(&out);
+    shows(&out, &["Outbox", "len: 13"]);
     assert!(format!("{packet:?}").contains("payload_len: 7"));
 }

@@ -116,3 +116,57 @@ fn a_remaining_length_above_268_435_455_is_an_error() {
         "{error:?}"
     );
 }
+
+#[test]
+fn no_limit_allows_what_a_remaining_length_can_not_say() {
+    let encoder = Encoder::new(Version::V3_1_1, Sender::Client).with_max_packet_size(u32::MAX);
+    let zeroes = Bytes::from(vec![0; VARINT_MAX as usize]);
+    let largest = Publish::new(topic("t"), zeroes.slice(3..));
+    assert_eq!(
+        encoder.publish_len(&largest, Flow::AtMostOnce, None),
+        Ok(VARINT_MAX as usize + 5)
+    );
+    let error = publish_fails(encoder, &Publish::new(topic("t"), zeroes.slice(2..)), None);
+    assert!(
+        matches!(error, EncodeError::PacketTooLarge { .. }),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_string_holds_65_535_bytes_in_any_script() {
+    for letter in ["a", "\u{e9}"] {
+        let mut longest = "a".repeat(65_535 % letter.len());
+        longest.push_str(&letter.repeat(65_535 / letter.len()));
+        let text = Text::try_from(longest.as_str()).unwrap();
+        assert_eq!(text.len(), 65_535);
+        assert_eq!(Topic::try_from(longest.as_str()).unwrap().as_str(), longest);
+        longest.push('a');
+        assert!(Text::try_from(longest.as_str()).is_err());
+        assert!(Topic::try_from(longest.as_str()).is_err());
+    }
+}
+
+#[test]
+fn a_subscription_identifier_is_1_to_268_435_455() {
+    for (value, fits) in [
+        (0, false),
+        (1, true),
+        (VARINT_MAX, true),
+        (VARINT_MAX + 1, false),
+        (u32::MAX, false),
+    ] {
+        let built = Properties::builder().subscription_identifier(value).build();
+        match built {
+            Ok(properties) => {
+                assert!(fits, "{value}");
+                assert!(properties.view().subscription_identifiers().eq([value]));
+            }
+            Err(error) => {
+                assert!(!fits, "{value}");
+                let property = PropertyId::SUBSCRIPTION_IDENTIFIER;
+                assert_eq!(error, PropertyError::Value { property, value });
+            }
+        }
+    }
+}

@@ -14,9 +14,9 @@ use bytes::Bytes;
 use common::{SENDERS, VERSIONS, encode, hex, id};
 use mqtt_proto::{
     Ack, Auth, ConnAck, Connect, DecodeError, Disconnect, EncodeError, Encoder, Flow, Outbox,
-    Packet, PacketType, Properties, PropertiesBuilder, PropertyId, Publish, QoS, ReasonCode,
-    RetainHandling, Sender, SubAck, Subscribe, SubscribeOptions, Text, Topic, TopicFilter,
-    UnsubAck, Unsubscribe, VARINT_MAX, Version, Will,
+    Packet, PacketType, Properties, PropertiesBuilder, PropertyError, PropertyId, Publish, QoS,
+    ReasonCode, RetainHandling, Sender, SubAck, Subscribe, SubscribeOptions, Text, Topic,
+    TopicFilter, UnsubAck, Unsubscribe, VARINT_MAX, Version, Will,
 };
 
 const V3: [Version; 2] = [Version::V3_1, Version::V3_1_1];
