@@ -212,6 +212,27 @@ fn a_server_of_3_1_that_lost_the_session_may_use_an_identifier_again_that_was_ne
     assert_eq!(raw.lines(), ["PUBREC 1"]);
 }
 
+/// A server that uses an identifier at QoS 1 has nothing under it at QoS 2, and what comes next there is a message of its own: with DUP, too,
+/// where the connection was lost before its first PUBLISH came.
+#[test]
+fn an_identifier_in_doubt_that_comes_at_qos_1_hides_no_later_message_of_qos_2() {
+    for dup in [false, true] {
+        let mut raw = Raw::connected(lasting(Version::V3_1));
+        raw.feed_publish("a", exactly_once(8), b"old");
+        assert_eq!(raw.take_and_ack(), b"old");
+        raw.reconnect(false, NONE);
+        raw.packets();
+        raw.feed_publish("a", Flow::AtLeastOnce { id: id(8), dup }, b"other");
+        assert_eq!(raw.take_and_ack(), b"other");
+        assert_eq!(raw.lines(), ["PUBACK 8"]);
+        raw.reconnect(false, NONE);
+        raw.packets();
+        raw.feed_publish("a", again(8, QoS::ExactlyOnce), b"new");
+        assert_eq!(raw.take_and_ack(), b"new", "lost after DUP {dup}");
+        assert_eq!(raw.lines(), ["PUBREC 8"]);
+    }
+}
+
 #[test]
 fn pubrel_for_an_unknown_identifier_is_completed_with_the_reason_that_the_version_has() {
     for (version, expected) in [

@@ -20,4 +20,16 @@ pub(super) const ALL: &[(&str, &str, &[u8])] = &[
         "connack-with-data-without-method",
         &[1, 5, 3, 0, 0, 0, 1, 21, 1, 9],
     ),
+    // An identifier that had come at QoS 2 over an earlier connection came at QoS 1: what came under it at QoS 2 after that was
+    // taken for the first message once more, whichever it was.
+    (
+        "session",
+        "identifier-in-doubt-at-qos-1",
+        &[
+            2, 10, 12, 238, 172, 113, 135, 19, 174, 162, 160, 224, 252, 180, 76, 12, 127, 151, 154,
+            216, 151, 201, 234, 44, 87, 26, 119, 67, 199, 79, 210, 137, 214, 202, 21, 0, 0, 0, 5,
+            3, 18, 0, 0, 10, 18, 0, 0, 82, 19, 56, 10, 202, 15, 1, 1, 18, 0, 58, 12, 1, 0, 167, 10,
+            10, 193, 103, 165, 76, 235, 78, 196, 215, 218, 82, 244, 103, 219, 118, 83, 6, 6,
+        ],
+    ),
 ];

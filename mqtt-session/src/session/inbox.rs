@@ -251,7 +251,8 @@ impl Inbox {
         if qos == QoS::ExactlyOnce && self.recorded.contains(id) {
             return (Seen::Recorded, None);
         }
-        if qos == QoS::ExactlyOnce && self.doubtful.remove(id) && dup {
+        // Whatever comes under it settles the doubt: at QoS 1, or without DUP, it is another message.
+        if self.doubtful.remove(id) && qos == QoS::ExactlyOnce && dup {
             // In its turn: others may wait that came before [MQTT-4.6.0-3].
             let index = self.arrive(id, qos, 0);
             return (Seen::Held, Some(index));

@@ -168,7 +168,7 @@ impl Session {
     /// Takes note of a message of QoS 1 or 2. Nothing, where it is none to deliver.
     #[inline]
     fn arrives(&mut self, id: PacketId, publish: &PublishView, full: bool) -> Option<u32> {
-        let is_another = publish.qos() == QoS::ExactlyOnce && !publish.dup();
+        let is_another = publish.qos() != QoS::ExactlyOnce || !publish.dup();
         if is_another && self.records.is_some() && self.inbox.is_doubtful(id) {
             self.record(|| Record::Released { id });
         }

@@ -106,7 +106,7 @@ impl Model {
             return Verdict::Goes;
         };
         let (qos, dup) = (publish.qos(), publish.dup());
-        if qos == QoS::ExactlyOnce && self.doubtful.remove(&id) && dup {
+        if self.doubtful.remove(&id) && qos == QoS::ExactlyOnce && dup {
             self.recorded.insert(id);
         }
         if qos == QoS::ExactlyOnce && self.recorded.contains(&id) {
