@@ -8,6 +8,7 @@ use mqtt_session::proto::{PacketType, Properties, QoS, ReasonCode, Version};
 use mqtt_session::{
     Cause, ConfigBuilder, ConnectionError, Direction, Limits, Observation, PacketSummary, QueueId,
 };
+use pair::exchange::{CONTINUE, answer, authenticating, challenge, opened};
 use pair::raw::{Raw, at_least_once, exactly_once, id};
 use pair::{VERSIONS, config};
 
@@ -278,4 +279,25 @@ mod client {
             .count();
         assert_eq!(panics, 1, "{told:?}");
     }
+}
+
+#[test]
+fn packets_of_an_authentication_are_told_with_their_reasons() {
+    let mut raw = opened(authenticating());
+    raw.session.keep_observations();
+    answer(&mut raw, "hello");
+    raw.feed(&challenge("who?"));
+    answer(&mut raw, "me");
+    let told: Vec<_> = packets(&mut raw)
+        .into_iter()
+        .map(|summary| (summary.direction, summary.packet_type, summary.reason))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Direction::Sent, PacketType::Connect, None),
+            (Direction::Received, PacketType::Auth, Some(CONTINUE)),
+            (Direction::Sent, PacketType::Auth, Some(CONTINUE)),
+        ]
+    );
 }

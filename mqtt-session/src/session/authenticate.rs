@@ -10,7 +10,8 @@ use super::Session;
 use super::stage::{Farewell, Stage};
 use crate::auth::{AuthAnswer, AuthError, AuthStep};
 use crate::{
-    Action, Attempt, ConnectionError, Event, Instant, ReauthenticateError, Timer, Token, Violation,
+    Action, Attempt, ConnectionError, Direction, Event, Instant, PacketSummary,
+    ReauthenticateError, Timer, Token, Violation,
 };
 
 /// An authentication under way. There is at most one on a connection.
@@ -219,6 +220,8 @@ impl Session {
         let properties = properties.extend(answer.properties.view()).build()?;
         let auth = Packet::Auth(Auth { reason, properties });
         let len = self.link.encoder.encode(&auth, &mut self.link.outbox)?;
+        self.events
+            .packet(|| PacketSummary::of(Direction::Sent, &auth, len));
         self.link.encoded += len as u64;
         Ok(())
     }
