@@ -207,3 +207,13 @@ fn a_pubrel_for_an_identifier_alone_that_connections_end_at_is_given_up_without_
         assert!(!raw.events.iter().any(poisonous), "{version}");
     }
 }
+
+#[test]
+fn a_message_that_was_given_up_is_no_longer_in_flight() {
+    let (mut pair, _) = refused(QoS::ExactlyOnce);
+    assert_eq!(pair.session.stats().in_flight, 0);
+    pair.broker.hold(PacketType::PubRec);
+    pair.publish("a", QoS::ExactlyOnce, b"x");
+    pair.run();
+    assert_eq!(pair.session.stats().in_flight, 1);
+}

@@ -314,3 +314,23 @@ fn requests_that_were_not_answered_are_told_the_end() {
     );
     assert!(told, "{:?}", raw.events);
 }
+
+#[test]
+fn the_bytes_that_wait_are_counted() {
+    let mut raw = Raw::new(config(Version::V5));
+    assert_eq!(raw.session.stats().outgoing_bytes, 0);
+    let publish = message("a", b"0123456789");
+    let size = publish.size();
+    raw.offer(QoS::AtLeastOnce, publish).expect("accepted");
+    let stats = raw.session.stats();
+    assert!(stats.outgoing_bytes >= size, "{stats:?}");
+    let capacity = raw.session.publish_capacity();
+    let limit = Limits::default().outgoing_bytes;
+    assert_eq!(capacity.bytes, limit - stats.outgoing_bytes);
+    raw.session.connect(raw.now);
+    raw.open();
+    raw.accept(false, NONE);
+    raw.packets();
+    raw.feed_ack(PacketType::PubAck, 1);
+    assert_eq!(raw.session.stats().outgoing_bytes, 0);
+}

@@ -2,7 +2,9 @@
 
 mod pair;
 
-use mqtt_session::proto::{Flow, Packet, Properties, QoS, ReasonCode, SubAck, Version};
+use std::num::NonZeroU32;
+
+use mqtt_session::proto::{Flow, Packet, Properties, QoS, ReasonCode, SubAck, UnsubAck, Version};
 use mqtt_session::{Event, QueueId, QueueOptions};
 use pair::config;
 use pair::raw::{Raw, at_least_once, id};
@@ -432,4 +434,53 @@ fn what_waits_is_acknowledged_when_its_queue_is_told_to_do_so_on_arrival() {
     raw.feed_publish("b", at_least_once(1), b"x");
     raw.session.set_queue(raw.now, queues[0], on_arrival());
     assert_eq!(raw.lines(), Vec::<String>::new());
+}
+
+#[test]
+fn a_queue_that_unsubscribes_from_one_filter_leaves_its_others_when_it_closes() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let queue = raw.session.open_queue();
+    for filter in ["a", "b", "c"] {
+        raw.subscribe(filter, queue);
+        raw.packets();
+        grant(&mut raw, 65535, 1);
+    }
+    let filters = vec!["b".try_into().expect("a filter")];
+    raw.session
+        .unsubscribe(raw.now, filters, NONE)
+        .expect("accepted");
+    raw.packets();
+    raw.feed(&Packet::UnsubAck(UnsubAck {
+        id: id(65535),
+        codes: vec![ReasonCode::SUCCESS],
+        properties: NONE,
+    }));
+    raw.session.close_queue(raw.now, queue);
+    // Another queue has its place now, and none of its filters.
+    let next = raw.session.open_queue();
+    for topic in ["a", "b", "c"] {
+        raw.feed_publish(topic, at_least_once(1), b"x");
+        assert_eq!(take(&mut raw, next), Vec::<String>::new());
+        assert_eq!(take(&mut raw, queue), Vec::<String>::new());
+        assert_eq!(take(&mut raw, QueueId::DEFAULT), [topic]);
+    }
+}
+
+#[test]
+fn a_subscription_that_is_too_long_for_the_next_server_ends_with_an_event() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let long = "long/".repeat(30);
+    for filter in [&long, "short"] {
+        raw.subscribe(filter, QueueId::DEFAULT);
+        raw.packets();
+        grant(&mut raw, 65535, 1);
+    }
+    let less = Properties::builder().maximum_packet_size(NonZeroU32::new(100).expect("not 0"));
+    raw.reconnect(false, less.build().expect("good"));
+    assert_eq!(raw.lines(), ["SUBSCRIBE 65535 short"]);
+    let lost = raw.events.iter().find_map(|event| match event {
+        Event::SubscriptionLost { filter, reason } => Some((filter.to_string(), *reason)),
+        _ => None,
+    });
+    assert_eq!(lost, Some((long, ReasonCode::PACKET_TOO_LARGE)));
 }

@@ -292,3 +292,13 @@ fn one_that_grants_before_it_is_asked_is_not_believed() {
         ProxyError::Malformed("it answered before it was asked")
     );
 }
+
+#[test]
+fn a_header_as_long_as_may_be_that_has_not_ended_is_refused_at_once() {
+    const MAX: usize = 8192;
+    let expected = ProxyError::HeaderTooLong { max: MAX };
+    let whole = format!("HTTP/1.1 200 {}", "a".repeat(MAX - 13));
+    assert_eq!(whole.len(), MAX);
+    let script = step(ASKED, whole);
+    refused_as(&proxy(), &script, &expected, "8192 bytes", Fault::Peer);
+}

@@ -540,3 +540,33 @@ fn behind_nothing_takes_an_identifier_that_an_earlier_process_has_in_use() {
         }
     }
 }
+
+/// Its messages go to the new one, whose server knows nothing of them.
+#[test]
+fn records_of_another_client_identifier_are_of_another_session() {
+    let config = |client_id: &str| {
+        mqtt_session::Config::builder(client_id).durability(Durability::WriteAhead)
+    };
+    let (mut raw, mut log) = connected(config("one"));
+    raw.publish(QoS::AtLeastOnce, b"x");
+    log.extend(store(&mut raw));
+    assert_eq!(raw.lines(), ["PUBLISH 1"]);
+    let Some(Record::Identity(mut identity)) = log.first().cloned() else {
+        panic!("no identity: {log:?}");
+    };
+    // The same again changes nothing.
+    log.push(Record::Identity(identity.clone()));
+    assert_eq!(
+        resumed(config("one"), log.clone()).lines(),
+        ["PUBLISH 1 DUP"]
+    );
+    identity.client_id = "two".to_owned();
+    log.push(Record::Identity(identity));
+    let mut next = restore(config("two"), log);
+    next.session.connect(next.now);
+    next.open();
+    next.accept(false, NONE);
+    store(&mut next);
+    store(&mut next);
+    assert_eq!(next.lines(), ["PUBLISH 1"]);
+}

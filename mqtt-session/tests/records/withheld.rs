@@ -202,3 +202,20 @@ fn while_too_much_waits_to_be_stored_publishing_is_refused_and_reading_pauses() 
         }
     }
 }
+
+#[test]
+fn what_was_not_handed_out_yet_can_not_have_been_stored() {
+    let (mut other, _) = connected(ahead());
+    for _ in 0..100 {
+        other.publish(QoS::AtLeastOnce, b"x");
+    }
+    let (far, _) = take(&mut other).pop().expect("records");
+
+    let (mut raw, _) = connected(ahead());
+    raw.publish(QoS::AtLeastOnce, b"x");
+    raw.session.handle_stored(raw.now, far);
+    assert_eq!(raw.lines(), Vec::<String>::new());
+    store(&mut raw);
+    store(&mut raw);
+    assert_eq!(raw.lines(), ["PUBLISH 1"]);
+}

@@ -342,3 +342,23 @@ fn the_password_is_not_shown() {
     assert!(shown.contains("user"), "{shown}");
     assert!(!shown.contains("pencil"), "{shown}");
 }
+
+/// What is derived from the password is kept, for the salt and the iterations that it was derived with.
+#[test]
+fn an_exchange_with_another_salt_or_other_iterations_is_proved_with_keys_of_its_own() {
+    let message = |salt: &str, iterations: u32| format!("r={NONCE}x,s={salt},i={iterations}");
+    let (salt, other) = ("W22ZaJ0SNY7soEsUEjb6gQ==", "QSXCR+Q6sek8bf92");
+    let mut kept = begun();
+    for (salt, iterations) in [
+        (salt, 4096),
+        (salt, 4096),
+        (salt, 4097),
+        (other, 4097),
+        (salt, 4096),
+    ] {
+        let message = message(salt, iterations);
+        let proof = challenge(&mut begun(), &message).expect("a good challenge");
+        assert_eq!(challenge(&mut kept, &message), Ok(proof), "{message}");
+        begin(&mut kept);
+    }
+}
