@@ -2,6 +2,7 @@
 
 mod answering;
 mod connecting;
+mod dropping;
 mod ending;
 mod foreign;
 mod many;
@@ -100,6 +101,7 @@ pub fn scenarios() -> Vec<Scenario> {
     reconnecting::add(&mut list);
     securing::add(&mut list);
     ending::add(&mut list);
+    dropping::add(&mut list);
     answering::add(&mut list);
     many::add(&mut list);
     list.0
