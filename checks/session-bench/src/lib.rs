@@ -1,6 +1,7 @@
 //! A connected [`Session`] of 5.0 and the bytes of its server, so that what a message costs can be measured without a socket.
 
 pub mod client;
+pub mod growth;
 pub mod routing;
 
 use bytes::BytesMut;
@@ -52,15 +53,8 @@ impl Bench {
     ///
     /// If it can't be brought so far.
     pub fn new() -> Self {
-        let config = Config::builder("bench").build().expect("a configuration");
-        let mut session = Session::new(config, Endpoint::new("127.0.0.1", 1883), 7);
-        session.connect(NOW);
-        let Some(Action::Dial { attempt, .. }) = session.poll_action() else {
-            panic!("no dial")
-        };
-        session.handle_opened(NOW, attempt);
         let mut bench = Self {
-            session,
+            session: opened(),
             topic: Topic::from_static(TOPIC).expect("a topic"),
             output: Outbox::new(),
             input: BytesMut::with_capacity(64 * 1024),
@@ -173,6 +167,29 @@ impl Moves for Bench {
     }
 }
 
+/// One whose stream is open, and whose CONNECT waits to be written.
+fn opened() -> Session {
+    let config = Config::builder("bench").build().expect("a configuration");
+    let mut session = Session::new(config, Endpoint::new("127.0.0.1", 1883), 7);
+    session.connect(NOW);
+    let Some(Action::Dial { attempt, .. }) = session.poll_action() else {
+        panic!("no dial")
+    };
+    session.handle_opened(NOW, attempt);
+    session
+}
+
+/// One that the server has accepted.
+fn connected() -> Session {
+    let mut session = opened();
+    let mut output = Outbox::new();
+    session.poll_transmit(NOW, &mut output);
+    session.handle_written(NOW, output.len());
+    let connack = server_bytes(&Packet::ConnAck(ConnAck::default()));
+    session.handle_input(NOW, &mut BytesMut::from(&connack[..]));
+    session
+}
+
 fn batch(qos: QoS) -> Vec<u8> {
     let message = Publish::new(Topic::from_static(TOPIC).expect("a topic"), PAYLOAD);
     let mut outbox = Outbox::new();
@@ -194,6 +211,15 @@ fn server_bytes(packet: &Packet) -> Vec<u8> {
     let mut outbox = Outbox::new();
     Encoder::new(Version::V5, Sender::Server)
         .encode(packet, &mut outbox)
+        .expect("encodes");
+    outbox.to_vec()
+}
+
+/// At QoS 0.
+fn server_publish(publish: &Publish) -> Vec<u8> {
+    let mut outbox = Outbox::new();
+    Encoder::new(Version::V5, Sender::Server)
+        .publish(publish, Flow::AtMostOnce, None, &mut outbox)
         .expect("encodes");
     outbox.to_vec()
 }

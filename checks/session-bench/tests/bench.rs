@@ -2,6 +2,7 @@
 
 use mqtt_proto::QoS;
 use session_bench::client::ClientBench;
+use session_bench::growth::{Growing, MATCHING};
 use session_bench::routing::{Kind, router, topics};
 use session_bench::{BATCH, Bench};
 
@@ -36,5 +37,20 @@ fn each_topic_has_its_filter_and_few_have_two() {
             router.matches(topic.view(), |_| found += 1);
         }
         assert!((900..=1000).contains(&found), "{found} for {kind:?}");
+    }
+}
+
+#[test]
+fn what_grows_comes_to_all_that_match() {
+    for make in [
+        Growing::identifiers,
+        Growing::user_properties,
+        Growing::single_bytes,
+    ] {
+        for count in [100, 1_000] {
+            let mut growing = make(count);
+            assert_eq!(growing.arrive(), MATCHING, "{count}");
+            assert_eq!(growing.arrive(), MATCHING, "{count}, again");
+        }
     }
 }
