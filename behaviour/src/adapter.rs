@@ -37,6 +37,11 @@ pub trait Adapter {
 
     /// The crate's `authenticator`.
     fn authenticator(&self, visitor: Visitor) -> Answers;
+
+    /// How many tasks the runtime has, where it tells.
+    fn tasks(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// A driver that runs.

@@ -11,9 +11,10 @@ use mqtt_session::client::{ClientEvent, Delivery, SendError};
 use mqtt_session::proto::{
     ConnAck, Disconnect, EncodeError, Flow, Packet, Properties, QoS, ReasonCode, UnsubAck, Version,
 };
-use mqtt_session::{Limits, Offline, PublishRefused};
+use mqtt_session::{ConnectionError, Limits, Offline, Phase, PublishRefused};
 use pair::config;
 use pair::hand::{Hand, poll, ready};
+use pair::raw::at_least_once;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -208,4 +209,45 @@ fn events_that_nobody_reads_hold_little_of_what_servers_say() {
     }
     assert!((2..10).contains(&kept), "{kept} events");
     assert!(bytes <= 64 * 1024 + 1000, "{bytes} bytes");
+}
+
+/// A server that loses session after session: what came in each is kept, and can't be acknowledged any more.
+#[test]
+fn messages_of_lost_sessions_that_nobody_takes_fill_the_inbox_until_they_are_done_away_with() {
+    let limits = limits(|limits| limits.inbox_bytes = 16 << 10);
+    let mut hand = Hand::new(config(Version::V5).clean_start(false).limits(limits));
+    let mut events = hand.client.events();
+    hand.client.start();
+    for _ in 0..8 {
+        hand.accept();
+        (1..=3).for_each(|id| hand.feed_publish("a", at_least_once(id), &[7; 1000]));
+        hand.lose();
+        hand.advance(Duration::from_secs(3600));
+    }
+    hand.accept();
+    // It has to read on for the answer.
+    let client = hand.client.clone();
+    let mut subscribing = Box::pin(client.subscribe("b", QoS::AtMostOnce));
+    assert!(poll(subscribing.as_mut()).is_pending());
+    (1..=3).for_each(|id| hand.feed_publish("a", at_least_once(id), &[7; 1000]));
+    hand.lose();
+    let told = std::iter::from_fn(|| match poll(pin!(events.next())) {
+        Poll::Ready(event) => event,
+        Poll::Pending => None,
+    });
+    let full = told.filter(|event| {
+        let ClientEvent::Lost { error, .. } = event else {
+            return false;
+        };
+        matches!(error, ConnectionError::InboxFull { .. })
+    });
+    assert_eq!(full.count(), 1);
+    hand.advance(Duration::from_secs(3600));
+    assert_eq!(hand.client.phase(), Phase::Waiting);
+    assert!(hand.client.discard_unclaimed() > 6);
+    hand.turn();
+    assert_eq!(hand.client.phase(), Phase::Connecting);
+    hand.accept();
+    hand.turn();
+    assert_eq!(hand.client.phase(), Phase::Connected);
 }

@@ -67,10 +67,12 @@ pub(super) fn add(list: &mut List) {
         "more messages of QoS 1 than Receive Maximum, on each connection",
         || {
             let messages = (1..=1000_u16).map(|id| numbered(Version::V5, 0x32, id));
-            (
-                limited(Version::V5),
-                endless(messages.collect::<Vec<_>>().concat()),
-            )
+            // Each connection begins a session, and leaves what came in the one before: in time that fills the inbox.
+            let flood = Flood {
+                takes: true,
+                ..endless(messages.collect::<Vec<_>>().concat())
+            };
+            (limited(Version::V5), flood)
         },
     );
     flood(

@@ -144,6 +144,10 @@ impl Adapter for OnTokio {
     fn authenticator(&self, visitor: Visitor) -> Answers {
         mqtt_tokio::authenticator(visitor)
     }
+
+    fn tasks(&self) -> Option<usize> {
+        Some(self.handle.metrics().num_alive_tasks())
+    }
 }
 
 impl OnTokio {
