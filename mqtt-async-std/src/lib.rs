@@ -26,6 +26,9 @@
 //! # }
 //! ```
 //!
+//! The guide `docs/recipes.md` of the repository has the usual cases, with `mqtt-tokio`, whose names are the same: a will, shared subscriptions,
+//! requests and responses, sessions that outlive the process, tests of your own.
+//!
 //! # Which runtime
 //!
 //! Choose `smol`, which is the default: [`connect`], [`connect_with`] and [`start`] spawn on its global executor. async-std is not developed

@@ -21,6 +21,8 @@
 //! # }
 //! ```
 //!
+//! The guide `docs/recipes.md` of the repository has the usual cases, with `mqtt-tokio`: here they are without `.await`.
+//!
 //! # Which way to connect
 //!
 //! - [`connect`] waits for the server's answer, and fails where there is none.
