@@ -1,6 +1,5 @@
 //! Wakers: parked under the lock, cloned, woken and dropped outside of it, for all three are code of the user's runtime.
 
-use std::collections::BTreeMap;
 use std::task::Waker;
 use std::vec::Vec;
 
@@ -9,7 +8,9 @@ use crate::Released;
 /// Who is to be woken, and what is to be dropped, after unlocking.
 #[derive(Debug, Default)]
 pub(super) struct Wakes {
-    wakers: Vec<Waker>,
+    /// Mostly it is one, which takes no memory.
+    first: Option<Waker>,
+    others: Vec<Waker>,
     /// Messages that are done: dropping a payload may run code of its owner.
     pub(super) released: Released,
 }
@@ -17,15 +18,17 @@ pub(super) struct Wakes {
 impl Wakes {
     #[inline]
     pub(super) fn push(&mut self, waker: Option<Waker>) {
-        if let Some(waker) = waker {
-            self.wakers.push(waker);
+        if self.first.is_none() {
+            self.first = waker;
+        } else if let Some(waker) = waker {
+            self.others.push(waker);
         }
     }
 
     /// To be called without the lock. Gives the memory back, to be used again.
     #[inline]
     pub(super) fn wake(mut self) -> Self {
-        if !self.wakers.is_empty() || !self.released.is_empty() {
+        if self.first.is_some() || !self.released.is_empty() {
             self.wake_all();
         }
         self
@@ -33,7 +36,12 @@ impl Wakes {
 
     #[cold]
     fn wake_all(&mut self) {
-        self.wakers.drain(..).for_each(Waker::wake);
+        let others = self.others.drain(..);
+        self.first
+            .take()
+            .into_iter()
+            .chain(others)
+            .for_each(Waker::wake);
         self.released.clear();
     }
 }
@@ -76,12 +84,16 @@ impl<'w> Park<'w> {
 /// one's wake with it.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
-    parked: BTreeMap<u64, Option<Waker>>,
+    /// In the order of their places, which count up.
+    parked: Vec<(u64, Option<Waker>)>,
     next: u64,
 }
 
 /// A place among [`Waiters`], kept by the waiting future for [`Waiters::leave`].
 pub(super) type Place = Option<u64>;
+
+/// So many places keep their memory while nobody waits.
+const KEPT: usize = 4;
 
 impl Waiters {
     pub(super) fn park(&mut self, place: &mut Place, park: &mut Park<'_>) {
@@ -89,20 +101,31 @@ impl Waiters {
             self.next += 1;
             self.next
         });
-        park.at(self.parked.entry(key).or_default());
+        let index = self.find(key).unwrap_or_else(|index| {
+            // Who was woken and comes again keeps its turn.
+            self.parked.insert(index, (key, None));
+            index
+        });
+        park.at(&mut self.parked[index].1);
     }
 
     /// Gives up a place; the waker is for dropping outside of the lock.
     pub(super) fn leave(&mut self, place: &mut Place) -> Option<Waker> {
-        place
-            .take()
-            .and_then(|key| self.parked.remove(&key))
-            .flatten()
+        let index = self.find(place.take()?).ok()?;
+        self.parked.remove(index).1
     }
 
     pub(super) fn wake_all(&mut self, wakes: &mut Wakes) {
-        for waker in std::mem::take(&mut self.parked).into_values() {
+        for (_, waker) in self.parked.drain(..) {
             wakes.push(waker);
         }
+        if self.parked.capacity() > KEPT {
+            self.parked = Vec::new();
+        }
+    }
+
+    /// Where it is, or would be.
+    fn find(&self, key: u64) -> Result<usize, usize> {
+        self.parked.binary_search_by_key(&key, |(key, _)| *key)
     }
 }
