@@ -528,3 +528,14 @@ fn a_host_with_control_characters_is_refused_and_not_repeated() {
         assert!(!error.to_string().contains(char::is_control));
     }
 }
+
+#[test]
+fn a_peer_is_the_address_that_it_was_reached_at_and_no_other() {
+    let address = |last| std::net::SocketAddr::from(([192, 0, 2, last], 1883));
+    let (one, other) = (address(1), address(2));
+    let peer = Peer::from(one);
+    assert_eq!(peer, one);
+    assert_eq!(one, peer);
+    assert_ne!(peer, other);
+    assert_ne!(other, peer);
+}

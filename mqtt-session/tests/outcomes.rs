@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mqtt_session::proto::{Disconnect, Outbox, PacketType, Properties, QoS, ReasonCode, Version};
 use mqtt_session::{Cause, Event, Limits, Offline, Outcome, PublishRefused, QueueId, Token};
-use pair::raw::Raw;
+use pair::raw::{Raw, at_least_once};
 use pair::{ACKNOWLEDGED, QOS, VERSIONS, config, message};
 
 const NONE: Properties = Properties::new();
@@ -333,4 +333,38 @@ fn the_bytes_that_wait_are_counted() {
     raw.packets();
     raw.feed_ack(PacketType::PubAck, 1);
     assert_eq!(raw.session.stats().outgoing_bytes, 0);
+}
+
+#[test]
+fn only_what_the_server_or_the_system_has_is_a_success() {
+    assert!(ACKNOWLEDGED.is_success());
+    assert!(Outcome::Written.is_success());
+    for outcome in [
+        Outcome::Closed,
+        Outcome::ConnectionLost,
+        Outcome::Rejected(ReasonCode::QUOTA_EXCEEDED),
+        Outcome::Poisonous { connections: 3 },
+        Outcome::SessionLost,
+    ] {
+        assert!(!outcome.is_success(), "{outcome:?}");
+    }
+}
+
+#[test]
+fn the_counters_tell_what_was_sent_and_what_is_open() {
+    let mut raw = Raw::connected(config(Version::V5));
+    raw.publish(QoS::AtMostOnce, b"0");
+    raw.publish(QoS::AtLeastOnce, b"1");
+    raw.feed_publish("a", at_least_once(1), b"x");
+    raw.feed_publish("a", at_least_once(2), b"y");
+    raw.packets();
+    let stats = raw.session.stats();
+    assert_eq!((stats.accepted, stats.sent), (2, 2), "{stats:?}");
+    assert_eq!((stats.received, stats.receiving), (2, 2), "{stats:?}");
+    assert_eq!((stats.in_flight, stats.inbox_messages), (1, 2), "{stats:?}");
+    raw.take_and_ack();
+    raw.feed_ack(PacketType::PubAck, 1);
+    let stats = raw.session.stats();
+    assert_eq!((stats.acks_sent, stats.receiving), (1, 1), "{stats:?}");
+    assert_eq!((stats.acknowledged, stats.in_flight), (1, 0), "{stats:?}");
 }
