@@ -63,6 +63,13 @@ struct Arrival {
     orphan: bool,
 }
 
+impl Arrival {
+    /// Of QoS 2, and the application is done with it.
+    fn is_taken(&self) -> bool {
+        self.qos == QoS::ExactlyOnce && self.tickets == 0
+    }
+}
+
 /// What a PUBLISH of QoS 1 or 2 is, by its identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
@@ -384,6 +391,16 @@ impl Inbox {
         self.doubtful.contains(id)
     }
 
+    /// Whether the application is done with a message of QoS 2 under this identifier that came over an earlier connection, and for which no
+    /// PUBREC was sent.
+    pub(super) fn is_taken(&self, id: PacketId) -> bool {
+        let held = self
+            .held
+            .get(&id)
+            .and_then(|index| self.arrivals.get(*index));
+        held.is_some_and(Arrival::is_taken)
+    }
+
     /// The identifiers that an earlier process had recorded.
     pub(super) fn restore(&mut self, recorded: impl IntoIterator<Item = PacketId>) {
         recorded.into_iter().for_each(|id| self.recorded.insert(id));
@@ -392,8 +409,7 @@ impl Inbox {
     /// The identifiers of QoS 2 whose message the application has, and whose PUBREL has not come.
     pub(super) fn recorded(&self) -> impl Iterator<Item = PacketId> {
         let taken = self.arrivals.iter().filter_map(|(_, arrival)| {
-            let taken = arrival.qos == QoS::ExactlyOnce && arrival.tickets == 0;
-            (taken && !arrival.orphan).then_some(arrival.id)
+            (arrival.is_taken() && !arrival.orphan).then_some(arrival.id)
         });
         self.recorded
             .iter()

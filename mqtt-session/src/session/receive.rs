@@ -169,8 +169,14 @@ impl Session {
     #[inline]
     fn arrives(&mut self, id: PacketId, publish: &PublishView, full: bool) -> Option<u32> {
         let is_another = publish.qos() != QoS::ExactlyOnce || !publish.dup();
-        if is_another && self.records.is_some() && self.inbox.is_doubtful(id) {
-            self.record(|| Record::Released { id });
+        if is_another && self.records.is_some() {
+            if self.inbox.is_taken(id) {
+                // Only a snapshot has it, and only what is recorded can be released.
+                self.record(|| Record::Recorded { id });
+                self.record(|| Record::Released { id });
+            } else if self.inbox.is_doubtful(id) {
+                self.record(|| Record::Released { id });
+            }
         }
         let (seen, arrival) = self.inbox.see(id, publish.qos(), publish.dup());
         self.stats.duplicates += u64::from(seen != Seen::New);

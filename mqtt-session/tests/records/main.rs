@@ -5,6 +5,7 @@ mod moved;
 #[path = "../pair/mod.rs"]
 mod pair;
 mod restored;
+mod reused;
 mod withheld;
 
 use std::time::Duration;
