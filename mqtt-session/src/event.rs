@@ -82,7 +82,8 @@ pub enum Event {
     ///
     /// Subscriptions are asked for anew, and messages in flight treated as [`SessionLost`](crate::SessionLost) says; what the server had kept
     /// for us meanwhile is gone. Not told at the first connection of a session without records, which does not know what the server has;
-    /// nor in 3.1, which has no such bit.
+    /// nor in 3.1, which has no such bit; nor where we have left the session ourselves, for another group of servers. A CONNACK that said so and
+    /// never came is not made up for: the next one says Session Present 1, of the session that the server began with it.
     SessionLost,
     /// A connection, or an attempt at one, ended.
     Lost {

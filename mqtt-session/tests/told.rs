@@ -12,7 +12,10 @@ use mqtt_session::client::{ClientEvent, Closed, ConnectError, Events, SendError,
 use mqtt_session::proto::{
     ConnAck, Disconnect, Packet, Properties, QoS, ReasonCode, TopicFilter, Version,
 };
-use mqtt_session::{ConfigBuilder, Event, Outcome, PublishRefused, SubscribeError};
+use mqtt_session::{
+    ConfigBuilder, Durability, Endpoint, Event, Instant, Outcome, Phase, PublishRefused, Record,
+    Servers, Session, SubscribeError, UnixTime, WallClock,
+};
 use pair::hand::{Hand, poll, ready};
 use pair::raw::Raw;
 use pair::{VERSIONS, config};
@@ -120,6 +123,63 @@ fn a_session_that_the_server_has_lost_is_told_and_nothing_else_is() {
     let mut raw = Raw::connected(config(Version::V5).session_expiry(Duration::ZERO));
     again(&mut raw, false);
     assert!(!told(&mut raw));
+}
+
+#[test]
+fn a_session_that_was_left_for_another_group_of_servers_is_not_lost() {
+    for version in [Version::V3_1_1, Version::V5] {
+        let endpoint = |number: u8| Endpoint::new(format!("192.0.2.{number}"), 1883);
+        let servers = Servers::new(endpoint(1)).or(endpoint(2));
+        let mut raw = Raw::of(lasting(version), servers);
+        raw.session.start(raw.now);
+        raw.open();
+        raw.accept(false, Properties::new());
+        raw.closed(mqtt_session::Cause::Eof);
+        raw.wait_for_dial();
+        raw.closed(mqtt_session::Cause::ConnectionRefused);
+        assert_eq!(*raw.session.server(), endpoint(2), "{version}");
+        raw.actions.clear();
+        raw.open();
+        raw.accept(false, Properties::new());
+        if version == Version::V3_1_1 {
+            // That one only cleared what was there.
+            raw.packets();
+            assert!(raw.hang_up());
+            raw.open();
+            raw.accept(false, Properties::new());
+        }
+        assert_eq!(raw.session.phase(), Phase::Connected, "{version}");
+        assert!(!told(&mut raw), "{version}");
+        // From now on it is this one that can be.
+        again(&mut raw, false);
+        assert!(told(&mut raw), "{version}");
+    }
+}
+
+#[test]
+fn a_session_of_an_earlier_process_that_the_server_has_lost_is_told() {
+    let config = || lasting(Version::V5).durability(Durability::WriteAhead);
+    let mut raw = Raw::connected(config());
+    raw.poll();
+    let records: Vec<Record> = std::iter::from_fn(|| raw.session.poll_record())
+        .map(|(_, record)| record)
+        .collect();
+    let clock = WallClock {
+        now: Instant::ZERO,
+        time: UnixTime::from_millis(1_700_000_000_000),
+    };
+    for (begun, session_present) in [(true, false), (true, true), (false, false)] {
+        let records = records.iter().filter(|_| begun).cloned();
+        let server = Endpoint::new("192.0.2.1", 1883);
+        let session = Session::restore(config().build().unwrap(), server, 7, clock, records);
+        let mut next = Raw::new(config());
+        next.session = session.unwrap();
+        next.session.connect(next.now);
+        next.open();
+        next.accept(session_present, Properties::new());
+        assert_eq!(next.session.phase(), Phase::Connected);
+        assert_eq!(told(&mut next), begun && !session_present);
+    }
 }
 
 /// Ended by a server that says why.
