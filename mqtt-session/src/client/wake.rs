@@ -1,5 +1,6 @@
 //! Wakers: parked under the lock, cloned, woken and dropped outside of it, for all three are code of the user's runtime.
 
+use std::collections::VecDeque;
 use std::task::Waker;
 use std::vec::Vec;
 
@@ -84,8 +85,8 @@ impl<'w> Park<'w> {
 /// one's wake with it.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
-    /// In the order of their places, which count up.
-    parked: Vec<(u64, Option<Waker>)>,
+    /// In the order of their places, which count up. Who gives up is mostly who came first, by a timeout, or last.
+    parked: VecDeque<(u64, Option<Waker>)>,
     next: u64,
 }
 
@@ -112,7 +113,7 @@ impl Waiters {
     /// Gives up a place; the waker is for dropping outside of the lock.
     pub(super) fn leave(&mut self, place: &mut Place) -> Option<Waker> {
         let index = self.find(place.take()?).ok()?;
-        self.parked.remove(index).1
+        self.parked.remove(index)?.1
     }
 
     pub(super) fn wake_all(&mut self, wakes: &mut Wakes) {
@@ -120,7 +121,7 @@ impl Waiters {
             wakes.push(waker);
         }
         if self.parked.capacity() > KEPT {
-            self.parked = Vec::new();
+            self.parked = VecDeque::new();
         }
     }
 
