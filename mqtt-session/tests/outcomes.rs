@@ -4,7 +4,9 @@ mod pair;
 
 use std::time::Duration;
 
-use mqtt_session::proto::{Disconnect, Outbox, PacketType, Properties, QoS, ReasonCode, Version};
+use mqtt_session::proto::{
+    Disconnect, Outbox, Packet, PacketType, Properties, QoS, ReasonCode, Version,
+};
 use mqtt_session::{Cause, Event, Limits, Offline, Outcome, PublishRefused, QueueId, Token};
 use pair::raw::{Raw, at_least_once};
 use pair::{ACKNOWLEDGED, QOS, VERSIONS, config, message};
@@ -367,4 +369,65 @@ fn the_counters_tell_what_was_sent_and_what_is_open() {
     let stats = raw.session.stats();
     assert_eq!((stats.acks_sent, stats.receiving), (1, 1), "{stats:?}");
     assert_eq!((stats.acknowledged, stats.in_flight), (1, 0), "{stats:?}");
+}
+
+/// What is told of tokens, in the order of telling.
+fn next_told(raw: &mut Raw, most: usize) -> Vec<String> {
+    std::iter::from_fn(|| raw.session.poll_event())
+        .take(most)
+        .map(|event| match event {
+            Event::Published { token, outcome } => match outcome {
+                Outcome::Acknowledged { reason, .. } => format!("{} {reason:?}", token.get()),
+                other => format!("{} {other:?}", token.get()),
+            },
+            Event::Readable(_) => "readable".to_owned(),
+            other => format!("{other:?}"),
+        })
+        .collect()
+}
+
+#[test]
+fn outcomes_are_told_one_by_one_in_the_order_in_which_they_came_about() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let first = raw.publish(QoS::AtLeastOnce, b"x").get();
+    for _ in 1..9 {
+        raw.publish(QoS::AtLeastOnce, b"x");
+    }
+    let packets = raw.packets();
+    assert_eq!(packets.len(), 9);
+    let success = ReasonCode::SUCCESS;
+    let nobody = ReasonCode::NO_MATCHING_SUBSCRIBERS;
+    let come = |raw: &mut Raw, acks: &[(usize, ReasonCode)], then: &[u8]| {
+        for (index, reason) in acks {
+            let Packet::Publish(publish) = &packets[*index] else {
+                panic!("{packets:?}")
+            };
+            let id = publish.packet_id().expect("QoS 1");
+            let ack = raw.encode(&pair::raw::ack(PacketType::PubAck, id.get(), *reason));
+            raw.input.extend_from_slice(&ack);
+        }
+        raw.input.extend_from_slice(then);
+        raw.session.handle_input(raw.now, &mut raw.input);
+    };
+    let told = |tokens: &[(u64, ReasonCode)]| -> Vec<String> {
+        tokens
+            .iter()
+            .map(|(index, reason)| format!("{} {reason:?}", first + index))
+            .collect()
+    };
+    // In a row; then one with another reason, and a message between.
+    let publish = raw.encode_publish("a", at_least_once(1), b"in between");
+    come(&mut raw, &[(0, success), (1, success), (2, success)], &[]);
+    come(&mut raw, &[(3, nobody)], &publish);
+    come(&mut raw, &[(4, success), (5, success)], &[]);
+    // A part of a row is told before the rest of it comes about.
+    assert_eq!(next_told(&mut raw, 2), told(&[(0, success), (1, success)]));
+    assert_eq!(next_told(&mut raw, 2), told(&[(2, success), (3, nobody)]));
+    assert_eq!(next_told(&mut raw, 1), ["readable"]);
+    assert_eq!(next_told(&mut raw, 1), told(&[(4, success)]));
+    come(&mut raw, &[(6, success), (8, success), (7, success)], &[]);
+    assert_eq!(
+        next_told(&mut raw, usize::MAX),
+        told(&[(5, success), (6, success), (8, success), (7, success)])
+    );
 }

@@ -168,11 +168,17 @@ impl Hand {
     }
 
     pub fn feed(&mut self, packet: &Packet) {
+        self.bring(packet);
+        self.turn();
+    }
+
+    /// Bytes that the next turn reads.
+    pub fn bring(&mut self, packet: &Packet) {
         let mut out = Outbox::new();
         Encoder::new(self.version, Sender::Server)
             .encode(packet, &mut out)
             .expect("the test's packet is good");
-        self.bytes_in(&out.to_vec());
+        self.input.extend_from_slice(&out.to_vec());
     }
 
     pub fn encode_publish(&self, topic: &str, flow: Flow, payload: &[u8]) -> Vec<u8> {
