@@ -7,7 +7,7 @@ use std::time::Duration;
 use mqtt_session::proto::{
     Packet, Properties, QoS, ReasonCode, SubAck, SubscribeOptions, UnsubAck, Version,
 };
-use mqtt_session::{ConfigBuilder, Event, QueueId};
+use mqtt_session::{Cause, ConfigBuilder, Event, Limits, QueueId};
 use pair::raw::{Raw, at_least_once, id};
 use pair::{Pair, config};
 
@@ -330,4 +330,45 @@ fn a_subscription_keeps_its_options_when_it_is_made_anew() {
         panic!("{packets:?}")
     };
     assert_eq!(subscribe.filters[0].1, options);
+}
+
+/// A subscribe that is sent and taken back, and another to the same filter that waits for room in the outbox.
+fn taken_back_and_wanted_again() -> (Raw, mqtt_session::Token) {
+    let mut limits = Limits::default();
+    limits.outbox_bytes = 1;
+    let mut raw = Raw::connected(config(Version::V5).limits(limits));
+    let queue = raw.session.open_queue();
+    let first = raw.subscribe("a", queue);
+    assert_eq!(raw.lines(), ["SUBSCRIBE 65535 a"]);
+    raw.session.withdraw(raw.now, first);
+    raw.publish(QoS::AtMostOnce, b"b");
+    let second = raw.subscribe("a", queue);
+    (raw, second)
+}
+
+/// Those, too, that have waited for room.
+fn all_lines(raw: &mut Raw) -> Vec<String> {
+    let mut lines = raw.lines();
+    lines.extend(raw.lines());
+    lines
+}
+
+#[test]
+fn a_subscribe_that_wanted_what_one_before_it_may_have_got_undoes_that_when_it_is_taken_back() {
+    let (mut raw, second) = taken_back_and_wanted_again();
+    // Before it is sent for the first time.
+    raw.closed(Cause::Eof);
+    raw.session.withdraw(raw.now, second);
+    raw.wait_for_dial();
+    raw.open();
+    raw.accept(true, NONE);
+    assert_eq!(all_lines(&mut raw), ["UNSUBSCRIBE 65535 a", "PUBLISH"]);
+
+    // The same where the answer to the first comes, and the second is refused.
+    let (mut raw, second) = taken_back_and_wanted_again();
+    raw.feed(&suback(65535, &[0]));
+    raw.session.withdraw(raw.now, second);
+    assert_eq!(all_lines(&mut raw), ["PUBLISH", "SUBSCRIBE 65535 a"]);
+    raw.feed(&suback(65535, &[0x87]));
+    assert_eq!(raw.lines(), ["UNSUBSCRIBE 65535 a"]);
 }

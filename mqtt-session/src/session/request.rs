@@ -16,7 +16,7 @@ pub(super) struct Request {
     pub(super) token: Option<Token>,
     pub(super) kind: RequestKind,
     pub(super) properties: Properties,
-    /// It was sent on an earlier connection, and not answered: the server may have done what it says.
+    /// It was sent on an earlier connection, and not answered, or one that was taken back came before it: the server may have done what it says.
     pub(super) was_sent: bool,
     /// Nobody waits for the answer any more: what was granted is to be undone.
     pub(super) withdrawn: bool,

@@ -520,9 +520,19 @@ impl Subscriptions {
         }
     }
 
-    /// An UNSUBSCRIBE for those of these filters that no queue wants.
-    pub(super) fn undo(&self, mut filters: Vec<TopicFilter>) -> Option<Request> {
-        filters.retain(|filter| self.get(filter).is_none_or(|one| one.queues.is_empty()));
+    /// An UNSUBSCRIBE for those of these filters that no queue wants. Who waits to subscribe to the others is to undo what there may be at the
+    /// server as soon as that is taken back, or refused: as if it were its own.
+    pub(super) fn undo(&mut self, mut filters: Vec<TopicFilter>) -> Option<Request> {
+        filters.retain(|filter| {
+            let unwanted = self.get(filter).is_none_or(|one| one.queues.is_empty());
+            if !unwanted {
+                let subscribes = self.pending.iter_mut();
+                subscribes
+                    .filter(|request| request.subscribes_to(filter))
+                    .for_each(|request| request.was_sent = true);
+            }
+            unwanted
+        });
         let kind = RequestKind::Unsubscribe { filters };
         let undo = Request {
             token: None,
