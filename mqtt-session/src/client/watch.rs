@@ -7,7 +7,8 @@ use crate::Token;
 
 use super::wake::{Park, Wakes};
 
-/// One entry for each handle, made when the token is, and gone with the handle. Tokens that nobody watches cost a lookup.
+/// One entry for each handle, made when the token is, and gone with the handle or, where nobody has waited, with the next message or turn of the
+/// driver. Tokens that nobody watches cost a lookup.
 ///
 /// Tokens count up, so the entries are in their order, and mostly each lies where its distance to the first says.
 #[derive(Debug)]
