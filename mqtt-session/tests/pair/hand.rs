@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use mqtt_session::client::{Client, Port, Report, Subscription, Turn, build};
+use mqtt_session::client::{Client, Next, Port, Report, Subscription, Turn, build};
 use mqtt_session::proto::{
     ConnAck, Decoder, Encoder, Flow, Outbox, Packet, Properties, QoS, ReasonCode, Sender, SubAck,
     Version,
@@ -153,6 +153,23 @@ impl Hand {
                 return next.wants_read;
             }
         }
+    }
+
+    /// Turns until there is nothing to do, and then once with a waker to sleep.
+    pub fn sleep(&mut self, waker: &Waker) -> Next {
+        self.turn();
+        let mut actions = Vec::new();
+        let next = self.port.turn(Turn {
+            now: self.port.now(),
+            input: &mut self.input,
+            written: 0,
+            reports: &mut self.reports,
+            output: &mut self.output,
+            actions: &mut actions,
+            idle: Some(waker),
+        });
+        assert!(self.output.is_empty() && actions.is_empty());
+        next
     }
 
     pub fn packets(&mut self) -> Vec<Packet> {
