@@ -7,6 +7,8 @@ mod answering;
 mod connecting;
 mod delivering;
 mod driver;
+mod driving;
+mod fake;
 #[path = "../pair/mod.rs"]
 mod pair;
 mod port;

@@ -35,6 +35,10 @@ impl Task {
         self.woken.0.swap(0, Ordering::Relaxed)
     }
 
+    pub fn is_woken(&self) -> bool {
+        self.woken.0.load(Ordering::Relaxed) > 0
+    }
+
     /// Whether somebody keeps its waker.
     pub fn is_awaited(&self) -> bool {
         Arc::strong_count(&self.woken) > 2
