@@ -13,6 +13,9 @@ mod fake;
 mod pair;
 mod port;
 mod publishing;
+mod reading;
+mod subscribing;
+mod watching;
 mod woken;
 
 use mqtt_session::Limits;
