@@ -4,10 +4,14 @@ mod pair;
 
 use std::time::Duration;
 
+use bytes::BytesMut;
 use mqtt_session::auth::{AuthAnswer, AuthError, AuthStep};
-use mqtt_session::proto::{ConnAck, Packet, PacketType, Properties, QoS, ReasonCode, Version};
+use mqtt_session::proto::{
+    ConnAck, Decoder, Outbox, Packet, PacketType, Properties, QoS, ReasonCode, Sender, Version,
+};
 use mqtt_session::{
-    Config, ConfigError, ConnectionError, Event, Fault, Limits, Phase, Timeouts, Timer, Violation,
+    Action, Config, ConfigError, Connection, ConnectionError, Endpoint, Event, Fault, Instant,
+    Limits, Phase, Session, Timeouts, Timer, Violation,
 };
 use pair::config;
 use pair::exchange::*;
@@ -464,4 +468,33 @@ fn authentication_data_are_not_shown() {
     let shown = format!("{step:?} {:?}", AuthAnswer::new("qwertz"));
     assert!(!shown.contains("qwertz"), "{shown}");
     assert!(!format!("{:?}", raw.session).contains("qwertz"));
+}
+
+#[test]
+fn a_connection_takes_the_authenticators_answers_for_its_session() {
+    let config = authenticating().build().expect("a good configuration");
+    let session = Session::new(config, Endpoint::new("192.0.2.1", 1883), 7);
+    let mut connection = Connection::new(session);
+    let now = Instant::ZERO;
+    connection.session_mut().connect(now);
+    let Some(Action::Dial { attempt, .. }) = connection.poll_action() else {
+        panic!("it does not dial");
+    };
+    connection.handle_opened(now, attempt);
+    let Some(Action::Authenticate { attempt, .. }) = connection.poll_action() else {
+        panic!("it asks for no data");
+    };
+    let mut out = Outbox::new();
+    assert!(!connection.poll_transmit(now, &mut out));
+    connection.handle_auth(now, attempt, Ok(b"me"[..].into()));
+    assert!(connection.poll_transmit(now, &mut out));
+    let decoder = Decoder::new(Version::V5, Sender::Client);
+    let packet = decoder.decode(&mut BytesMut::from(&out.to_vec()[..]));
+    let Ok(Some(Packet::Connect(connect))) = packet else {
+        panic!("{packet:?}");
+    };
+    assert_eq!(
+        connect.properties.view().authentication_data(),
+        Some(&b"me"[..])
+    );
 }

@@ -4,7 +4,7 @@ mod pair;
 
 use std::time::Duration;
 
-use mqtt_session::proto::{Packet, Properties, QoS, Version};
+use mqtt_session::proto::{Packet, Properties, PropertyId, QoS, Version};
 use mqtt_session::{Backoff, Config, ConfigBuilder, Limits, Timeouts};
 use pair::raw::Raw;
 
@@ -286,4 +286,47 @@ fn a_maximum_packet_size_is_stated_unless_it_is_no_limit() {
     );
     assert_eq!(stated(Limits::LARGEST_PACKET), None);
     assert_eq!(stated(u32::MAX), None);
+}
+
+/// Sections 3.1.2.11.2 and 3.1.2.11.5: what is absent is 0.
+#[test]
+fn connect_does_not_say_what_is_so_where_it_says_nothing() {
+    let properties = |config: ConfigBuilder| {
+        let mut raw = Raw::new(config);
+        raw.session.connect(raw.now);
+        let Packet::Connect(connect) = raw.open() else {
+            panic!("no CONNECT");
+        };
+        connect.properties
+    };
+    let mut limits = Limits::default();
+    limits.topic_alias_maximum = 0;
+    let least = pair::config(Version::V5).session_expiry(Duration::ZERO);
+    let said = properties(least.clone().limits(limits));
+    assert!(!said.view().has(PropertyId::TOPIC_ALIAS_MAXIMUM));
+    assert!(!said.view().has(PropertyId::SESSION_EXPIRY_INTERVAL));
+    limits.topic_alias_maximum = 1;
+    let said = properties(least.limits(limits));
+    assert_eq!(said.view().topic_alias_maximum(), Some(1));
+}
+
+/// Sections 3.1.2.10 and 3.1.2.11.2: a keep-alive of half a second would be one of none.
+#[test]
+fn times_that_connect_says_in_seconds_are_rounded_up() {
+    for (millis, seconds) in [(999, 1), (1000, 1), (1001, 2), (1999, 2), (2000, 2)] {
+        let time = Duration::from_millis(millis);
+        let config = pair::config(Version::V5)
+            .keep_alive(time)
+            .session_expiry(time);
+        let mut raw = Raw::new(config);
+        raw.session.connect(raw.now);
+        let Packet::Connect(connect) = raw.open() else {
+            panic!("no CONNECT");
+        };
+        let expiry = connect.properties.view().session_expiry_interval();
+        assert_eq!(
+            (connect.keep_alive, expiry),
+            (seconds, Some(seconds.into()))
+        );
+    }
 }

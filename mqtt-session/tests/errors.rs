@@ -177,3 +177,28 @@ fn what_a_server_says_is_told_without_control_characters_and_at_no_great_length(
         assert!(told.ends_with(&format!(": {shown}")), "{told}");
     }
 }
+
+/// Section 4.2 leaves to the network what its end is: the layers above tell an orderly one from others.
+#[cfg(feature = "std")]
+#[test]
+fn what_the_operating_system_says_of_a_stream_is_a_cause_that_can_be_told_apart() {
+    use std::io::{Error, ErrorKind};
+    for (kind, cause) in [
+        (ErrorKind::UnexpectedEof, Cause::Eof),
+        (ErrorKind::ConnectionRefused, Cause::ConnectionRefused),
+        (ErrorKind::ConnectionReset, Cause::ConnectionReset),
+        (ErrorKind::ConnectionAborted, Cause::ConnectionReset),
+        (ErrorKind::BrokenPipe, Cause::ConnectionReset),
+        (ErrorKind::HostUnreachable, Cause::Unreachable),
+        (ErrorKind::NetworkUnreachable, Cause::Unreachable),
+        (ErrorKind::AddrNotAvailable, Cause::Unreachable),
+        (ErrorKind::TimedOut, Cause::TimedOut),
+    ] {
+        assert_eq!(Cause::from(&Error::from(kind)), cause);
+    }
+    let other = Error::other("the cable is gone");
+    assert_eq!(
+        Cause::from(&other),
+        Cause::Other("the cable is gone".into())
+    );
+}

@@ -179,6 +179,7 @@ fn hosts_are_listed_by_name_or_by_what_is_above_them() {
         ("a.two.example", true),
         ("a.b.TWO.example", true),
         ("two.example", false),
+        (".two.example", false),
         ("nottwo.example", false),
         ("one.example.evil", false),
     ] {

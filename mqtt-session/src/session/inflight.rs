@@ -490,7 +490,7 @@ impl InFlight {
 
     /// What is to be sent again when the session goes on: PUBRELs in the order of their PUBRECs, then messages in the order of
     /// their tokens [MQTT-4.4.0-1], [MQTT-4.6.0-1].
-    pub(super) fn begin_resend(&mut self) -> Vec<(PacketId, Token)> {
+    pub(super) fn begin_resend(&mut self) -> Vec<PacketId> {
         self.sent_mut().for_each(|sent| sent.counted = false);
         let mut all: Vec<_> = self
             .iter()
@@ -501,11 +501,11 @@ impl InFlight {
                     SentState::Unacknowledged { .. } => (1, sent.token.get()),
                     SentState::GivenUp { order: None } => return None,
                 };
-                Some((order, (id, sent.token)))
+                Some((order, id))
             })
             .collect();
         all.sort_unstable_by_key(|(order, _)| *order);
-        all.into_iter().map(|(_, entry)| entry).collect()
+        all.into_iter().map(|(_, id)| id).collect()
     }
 
     /// Those messages that `wrong` finds a reason against.

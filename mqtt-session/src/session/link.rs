@@ -30,8 +30,8 @@ pub(super) struct Link {
     /// So many of the encoded bytes may have left in part: a layer made others of them, which were not all written.
     pub(super) touched: u64,
     pub(super) unwritten: VecDeque<Unwritten>,
-    /// What the session sends again, in its order.
-    pub(super) resend: VecDeque<(PacketId, Token)>,
+    /// What the session sends again, in its order. Before all of that went out, no new message gets an identifier.
+    pub(super) resend: VecDeque<PacketId>,
     /// What of it went first.
     pub(super) first_resent: Option<FirstResent>,
     /// It is lost because of something here: the inbox is full, say.

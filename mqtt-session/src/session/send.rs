@@ -392,9 +392,9 @@ impl Session {
     fn pump_all(&mut self) {
         while self.can_encode() && self.send_request() {}
         while self.can_encode()
-            && let Some((id, token)) = self.link.resend.front().copied()
+            && let Some(id) = self.link.resend.front().copied()
         {
-            if !self.resend(id, token) {
+            if !self.resend(id) {
                 break;
             }
             self.link.resend.pop_front();
@@ -421,7 +421,7 @@ impl Session {
         self.can_send_request()
             || self.has_stored()
             || match (self.link.resend.front(), self.outgoing.queue.front()) {
-                (Some((id, _)), _) => self.link.quota > 0 || !self.is_unacknowledged(*id),
+                (Some(id), _) => self.link.quota > 0 || !self.is_unacknowledged(*id),
                 (None, Some(next)) => self.can_send_now(next.qos),
                 (None, None) => false,
             }
@@ -433,10 +433,10 @@ impl Session {
     }
 
     /// Sends one message or PUBREL again [MQTT-4.4.0-1]. `false` where the quota does not allow it yet.
-    fn resend(&mut self, id: PacketId, token: Token) -> bool {
+    fn resend(&mut self, id: PacketId) -> bool {
         let before = self.link.encoded;
         match self.outgoing.inflight.get(id) {
-            Some(sent) if sent.token == token => match sent.state {
+            Some(sent) => match sent.state {
                 SentState::Released { .. } | SentState::GivenUp { order: Some(_) } => {
                     self.release_again(id);
                 }
@@ -464,7 +464,7 @@ impl Session {
                 SentState::GivenUp { order: None } => {}
             },
             // It was acknowledged meanwhile.
-            _ => {}
+            None => {}
         }
         let len = self.link.encoded - before;
         if len > 0 {
@@ -478,7 +478,7 @@ impl Session {
         // No more than the driver has taken.
         let taken = self.link.encoded - self.link.outbox.len() as u64;
         let n = (n as u64).min(taken.saturating_sub(self.link.written));
-        if n == 0 || !matches!(self.stage, Stage::Open { .. } | Stage::Closing { .. }) {
+        if n == 0 {
             return;
         }
         self.link.written += n;

@@ -362,7 +362,7 @@ impl Stack {
             moved |= to.len() > given;
         }
         self.marks.take(before - self.plain.len());
-        Ok(moved || self.plain.len() < before || self.raw.len() > raw)
+        Ok(moved || self.raw.len() > raw)
     }
 
     /// What was taken from the session so far is in what was given to the driver so far, unless something of it waits between layers.

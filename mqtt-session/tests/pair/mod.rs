@@ -277,7 +277,7 @@ impl Pair {
         let now = self.now();
         let mut any = false;
         if self.output.is_empty() {
-            any = self.session.poll_transmit(now, &mut self.output);
+            any = raw::polls_as_told(&mut self.session, now, &mut self.output);
         }
         let Some(wire) = &mut self.wire else {
             return any;

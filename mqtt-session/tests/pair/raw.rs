@@ -192,7 +192,7 @@ impl Raw {
             let mut any = false;
             let mut out = Outbox::new();
             // What precedes an action is written before it, as by a driver.
-            while self.session.poll_transmit(self.now, &mut out) {
+            while polls_as_told(&mut self.session, self.now, &mut out) {
                 let bytes = out.to_vec();
                 out.clear();
                 self.wire.extend_from_slice(&bytes);
@@ -341,6 +341,19 @@ impl Raw {
     pub fn last_loss(&mut self) -> ConnectionError {
         self.losses().pop().expect("a loss").0
     }
+}
+
+/// Polls what is to be written. [`Session::has_transmit`] tells whether there is something: who waits for it alone neither misses anything nor is
+/// called in vain again and again.
+pub fn polls_as_told(session: &mut Session, now: Instant, out: &mut Outbox) -> bool {
+    let told = session.has_transmit();
+    let any = session.poll_transmit(now, out);
+    assert!(
+        told || !any,
+        "there is something to write, and it is not told"
+    );
+    assert!(any || !session.has_transmit(), "there is nothing to write");
+    any
 }
 
 pub fn id(id: u16) -> PacketId {

@@ -198,7 +198,18 @@ impl Tower {
         let now = self.at();
         let mut any = false;
         if self.output.is_empty() {
+            let told = self.connection.has_transmit();
             any = self.connection.poll_transmit(now, &mut self.output);
+            assert_eq!(any, !self.output.is_empty());
+            assert!(
+                told || !any,
+                "there is something to write, and it is not told"
+            );
+            let more = self.connection.has_transmit();
+            assert!(
+                any || !more || self.connection.has_action(),
+                "nothing to write"
+            );
         }
         let Some(wire) = &mut self.wire else {
             return any;

@@ -20,7 +20,7 @@ mod way;
 
 use std::time::Duration;
 
-use mqtt_session::proto::QoS;
+use mqtt_session::proto::{Disconnect, QoS};
 use mqtt_session::transport::{Proxy, ProxyError};
 use mqtt_session::{
     Action, Cause, Config, ConfigBuilder, ConnectionError, Endpoint, Event, Fault, Phase,

@@ -34,6 +34,7 @@ fn nothing_shows_the_password_at_any_time() {
     for (proxy, script) in refusals {
         let proxy = proxy.credentials("me", SECRET);
         assert_hidden(&format!("{proxy:?} {proxy}"));
+        assert!(format!("{proxy:?}").contains(&proxy.to_string()));
         let builder = config(proxy.clone());
         assert_hidden(&format!("{builder:?}"));
         assert_hidden(&format!("{:?}", builder.build().unwrap()));

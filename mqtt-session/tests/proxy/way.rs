@@ -166,3 +166,25 @@ fn a_session_without_layers_refuses_a_proxy() {
     let error = error.unwrap();
     assert!(error.contains("without `Connection`"), "{error}");
 }
+
+#[test]
+fn who_leaves_before_anything_was_written_tells_the_proxy_nothing() {
+    for proxy in [
+        Proxy::http("192.0.2.9", 3128),
+        Proxy::socks5("192.0.2.9", 1080),
+    ] {
+        let mut tower = tower(proxy.credentials("me", SECRET), server(), &[]);
+        let (now, connection) = (tower.at(), &mut tower.connection);
+        connection.session_mut().start(now);
+        let Some(Action::Dial { attempt, .. }) = connection.poll_action() else {
+            panic!("no dial")
+        };
+        connection.handle_opened(now, attempt);
+        let leave = Disconnect::default();
+        let session = connection.session_mut();
+        session.disconnect(now, leave, Duration::ZERO).unwrap();
+        let hangup = connection.poll_action();
+        assert!(matches!(hangup, Some(Action::Hangup { .. })), "{hangup:?}");
+        assert!(!connection.poll_transmit(now, &mut tower.output));
+    }
+}

@@ -14,7 +14,7 @@ use mqtt_session::proto::{
     ConnAck, Disconnect, Packet, PacketType, Properties, QoS, ReasonCode, SubAck, Version,
 };
 use mqtt_session::{
-    Cause, ConfigBuilder, Durability, Endpoint, Event, Instant, Limits, Outcome, PacketIds,
+    Cause, ConfigBuilder, Durability, Ending, Endpoint, Event, Instant, Limits, Outcome, PacketIds,
     PublishOptions, PublishRefused, QueueId, Record, Redirects, RestoreError, Seq, Servers,
     Session, UnixTime, WallClock,
 };

@@ -29,7 +29,9 @@ fn behind_nothing_waits_and_each_change_comes_out_under_the_next_number() {
     raw.feed_ack(PacketType::PubRec, 1);
     raw.feed_ack(PacketType::PubComp, 1);
     assert_eq!(raw.lines(), ["PUBREL 1"]);
+    assert!(raw.session.has_record());
     let records = take(&mut raw);
+    assert!(!raw.session.has_record());
     let seqs: Vec<_> = records.iter().map(|(seq, _)| seq.get()).collect();
     assert_eq!(seqs, [1, 2, 3, 4, 5, 6]);
     let kinds = records.iter().map(|(_, record)| match record {
@@ -218,4 +220,27 @@ fn what_was_not_handed_out_yet_can_not_have_been_stored() {
     store(&mut raw);
     store(&mut raw);
     assert_eq!(raw.lines(), ["PUBLISH 1"]);
+}
+
+#[test]
+fn what_became_of_a_message_is_recorded_with_the_servers_reason() {
+    let (mut raw, _) = connected(config(Durability::Behind));
+    let refused = ReasonCode::NOT_AUTHORIZED;
+    let nobody = ReasonCode::NO_MATCHING_SUBSCRIBERS;
+    for (packet, reason, ending) in [
+        (PacketType::PubAck, nobody, Ending::Acknowledged(nobody)),
+        (PacketType::PubAck, refused, Ending::Rejected(refused)),
+        (PacketType::PubRec, refused, Ending::Rejected(refused)),
+    ] {
+        let qos = match packet {
+            PacketType::PubRec => QoS::ExactlyOnce,
+            _ => QoS::AtLeastOnce,
+        };
+        let token = raw.publish(qos, b"1");
+        take(&mut raw);
+        raw.feed(&pair::raw::ack(packet, 1, reason));
+        let finished = Record::Finished { token, ending };
+        let records: Vec<_> = take(&mut raw).into_iter().map(|(_, r)| r).collect();
+        assert_eq!(records, [finished]);
+    }
 }

@@ -295,3 +295,11 @@ fn a_name_that_no_certificate_can_be_for_is_refused_before_anything_is_opened() 
     assert!(tower.actions.is_empty());
     assert!(matches!(tower.events.last(), Some(Event::Closed)));
 }
+
+/// An alert: that is how a server of TLS 1.2 says that it wants a certificate, and many other things.
+#[test]
+fn a_handshake_that_fails_where_no_client_certificate_is_configured_may_want_one() {
+    let refused = answered(b"\x15\x03\x03\x00\x02\x02\x28");
+    let words = "HandshakeFailure; it may ask for a client certificate, and none is configured";
+    assert_eq!(cause(&refused), Cause::Tls(TlsError::Refused(words.into())));
+}

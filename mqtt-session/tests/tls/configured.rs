@@ -2,11 +2,11 @@
 
 use mqtt_session::proto::{Properties, ReasonCode};
 use mqtt_session::transport::{Tls, TlsConfigError};
-use mqtt_session::{Config, Endpoint, Event, RedirectRefused, Redirects};
+use mqtt_session::{Config, Endpoint, Event, Phase, RedirectRefused, Redirects};
 
 use super::certificates::{Authority, Identity};
 use super::peer::Server;
-use super::{server, tower_of};
+use super::{config, server, tower_of};
 
 fn wrong(tls: Result<Tls, TlsConfigError>) -> String {
     tls.expect_err("it can't work").to_string()
@@ -62,6 +62,12 @@ fn what_can_not_work_is_refused_with_what_is_wrong() {
         text.starts_with("the certificate of an authority can't be used: "),
         "{text}"
     );
+    let torn = "-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n";
+    let text = wrong(Tls::builder().authority_pem(torn).build());
+    assert!(
+        text.ends_with("the PEM text has a section that is not base64"),
+        "{text}"
+    );
     let named = Tls::builder()
         .authority_pem(authority.pem)
         .server_name("a b")
@@ -87,14 +93,28 @@ fn without_an_authority_those_of_a_feature_are_trusted_or_there_is_an_error() {
     }
 }
 
-#[cfg(feature = "tls-bundled-roots")]
+#[cfg(any(feature = "tls-platform-roots", feature = "tls-bundled-roots"))]
 #[test]
 fn authorities_that_are_asked_for_stand_beside_those_that_are_given() {
-    let tls = Tls::builder()
-        .authority_pem(Authority::new().pem)
-        .bundled_roots()
-        .build();
-    assert!(tls.is_ok());
+    let authority = Authority::new();
+    let own = || Tls::builder().authority_pem(authority.pem.clone());
+    let mut built = Vec::new();
+    #[cfg(feature = "tls-bundled-roots")]
+    built.push(own().bundled_roots().build().unwrap());
+    #[cfg(feature = "tls-platform-roots")]
+    match own().platform_roots().build() {
+        Ok(tls) => built.push(tls),
+        // A machine may have none.
+        Err(TlsConfigError::Platform { .. }) => {}
+        Err(other) => panic!("{other}"),
+    }
+    for tls in built {
+        let peer = Server::new(&authority.issue("broker.example"));
+        let mut tower = tower_of(config(&tls), server(), move || peer.accept());
+        tower.start();
+        let phase = tower.connection.session().phase();
+        assert_eq!(phase, Phase::Connected, "{:?}", tower.events);
+    }
 }
 
 #[test]

@@ -102,6 +102,10 @@ fn the_words_of_a_refusal_say_what_to_look_at() {
         "the server refused with the HTTP status 404 (there is nothing under the path of the URL)"
     );
     assert_eq!(
+        refused(403, None),
+        "the server refused with the HTTP status 403 (forbidden)"
+    );
+    assert_eq!(
         refused(308, Some("wss://b/mqtt")),
         "the server refused with the HTTP status 308 (it redirects, which is not followed): wss://b/mqtt"
     );
@@ -253,4 +257,20 @@ fn nothing_is_sent_behind_a_request_that_was_refused_and_it_is_tried_again() {
     assert!(record.closes().is_empty());
     tower.run_for(Duration::from_secs(10));
     assert_connected(&tower);
+}
+
+#[test]
+fn of_the_servers_words_so_many_are_told_as_somebody_reads() {
+    for (len, told) in [(199, 199), (200, 200), (201, 203), (1000, 203)] {
+        let error = answered(move |_| {
+            let path = "a".repeat(len);
+            format!("HTTP/1.1 307 Go\r\nLocation: {path}\r\n\r\n").into_bytes()
+        });
+        let WebSocketError::Refused { location, .. } = error else {
+            panic!("{error:?}")
+        };
+        let location = location.unwrap();
+        assert_eq!(location.len(), told);
+        assert_eq!(location.ends_with("a..."), len > 200);
+    }
 }

@@ -91,3 +91,20 @@ fn a_message_of_which_nothing_had_left_is_sent_as_if_for_the_first_time() {
     assert!(untouched.broker.received().iter().all(|one| !one.dup));
     untouched.check();
 }
+
+#[test]
+fn what_the_driver_has_of_a_later_unit_is_sent_as_if_for_the_first_time() {
+    let mut torn = connected(tower());
+    torn.takes = 10;
+    let first = torn.publish(QoS::AtMostOnce, b"in part");
+    torn.run();
+    let second = torn.publish(QoS::AtMostOnce, b"not at all");
+    let now = torn.at();
+    torn.connection.poll_transmit(now, &mut torn.output);
+    torn.takes = usize::MAX;
+    torn.end(Cause::ConnectionReset);
+    torn.run_for(Duration::from_secs(10));
+    assert_eq!(torn.outcome(first), Some(Outcome::ConnectionLost));
+    assert_eq!(torn.outcome(second), Some(Outcome::Written));
+    assert_eq!(torn.accepted(), [b"not at all"]);
+}

@@ -119,3 +119,18 @@ fn a_higher_layer_that_is_cut_off_by_the_end_of_a_lower_one_says_so() {
     tower.run();
     assert_eq!(lost(&tower), Cause::WebSocket(WebSocketError::Truncated));
 }
+
+#[test]
+fn a_layer_that_can_not_say_what_the_session_says_ends_the_connection() {
+    fn mute() -> Vec<Box<dyn Layer>> {
+        alloc::vec![Box::new(Veil::mute(Kind::Low))]
+    }
+    let mut tower = Tower::new(config(mute), server(), || Box::new(Unveiled::one()));
+    tower.start();
+    let [ConnectionError::Closed { .. } | ConnectionError::Unanswered { .. }] = &tower.losses()[..]
+    else {
+        panic!("{:?}", tower.losses())
+    };
+    assert_eq!(tower.hangups(), 1);
+    assert_eq!(tower.connection.session().phase(), Phase::Waiting);
+}

@@ -3,7 +3,7 @@
 use std::vec::Vec;
 
 use super::tower::Far;
-use super::veil::{HELLO, WELCOME};
+use super::veil::{HELLO, Silent, WELCOME};
 use super::*;
 use crate::Action;
 use crate::transport::Proxy;
@@ -82,4 +82,25 @@ fn layers_above_a_proxy_begin_when_it_has_answered_and_get_what_came_with_that()
         assert_eq!(tower.take_all(), [payload]);
         tower.check();
     }
+}
+
+#[test]
+fn what_was_said_to_the_proxy_is_not_taken_for_what_the_session_said() {
+    let proxy = Proxy::http("192.0.2.9", 3128);
+    let config = Config::builder("client").proxy(proxy).build().unwrap();
+    let mut tower = Tower::new(config, server(), || Box::new(Silent));
+    tower.takes = 0;
+    tower.start();
+    assert_eq!(tower.output.to_vec(), ASKED);
+    // It answers before the driver says that all is written.
+    let now = tower.at();
+    tower.input.extend_from_slice(GRANTED);
+    tower.connection.handle_input(now, &mut tower.input);
+    assert!(tower.connection.poll_transmit(now, &mut tower.output));
+    let connect = tower.output.len() - ASKED.len();
+    let told = |tower: &Tower| tower.connection.session().stats().bytes_written as usize;
+    tower.connection.handle_written(now, ASKED.len());
+    assert_eq!(told(&tower), 0);
+    tower.connection.handle_written(now, connect);
+    assert_eq!(told(&tower), connect);
 }

@@ -46,6 +46,8 @@ pub(super) struct Veil {
     closed: bool,
     pongs: usize,
     last: Option<u8>,
+    /// Takes nothing for below, and says so.
+    mute: bool,
 }
 
 impl Veil {
@@ -59,6 +61,14 @@ impl Veil {
             closed: false,
             pongs: 0,
             last: None,
+            mute: false,
+        }
+    }
+
+    pub(super) const fn mute(kind: Kind) -> Self {
+        Self {
+            mute: true,
+            ..Self::new(kind)
         }
     }
 
@@ -121,6 +131,9 @@ impl Layer for Veil {
             put_frame(self.kind, PONG, &[], to);
         }
         if self.ready && !self.closed && !self.failed && from.has_remaining() {
+            if self.mute {
+                return Err(self.wrong());
+            }
             let mut body = Vec::new();
             body.put(from);
             for chunk in body.chunks(usize::from(u16::MAX)) {

@@ -45,12 +45,10 @@ impl Frames {
         to: &mut BytesMut,
     ) -> Result<Option<Said>, WebSocketError> {
         loop {
-            if self.left > 0 {
-                let count = usize::try_from(self.left).map_or(from.len(), |n| n.min(from.len()));
-                to.extend_from_slice(&from[..count]);
-                from.advance(count);
-                self.left -= count as u64;
-            }
+            let count = usize::try_from(self.left).map_or(from.len(), |n| n.min(from.len()));
+            to.extend_from_slice(&from[..count]);
+            from.advance(count);
+            self.left -= count as u64;
             if self.left > 0 {
                 return Ok(None);
             }
