@@ -467,7 +467,7 @@ impl Session {
     ///
     /// A Session Expiry Interval in it replaces that of CONNECT. 3.x has neither reason codes nor properties here; there,
     /// [`ReasonCode::DISCONNECT_WITH_WILL`](mqtt_proto::ReasonCode) closes the stream without DISCONNECT, so that the server publishes the
-    /// will. What turns out too large for the server when it is sent is left out, down to a plain DISCONNECT.
+    /// will. Properties that turn out too large for the server when it is sent are left out.
     ///
     /// # Errors
     ///

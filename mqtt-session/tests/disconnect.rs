@@ -5,7 +5,7 @@ mod pair;
 use std::time::Duration;
 
 use mqtt_session::proto::{
-    Disconnect, Flow, PacketType, Properties, QoS, ReasonCode, Version, Will,
+    Disconnect, Flow, Packet, PacketType, Properties, QoS, ReasonCode, Version, Will,
 };
 use mqtt_session::{Action, Cause, Event, Outcome, Phase, Timer};
 use mqtt_testkit::Direction;
@@ -264,5 +264,34 @@ fn session_expiry_can_be_changed_at_the_end_also_beside_a_reason() {
         let ladder = pair.broker.ladder().to_string();
         assert!(ladder.contains("DISCONNECT 0x04"), "{ladder}");
         assert_eq!(pair.broker.session("client").is_some(), kept, "{ladder}");
+    }
+}
+
+/// [MQTT-3.14.2-3]
+#[test]
+fn a_disconnect_that_is_too_large_for_the_server_says_less() {
+    let reason = ReasonCode::DISCONNECT_WITH_WILL;
+    let words = Properties::builder().reason_string("until tomorrow");
+    let words = words.build().expect("good properties");
+    for (max, expected) in [(100, (reason, Some("until tomorrow"))), (4, (reason, None))] {
+        let max = std::num::NonZeroU32::new(max).expect("not 0");
+        let says = Properties::builder().maximum_packet_size(max);
+        let says = says.build().expect("good properties");
+        let mut raw = Raw::connected_with(config(Version::V5), says);
+        let disconnect = Disconnect {
+            reason,
+            properties: words.clone(),
+        };
+        raw.session
+            .disconnect(raw.now, disconnect, Duration::ZERO)
+            .expect("a good DISCONNECT");
+        let packets = raw.packets();
+        let [Packet::Disconnect(said)] = &packets[..] else {
+            panic!("{packets:?}")
+        };
+        assert_eq!(
+            (said.reason, said.properties.view().reason_string()),
+            expected
+        );
     }
 }

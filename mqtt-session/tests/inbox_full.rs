@@ -74,7 +74,11 @@ fn drop_oldest_never_stops_reading_and_tells_once_until_there_was_room() {
         assert!(raw.session.wants_read());
         assert_eq!(raw.session.stats().dropped_full, 7, "{version}");
         assert_eq!(told_dropping(&mut raw), 1);
-        assert_eq!(left(&mut raw), [8, 9, 10], "the oldest are gone");
+        // One place is no room yet.
+        raw.take_and_ack();
+        fill(&mut raw, 11..=12);
+        assert_eq!(told_dropping(&mut raw), 1);
+        assert_eq!(left(&mut raw), [10, 11, 12], "the oldest are gone");
         fill(&mut raw, 1..=10);
         assert_eq!(told_dropping(&mut raw), 2, "there was room in between");
     }
@@ -286,4 +290,74 @@ fn a_consumer_that_never_comes_keeps_no_publisher_and_no_ping_waiting() {
             assert!(raw.session.stats().inbox_bytes <= 4 * (Received::OVERHEAD + 120));
         }
     }
+}
+
+#[test]
+fn what_need_not_be_acknowledged_is_dropped_where_all_else_must() {
+    for version in VERSIONS {
+        let mut raw = Raw::connected(narrow(version, InboxFull::DropOldest));
+        for number in 1..=3 {
+            raw.feed_publish("a", at_least_once(number), &[number as u8; 100]);
+        }
+        let full = raw.session.stats().inbox_bytes;
+        fill(&mut raw, 11..=14);
+        let stats = raw.session.stats();
+        assert_eq!((stats.dropped, stats.dropped_full), (4, 4), "{version}");
+        assert_eq!(stats.inbox_bytes, full, "{version}");
+        assert_eq!(left(&mut raw), [1, 2, 3], "{version}");
+    }
+}
+
+#[test]
+fn a_bound_that_is_met_exactly_is_full() {
+    let cost = {
+        let mut raw = Raw::connected(config(Version::V5));
+        fill(&mut raw, 1..=1);
+        raw.session.stats().inbox_bytes
+    };
+    let mut limits = Limits::default();
+    limits.inbox_bytes = 2 * cost;
+    let mut raw = Raw::connected(config(Version::V5).limits(limits));
+    fill(&mut raw, 1..=1);
+    assert!(raw.session.wants_read());
+    fill(&mut raw, 2..=2);
+    assert!(!raw.session.wants_read());
+    // Reading goes on for the acknowledgement.
+    raw.publish(QoS::AtLeastOnce, b"");
+    fill(&mut raw, 3..=3);
+    assert_eq!(raw.session.stats().inbox_bytes, 2 * cost);
+    assert_eq!(left(&mut raw), [2, 3]);
+}
+
+/// Who waits for SUBACK can't read, and the next connection waits until somebody has.
+#[cfg(feature = "client")]
+#[test]
+fn a_subscribe_whose_messages_fill_the_inbox_is_answered_when_the_connection_is_lost_by_it() {
+    use std::pin::pin;
+
+    use pair::hand::{Hand, poll, ready};
+
+    let mut hand = Hand::connected(narrow(Version::V5, InboxFull::Pause));
+    let client = hand.client.clone();
+    let mut one = pin!(client.subscribe("a", QoS::AtLeastOnce));
+    let mut other = pin!(client.subscribe("b", QoS::AtLeastOnce));
+    assert!(poll(one.as_mut()).is_pending());
+    assert!(poll(other.as_mut()).is_pending());
+    hand.packets();
+    for number in 1..=5 {
+        hand.feed_publish("a", at_least_once(number), &[number as u8; 100]);
+    }
+    hand.turn();
+    assert_eq!(client.phase(), Phase::Waiting);
+    assert!(poll(other.as_mut()).is_pending(), "nothing waits for it");
+    let mut stream = ready(one).expect("as if granted");
+    hand.advance(Duration::from_secs(3600));
+    assert_eq!(client.phase(), Phase::Waiting, "the inbox is full");
+    for number in 1..=3 {
+        let message = stream.try_next().expect("a message");
+        assert_eq!(message.payload()[0], number);
+    }
+    drop(stream);
+    hand.turn();
+    assert_eq!(client.phase(), Phase::Connecting);
 }

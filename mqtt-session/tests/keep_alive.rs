@@ -261,3 +261,31 @@ fn the_timeout_is_as_configured() {
         matches!(raw.last_loss(), ConnectionError::NoPingResp { after, .. } if after == seconds(2))
     );
 }
+
+#[test]
+fn a_call_without_new_bytes_is_no_sign_of_life() {
+    let mut raw = Raw::connected(every(Version::V5, 60));
+    // A part of a packet, which is there again each time.
+    raw.bytes_in(&[0xD0]);
+    for _ in 1..45 {
+        raw.advance(seconds(1));
+        raw.publish(QoS::AtMostOnce, b"");
+        raw.bytes_in(&[]);
+        assert!(!raw.lines().contains(&"PINGREQ".to_owned()));
+    }
+    raw.advance(seconds(1));
+    assert_eq!(raw.lines(), ["PINGREQ"]);
+}
+
+#[test]
+fn where_nothing_was_written_a_ping_is_due_however_often_that_is_told() {
+    let mut raw = Raw::connected(every(Version::V5, 60));
+    for _ in 1..45 {
+        raw.advance(seconds(1));
+        raw.feed_publish("a", Flow::AtMostOnce, b"");
+        raw.session.handle_written(raw.now, 0);
+        assert!(raw.packets().is_empty());
+    }
+    raw.advance(seconds(1));
+    assert_eq!(raw.lines(), ["PINGREQ"]);
+}

@@ -173,11 +173,45 @@ fn what_finds_no_room_is_counted_and_told_where_it_would_have_stood() {
     let told = observed(&mut raw);
     assert_eq!(told.len(), 6, "{told:?}");
     assert!(matches!(told[5], Observation::Missed { count: 35 }));
+    let Observation::Packet(pubcomp) = &told[1] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(pubcomp.direction, Direction::Sent);
+    let unknown = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND;
+    assert_eq!(pubcomp.reason, Some(unknown));
     assert!(
         matches!(told[0], Observation::Packet(PacketSummary { id: Some(first), .. }) if first == id(1))
     );
     raw.feed_ack(PacketType::PubRel, 30);
     assert_eq!(observed(&mut raw).len(), 2, "there is room again");
+}
+
+#[test]
+fn what_was_missed_is_told_ahead_of_what_came_after_it() {
+    let mut limits = Limits::default();
+    limits.observations = 3;
+    let mut raw = watched(config(Version::V5).limits(limits));
+    observed(&mut raw);
+    // Two packets each, and of the first four there is no room for the last.
+    raw.feed_ack(PacketType::PubRel, 1);
+    raw.feed_ack(PacketType::PubRel, 2);
+    for _ in 0..2 {
+        raw.session.poll_observation();
+    }
+    raw.feed_ack(PacketType::PubRel, 3);
+    let told = observed(&mut raw);
+    let lines: Vec<_> = told
+        .iter()
+        .map(|observation| match observation {
+            Observation::Packet(summary) => line(summary),
+            Observation::Missed { count } => format!("{count} missed"),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        ["<- PUBREL 2", "1 missed", "<- PUBREL 3", "1 missed"]
+    );
 }
 
 #[test]

@@ -2,12 +2,17 @@
 
 mod pair;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use mqtt_session::proto::{
-    Disconnect, Outbox, Packet, PacketType, Properties, QoS, ReasonCode, Version,
+    Disconnect, Outbox, Packet, PacketType, Properties, Publish, QoS, ReasonCode, Version,
 };
-use mqtt_session::{Cause, Event, Limits, Offline, Outcome, PublishRefused, QueueId, Token};
+use mqtt_session::{
+    Cause, Event, Limits, Offline, Outcome, PublishRefused, QueueId, Released, Token,
+};
 use pair::raw::{Raw, at_least_once};
 use pair::{ACKNOWLEDGED, QOS, VERSIONS, config, message};
 
@@ -369,6 +374,59 @@ fn the_counters_tell_what_was_sent_and_what_is_open() {
     let stats = raw.session.stats();
     assert_eq!((stats.acks_sent, stats.receiving), (1, 1), "{stats:?}");
     assert_eq!((stats.acknowledged, stats.in_flight), (1, 0), "{stats:?}");
+    raw.publish(QoS::AtLeastOnce, b"2");
+    raw.poll();
+    raw.reconnect(true, NONE);
+    let stats = raw.session.stats();
+    assert_eq!((stats.sent, stats.resent), (4, 1), "{stats:?}");
+}
+
+/// Counts how often it is dropped.
+struct Counted(Arc<AtomicUsize>);
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        b"x"
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn payloads_of_messages_that_have_their_outcome_are_dropped_by_whom_they_are_released_to() {
+    for qos in QOS {
+        let mut raw = Raw::connected(config(Version::V5));
+        raw.session.keep_released();
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let mut released = Released::default();
+        assert!(!raw.session.poll_released(&mut released));
+        for number in 1..=2 {
+            let payload = Bytes::from_owner(Counted(Arc::clone(&dropped)));
+            let topic = "a".try_into().expect("a topic");
+            let token = raw.offer(qos, Publish::new(topic, payload));
+            raw.poll();
+            match qos {
+                QoS::AtMostOnce => {}
+                QoS::AtLeastOnce => raw.feed_ack(PacketType::PubAck, 1),
+                QoS::ExactlyOnce => raw.feed_ack(PacketType::PubRec, 1),
+            }
+            assert!(raw.session.poll_released(&mut released), "{qos} {number}");
+            assert!(!raw.session.poll_released(&mut released), "all at once");
+            if qos == QoS::ExactlyOnce {
+                raw.feed_ack(PacketType::PubComp, 1);
+            }
+            assert!(raw.outcome(token.expect("accepted")).is_some());
+            assert!(!released.is_empty());
+            assert_eq!(dropped.load(Ordering::Relaxed), 0, "{qos}");
+        }
+        released.clear();
+        assert!(released.is_empty());
+        assert_eq!(dropped.load(Ordering::Relaxed), 2, "{qos}");
+    }
 }
 
 /// What is told of tokens, in the order of telling.

@@ -68,6 +68,8 @@ fn a_subscribe_waits_for_an_identifier_and_gets_the_next_that_is_free() {
         !lines[at..].contains(&format!("PUBLISH {number}")),
         "the identifier is in use"
     );
+    let stats = raw.session.stats();
+    assert_eq!((stats.in_flight, stats.requests), (65_534, 1));
     raw.feed(&Packet::SubAck(SubAck {
         id: id(number),
         codes: vec![ReasonCode::GRANTED_QOS_1],

@@ -256,8 +256,10 @@ fn a_small_message_of_a_very_large_buffer_is_copied_when_it_is_taken() {
         publish
     };
     drop(take(&mut raw));
+    assert_eq!(raw.session.stats().copied, 0);
     let small = take(&mut raw);
     assert_eq!(small.payload(), [2; 10]);
+    assert_eq!(raw.session.stats().copied, 1);
     assert!(held(&region) < 4096, "{} bytes are held", held(&region));
 }
 

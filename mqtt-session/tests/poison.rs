@@ -2,10 +2,10 @@
 
 mod pair;
 
-use mqtt_session::proto::{Packet, PacketType, Properties, QoS, Version};
+use mqtt_session::proto::{Outbox, Packet, PacketType, Properties, QoS, Version};
 use mqtt_session::{
-    Cause, ConfigBuilder, ConnectionError, Event, Limits, Outcome, Poisonous, QueueId, Received,
-    Token,
+    Cause, ConfigBuilder, ConnectionError, Durability, Event, Limits, Outcome, Poisonous, QueueId,
+    Received, Token,
 };
 use pair::raw::{Raw, at_least_once};
 use pair::{ACKNOWLEDGED, VERSIONS, config};
@@ -266,4 +266,31 @@ fn attempts_that_come_to_nothing_count_neither_way() {
             .handle_closed(raw.now, attempt, Cause::ConnectionReset);
     }
     assert_eq!(told(&mut raw), []);
+}
+
+#[test]
+fn a_message_that_waits_for_its_record_can_be_poisonous_too_also_where_a_part_of_it_was_written() {
+    fn store(raw: &mut Raw) {
+        while let Some((seq, _)) = raw.session.poll_record() {
+            raw.session.handle_stored(raw.now, seq);
+        }
+    }
+    let config = config(Version::V5)
+        .durability(Durability::WriteAhead)
+        .poisonous(Poisonous::Fail);
+    let mut raw = Raw::connected(config);
+    let poison = raw.publish(QoS::AtLeastOnce, &[7; 1000]);
+    store(&mut raw);
+    raw.poll();
+    for _ in 0..3 {
+        assert_eq!(raw.outcome(poison), None);
+        raw.reconnect(false, Properties::new());
+        store(&mut raw);
+        let mut out = Outbox::new();
+        assert!(raw.session.poll_transmit(raw.now, &mut out));
+        assert!(out.len() > 1000);
+        raw.session.handle_written(raw.now, 500);
+        raw.closed(Cause::ConnectionReset);
+    }
+    assert_eq!(told(&mut raw), [(poison, 3)]);
 }

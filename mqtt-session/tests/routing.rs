@@ -484,3 +484,17 @@ fn a_subscription_that_is_too_long_for_the_next_server_ends_with_an_event() {
     });
     assert_eq!(lost, Some((long, ReasonCode::PACKET_TOO_LARGE)));
 }
+
+#[test]
+fn what_a_subscription_claims_that_came_before_it_counts_against_its_bound() {
+    let mut raw = Raw::connected(config(Version::V5));
+    for topic in ["a/1", "a/2", "a/3"] {
+        raw.feed_publish(topic, Flow::AtMostOnce, b"x");
+    }
+    let queue = raw.session.open_queue();
+    raw.session.set_queue(raw.now, queue, at_most(3));
+    raw.subscribe("a/+", queue);
+    raw.feed_publish("a/4", Flow::AtMostOnce, b"x");
+    assert_eq!(raw.session.dropped_of(queue), 1);
+    assert_eq!(take(&mut raw, queue), ["a/2", "a/3", "a/4"]);
+}

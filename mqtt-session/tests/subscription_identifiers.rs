@@ -3,7 +3,7 @@
 mod pair;
 
 use mqtt_session::proto::{
-    Encoder, Flow, Outbox, Packet, Properties, QoS, ReasonCode, Sender, SubAck, Version,
+    Encoder, Flow, Outbox, Packet, Properties, QoS, ReasonCode, Sender, SubAck, UnsubAck, Version,
 };
 use mqtt_session::{QueueId, SubscribeError};
 use mqtt_testkit::BrokerConfig;
@@ -285,4 +285,37 @@ fn overlapping_subscriptions_get_a_message_once_each_from_a_server_that_names_th
             assert_eq!(counts[0], counts[1]);
         }
     }
+}
+
+/// There are 268,435,455 of them, and each stands for something in memory.
+#[test]
+fn an_identifier_is_given_again_when_nothing_is_subscribed_to_under_it_any_more() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let mut given = Vec::new();
+    for _ in 0..3 {
+        raw.subscribe("a", QueueId::DEFAULT);
+        given.extend(subscribes(&mut raw).into_iter().map(|(id, _)| id));
+        grant(&mut raw, 65535, 1);
+        let filters = vec!["a".try_into().expect("a filter")];
+        let token = raw.session.unsubscribe(raw.now, filters, NONE);
+        token.expect("accepted");
+        raw.packets();
+        raw.feed(&Packet::UnsubAck(UnsubAck {
+            id: id(65535),
+            codes: vec![ReasonCode::SUCCESS],
+            properties: NONE,
+        }));
+    }
+    assert_eq!(given, [Some(1); 3]);
+    // The same where the options are asked for anew, again and again.
+    for _ in 0..3 {
+        let filters = vec![("b".try_into().expect("a filter"), QoS::AtMostOnce.into())];
+        let session = &mut raw.session;
+        session
+            .replace_subscription(raw.now, filters, NONE, QueueId::DEFAULT)
+            .expect("accepted");
+        given.extend(subscribes(&mut raw).into_iter().map(|(id, _)| id));
+        grant(&mut raw, 65535, 1);
+    }
+    assert!(given.iter().all(|id| *id <= Some(2)), "{given:?}");
 }

@@ -228,6 +228,32 @@ fn an_unsubscribe_that_a_granted_subscription_has_overtaken_is_not_sent_again() 
     assert_eq!(raw.lines(), ["SUBSCRIBE 65535 a"]);
 }
 
+#[test]
+fn an_unsubscribe_is_overtaken_though_others_wait_behind_it() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let queue = raw.session.open_queue();
+    raw.subscribe("a", queue);
+    raw.subscribe("b", queue);
+    raw.packets();
+    raw.feed(&suback(65535, &[0]));
+    raw.feed(&suback(65534, &[0]));
+    for filter in ["a", "b"] {
+        let filters = vec![filter.try_into().expect("a filter")];
+        let token = raw.session.unsubscribe(raw.now, filters, NONE);
+        token.expect("accepted");
+    }
+    raw.subscribe("a", queue);
+    let sent = raw.lines();
+    assert_eq!(sent.len(), 3, "{sent:?}");
+    let Some(number) = sent[2].strip_prefix("SUBSCRIBE ") else {
+        panic!("{sent:?}")
+    };
+    let number = number.strip_suffix(" a").and_then(|n| n.parse().ok());
+    raw.feed(&suback(number.expect("an identifier"), &[0]));
+    raw.reconnect(true, NONE);
+    assert_eq!(raw.lines(), ["UNSUBSCRIBE 65535 b"]);
+}
+
 /// A SUBSCRIBE that is sent a second time, as the answer to the first one was lost.
 fn sent_again() -> (Raw, mqtt_session::Token) {
     let mut raw = Raw::connected(config(Version::V5));

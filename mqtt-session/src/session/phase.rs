@@ -568,13 +568,12 @@ impl Session {
         }
     }
 
-    /// Writes DISCONNECT as the application wants it, or less of it where the server or the version can't take that
+    /// Writes DISCONNECT as the application wants it, or its reason alone where the server can't take more
     /// [MQTT-3.14.2-3], [MQTT-3.14.2-4].
     fn put_disconnect(&mut self, disconnect: Disconnect) -> bool {
         let reason = disconnect.reason;
         self.put(&Packet::Disconnect(disconnect))
             || self.put(&Packet::Disconnect(Disconnect::new(reason)))
-            || self.put(&Packet::Disconnect(Disconnect::default()))
     }
 
     pub(super) fn next_attempt(&mut self) -> Attempt {

@@ -435,8 +435,9 @@ impl Session {
     /// Sends one message or PUBREL again [MQTT-4.4.0-1]. `false` where the quota does not allow it yet.
     fn resend(&mut self, id: PacketId) -> bool {
         let before = self.link.encoded;
-        match self.outgoing.inflight.get(id) {
-            Some(sent) => match sent.state {
+        // Else it was acknowledged meanwhile.
+        if let Some(sent) = self.outgoing.inflight.get(id) {
+            match sent.state {
                 SentState::Released { .. } | SentState::GivenUp { order: Some(_) } => {
                     self.release_again(id);
                 }
@@ -462,9 +463,7 @@ impl Session {
                 }
                 SentState::Unacknowledged { .. } => self.transmit(id),
                 SentState::GivenUp { order: None } => {}
-            },
-            // It was acknowledged meanwhile.
-            None => {}
+            }
         }
         let len = self.link.encoded - before;
         if len > 0 {

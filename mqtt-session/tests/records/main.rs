@@ -1,5 +1,6 @@
 //! What comes out to be stored, what waits until it is, and what a session is that is made of it.
 
+mod adopted;
 mod ascending;
 mod moved;
 #[path = "../pair/mod.rs"]
@@ -14,9 +15,9 @@ use mqtt_session::proto::{
     ConnAck, Disconnect, Packet, PacketType, Properties, QoS, ReasonCode, SubAck, Version,
 };
 use mqtt_session::{
-    Cause, ConfigBuilder, Durability, Ending, Endpoint, Event, Instant, Limits, Outcome, PacketIds,
-    PublishOptions, PublishRefused, QueueId, Record, Redirects, RestoreError, Seq, Servers,
-    Session, UnixTime, WallClock,
+    Cause, Config, ConfigBuilder, Durability, Ending, Endpoint, Event, Instant, Limits, Outcome,
+    PacketIds, PublishOptions, PublishRefused, QueueId, Record, Redirects, RestoreError, Seq,
+    Servers, Session, UnixTime, WallClock,
 };
 use mqtt_testkit::Rng;
 use pair::raw::{Raw, exactly_once, id};

@@ -132,6 +132,14 @@ fn a_moved_server_that_sends_us_to_itself_for_now_stays_moved() {
 /// It counts as a node of the cluster that the list has.
 #[test]
 fn a_moved_server_that_shares_sessions_is_of_the_same_group_after_a_restart() {
+    // The group goes by the name that comes first: that of a server of the list, or of the one that was moved to.
+    for network in ["192.0.2", "198.51.100"] {
+        check_moved_server_that_shares_sessions(network);
+    }
+}
+
+fn check_moved_server_that_shares_sessions(network: &str) {
+    let endpoint = |number: u8| Endpoint::new(format!("{network}.{number}"), 1883);
     let config = || ahead().redirects(Redirects::to(["192.0.2.9"]).sharing_sessions());
     let servers = || Servers::new(endpoint(1)).or_sharing(endpoint(2));
     let mut raw = Raw::of(config(), servers());
@@ -192,4 +200,51 @@ fn a_session_that_was_moved_off_the_list_goes_on_where_it_is() {
             assert_eq!(field, "server group");
         }
     }
+}
+
+#[test]
+fn servers_that_share_sessions_are_all_tried_after_one_of_them_has_moved() {
+    let sharing = || ahead().redirects(Redirects::to(["192.0.2.9"]).sharing_sessions());
+    let servers = || Servers::new(endpoint(1)).or_sharing(endpoint(2));
+    let mut raw = Raw::of(sharing(), servers());
+    raw.session.start(raw.now);
+    raw.poll();
+    raw.closed(Cause::ConnectionRefused);
+    // The second of them has moved.
+    send_away(&mut raw, ReasonCode::SERVER_MOVED);
+    raw.open();
+    raw.accept(false, NONE);
+    let log = store(&mut raw);
+    let dialled = dialled_next(servers(), log);
+    let expected = ["192.0.2.1:1883", "192.0.2.2:1883"].repeat(2);
+    assert_eq!(dialled, expected);
+}
+
+/// [MQTT-4.3.3-10]: an identifier of ours could meet an old one there.
+#[test]
+fn no_server_of_the_list_is_taken_for_the_one_that_the_session_was_moved_to() {
+    let servers = || Servers::new(endpoint(1)).or(endpoint(2)).or(endpoint(3));
+    let log = log_of_one_sent_away(servers(), ReasonCode::USE_ANOTHER_SERVER);
+    let built = allowing().build().expect("a good configuration");
+    let mut next = Raw::of(allowing(), servers());
+    next.session = Session::restore(built, servers(), 7, CLOCK, log).expect("good records");
+    next.session.start(next.now);
+    let mut asked = Vec::new();
+    for _ in 0..4 {
+        if next.dials().is_empty() {
+            next.wait_for_dial();
+        }
+        let Packet::Connect(connect) = next.open() else {
+            panic!("no CONNECT");
+        };
+        next.actions.clear();
+        let server = next.session.server().to_string();
+        assert_eq!(next.session.server_group().to_string(), server);
+        asked.push((server, connect.clean_start));
+        next.closed(Cause::Eof);
+    }
+    let listed = (1..=3).map(|number| (endpoint(number).to_string(), true));
+    let mut expected = vec![(ELSEWHERE.to_owned(), false)];
+    expected.extend(listed);
+    assert_eq!(asked, expected);
 }

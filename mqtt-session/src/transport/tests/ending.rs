@@ -7,7 +7,7 @@ use mqtt_proto::QoS;
 use super::veil::{DATA, END, Kind, frame};
 use super::*;
 use crate::transport::{TlsError, WebSocketError};
-use crate::{ConnectionError, Event, Phase};
+use crate::{ConnectionError, Event, Outcome, Phase};
 
 fn lost(tower: &Tower) -> Cause {
     match &tower.losses()[..] {
@@ -133,4 +133,30 @@ fn a_layer_that_can_not_say_what_the_session_says_ends_the_connection() {
     };
     assert_eq!(tower.hangups(), 1);
     assert_eq!(tower.connection.session().phase(), Phase::Waiting);
+}
+
+#[test]
+fn what_waits_above_the_layers_is_not_sent_once_the_connection_is_given_up() {
+    // Which has no DISCONNECT for it.
+    let older = Config::builder("client").version(mqtt_proto::Version::V3_1_1);
+    let mut older = older.build().unwrap();
+    with_layers(&mut older, one);
+    let mut tower = connected(Tower::new(older, server(), || Box::new(Unveiled::one())));
+    tower.takes = 0;
+    let tokens = [0, 1, 2].map(|number| tower.publish(QoS::AtMostOnce, &[number; 60_000]));
+    tower.run();
+    let malformed = frame(Kind::Low, DATA, &[0, 0]);
+    tower.wire().coming.extend_from_slice(&malformed);
+    tower.run();
+    assert_eq!(tower.losses().len(), 1);
+    tower.takes = usize::MAX;
+    tower.run();
+    let first = tower.accepted();
+    assert_eq!(first.len(), 1, "of the second there is a part");
+    tower.run_for(Duration::from_secs(10));
+    let outcomes = tokens.map(|token| tower.outcome(token));
+    let (written, lost) = (Some(Outcome::Written), Some(Outcome::ConnectionLost));
+    assert_eq!(outcomes, [written, lost, written]);
+    let numbers = tower.accepted().into_iter().map(|payload| payload[0]);
+    assert_eq!(numbers.collect::<Vec<_>>(), [0, 2]);
 }
