@@ -458,9 +458,15 @@ impl InFlight {
         requests
     }
 
-    #[cfg(feature = "client")]
     pub(super) fn requests_iter_mut(&mut self) -> impl Iterator<Item = &mut Request> {
         self.all_requests()
+    }
+
+    pub(super) fn requests_iter(&self) -> impl Iterator<Item = &Request> {
+        let apart = self.apart.iter();
+        let borrowers = apart.flat_map(|apart| apart.borrowers.values());
+        let requests = self.requests.iter().map(|(_, request)| request);
+        requests.chain(borrowers)
     }
 
     fn all_requests(&mut self) -> impl Iterator<Item = &mut Request> {

@@ -77,6 +77,13 @@ impl Request {
         }
     }
 
+    pub(super) fn unsubscribes_from(&self, filter: &TopicFilter) -> bool {
+        match &self.kind {
+            RequestKind::Subscribe { .. } => false,
+            RequestKind::Unsubscribe { filters } => filters.contains(filter),
+        }
+    }
+
     pub(super) fn filters(&self) -> usize {
         match &self.kind {
             RequestKind::Subscribe { filters, .. } => filters.len(),

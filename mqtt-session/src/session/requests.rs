@@ -69,10 +69,14 @@ impl Session {
             return Err(SubscribeError::Conflict { filter });
         }
         self.claim_unclaimed(queue, filters);
+        // What is granted now is not there any more behind an UNSUBSCRIBE that is under way.
+        let ends = |(filter, _): &(TopicFilter, SubscribeOptions)| {
+            self.awaits(|request| request.unsubscribes_from(filter))
+        };
+        let shared = self.subscriptions.shared(filters);
+        let shared = shared.filter(|_| how != How::Replace && !filters.iter().any(ends));
         let token = self.outgoing.next_token();
-        if how != How::Replace
-            && let Some(codes) = self.subscriptions.shared(filters)
-        {
+        if let Some(codes) = shared {
             self.subscriptions.join(filters, queue);
             if how == How::Ask {
                 let result = Ok(codes);
@@ -87,6 +91,20 @@ impl Session {
         });
         self.pump();
         Ok(token)
+    }
+
+    /// Whether there is such a request that waits to be sent or answered.
+    fn awaits(&self, is_such: impl Fn(&Request) -> bool) -> bool {
+        let sent = self.outgoing.inflight.requests_iter();
+        self.subscriptions.pending.iter().chain(sent).any(is_such)
+    }
+
+    /// Whether an UNSUBSCRIBE behind a SUBSCRIBE that was sent then ends what that is granted, and it was asked for again behind both.
+    fn ends(&self, filter: &TopicFilter, sent: Option<Token>) -> bool {
+        let ends = |request: &Request| {
+            request.unsubscribes_from(filter) && request.sent.is_none_or(|at| Some(at) > sent)
+        };
+        self.subscriptions.stays(filter) && self.awaits(ends)
     }
 
     /// What waits in the default queue and is for one of these filters goes to theirs.
@@ -307,7 +325,7 @@ impl Session {
                 for filter in &filters {
                     // The server goes on with it.
                     let code = Some(ReasonCode::UNSPECIFIED_ERROR);
-                    self.subscriptions.unsubscribed(filter, code);
+                    self.subscriptions.unsubscribed(filter, code, false);
                 }
                 self.events.push_back(Event::Unsubscribed {
                     token,
@@ -364,7 +382,7 @@ impl Session {
                 for ((filter, _), code) in filters.iter().zip(codes) {
                     if request.token.is_none() && code.is_error() {
                         self.subscription_lost(filter.clone(), *code);
-                    } else {
+                    } else if code.is_error() || !self.ends(filter, request.sent) {
                         self.subscriptions.settle(filter, queue, *code);
                     }
                 }
@@ -381,8 +399,11 @@ impl Session {
             }
             RequestKind::Unsubscribe { filters } => {
                 for (at, filter) in filters.iter().enumerate() {
+                    let again = self.awaits(|request| {
+                        !request.own && !request.withdrawn && request.subscribes_to(filter)
+                    });
                     self.subscriptions
-                        .unsubscribed(filter, codes.get(at).copied());
+                        .unsubscribed(filter, codes.get(at).copied(), again);
                 }
                 if let Some(token) = request.token {
                     self.events.push_back(Event::Unsubscribed {
@@ -403,9 +424,19 @@ impl Session {
     ) {
         let filters = filters.into_iter().zip(codes);
         let filters = filters.filter(|(_, code)| says(**code));
-        let filters = filters.map(|((filter, _), _)| filter).collect();
-        let undo = self.subscriptions.undo(filters);
-        self.subscriptions.pending.extend(undo);
+        self.undo_unwanted(filters.map(|((filter, _), _)| filter).collect());
+    }
+
+    /// The same for all of these filters. Who waits for the answer to a SUBSCRIBE to one of them is to undo it, too, where that is a refusal.
+    fn undo_unwanted(&mut self, filters: Vec<TopicFilter>) {
+        let subscriptions = &mut self.subscriptions;
+        for request in self.outgoing.inflight.requests_iter_mut() {
+            request.was_sent |= filters
+                .iter()
+                .any(|filter| request.subscribes_to(filter) && subscriptions.is_wanted(filter));
+        }
+        let undo = subscriptions.undo(filters);
+        subscriptions.pending.extend(undo);
     }
 
     fn subscription_lost(&mut self, filter: TopicFilter, reason: ReasonCode) {
@@ -441,9 +472,7 @@ impl Session {
             }
             if was_sent {
                 // The server may have granted it.
-                let filters = filters.into_iter().map(|(filter, _)| filter).collect();
-                let undo = self.subscriptions.undo(filters);
-                self.subscriptions.pending.extend(undo);
+                self.undo_unwanted(filters.into_iter().map(|(filter, _)| filter).collect());
             }
         }
     }
@@ -475,8 +504,7 @@ impl Session {
     pub(crate) fn unsubscribe_unwanted(&mut self, now: crate::Instant, filters: Vec<TopicFilter>) {
         self.tick(now);
         if self.leaving.is_none() && !self.is_closed() {
-            let undo = self.subscriptions.undo(filters);
-            self.subscriptions.pending.extend(undo);
+            self.undo_unwanted(filters);
             self.pump();
         }
     }

@@ -160,7 +160,10 @@ impl Routes {
                 continue;
             };
             subscription.options = *options;
-            subscription.leaving = false;
+            if core::mem::take(&mut subscription.leaving) {
+                // The UNSUBSCRIBE ahead of this ends what was granted before.
+                subscription.waiting.clone_from(&subscription.queues);
+            }
             let before = core::mem::replace(&mut subscription.group, group);
             if before != group {
                 self.leave_group(before);
@@ -208,6 +211,11 @@ impl Routes {
     /// Whether somebody takes its messages.
     pub(super) fn is_wanted(&self, filter: &TopicFilter) -> bool {
         self.get(filter).is_some_and(|one| !one.queues.is_empty())
+    }
+
+    /// Whether there is such a subscription that nobody has asked to end, or that was asked for again since.
+    pub(super) fn stays(&self, filter: &TopicFilter) -> bool {
+        self.get(filter).is_some_and(|one| !one.leaving)
     }
 
     /// The options of a subscription that the server has granted, and that goes on.
@@ -321,8 +329,13 @@ impl Routes {
         }
     }
 
-    /// UNSUBACK came for this filter. What was asked for again meanwhile stays.
-    pub(super) fn unsubscribed(&mut self, filter: &TopicFilter, code: Option<ReasonCode>) {
+    /// UNSUBACK came for this filter. What was asked for again meanwhile stays; where that is not answered yet, it is all that there may be.
+    pub(super) fn unsubscribed(
+        &mut self,
+        filter: &TopicFilter,
+        code: Option<ReasonCode>,
+        asked_again: bool,
+    ) {
         let Some(index) = self.find(filter) else {
             return;
         };
@@ -332,7 +345,9 @@ impl Routes {
         if code.is_some_and(ReasonCode::is_error) {
             // The server goes on with it.
             subscription.leaving = false;
-        } else if subscription.leaving || subscription.queues.is_empty() {
+        } else if asked_again && !subscription.leaving && !subscription.queues.is_empty() {
+            subscription.waiting.clone_from(&subscription.queues);
+        } else if subscription.leaving || !subscription.is_granted() {
             self.remove_at(index);
         }
     }
@@ -516,6 +531,7 @@ impl Subscriptions {
                 request = undo;
             }
             request.was_sent = true;
+            request.sent = None;
             self.pending.push_front(request);
         }
     }

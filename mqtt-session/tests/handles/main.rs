@@ -14,6 +14,7 @@ mod pair;
 mod port;
 mod publishing;
 mod reading;
+mod requested;
 mod subscribing;
 mod watching;
 mod woken;
