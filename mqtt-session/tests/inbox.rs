@@ -233,6 +233,34 @@ fn an_identifier_in_doubt_that_comes_at_qos_1_hides_no_later_message_of_qos_2() 
     }
 }
 
+/// The server has used the identifier of a QoS 2 message at QoS 1 before it released it, which it may not.
+#[test]
+fn what_waits_at_qos_1_under_an_identifier_in_doubt_is_forgotten_when_the_message_of_qos_2_comes_again()
+ {
+    let mut raw = Raw::connected(lasting(Version::V3_1));
+    raw.feed_publish("a", exactly_once(8), b"old");
+    assert_eq!(raw.take_and_ack(), b"old");
+    raw.feed_publish("a", at_least_once(8), b"other");
+    let other = raw.take(QueueId::DEFAULT);
+    raw.reconnect(false, NONE);
+    raw.packets();
+    raw.feed_publish("a", again(8, QoS::ExactlyOnce), b"old");
+    assert_eq!(raw.lines(), ["PUBREC 8"]);
+    raw.reconnect(false, NONE);
+    raw.packets();
+    // What comes twice under it is delivered once, and acknowledged once.
+    raw.feed_publish("a", exactly_once(8), b"new");
+    raw.feed_publish("a", exactly_once(8), b"new");
+    let mut waiting = take_all(&mut raw);
+    assert_eq!(waiting.len(), 1, "{waiting:?}");
+    assert_eq!(give_back(&mut raw, other), Err(Stale));
+    assert_eq!(raw.lines(), Vec::<String>::new());
+    let new = waiting.remove(0);
+    assert_eq!(new.publish.payload(), b"new");
+    give_back(&mut raw, new).expect("fresh");
+    assert_eq!(raw.lines(), ["PUBREC 8"]);
+}
+
 #[test]
 fn pubrel_for_an_unknown_identifier_is_completed_with_the_reason_that_the_version_has() {
     for (version, expected) in [

@@ -260,6 +260,10 @@ impl Inbox {
         }
         // Whatever comes under it settles the doubt: at QoS 1, or without DUP, it is another message.
         if self.doubtful.remove(id) && qos == QoS::ExactlyOnce && dup {
+            // The identifier is that message's: what came under it at QoS 1 without its release has none to be acknowledged by.
+            if let Some(index) = self.held.remove(&id) {
+                self.orphan(index);
+            }
             // In its turn: others may wait that came before [MQTT-4.6.0-3].
             let index = self.arrive(id, qos, 0);
             return (Seen::Held, Some(index));
