@@ -32,4 +32,36 @@ pub(super) const ALL: &[(&str, &str, &[u8])] = &[
             10, 193, 103, 165, 76, 235, 78, 196, 215, 218, 82, 244, 103, 219, 118, 83, 6, 6,
         ],
     ),
+    // A message waited at QoS 1 under an identifier in doubt when that of QoS 2 came again under it. What was kept of it took the next message
+    // for one that had come before, and what came twice was delivered twice.
+    (
+        "session",
+        "identifier-in-doubt-held-at-qos-1",
+        &[
+            83, 83, 156, 191, 189, 181, 21, 116, 12, 15, 1, 1, 0, 201, 175, 32, 227, 165, 39, 69,
+            64, 18, 0, 11, 14, 10, 12, 15, 1, 1, 18, 0, 0, 12, 221, 201, 165, 164, 57, 1, 68, 126,
+            116, 207, 229, 39, 0, 255, 10, 12, 15, 1, 1, 18, 0, 0, 156, 107, 175, 189, 181, 6, 208,
+            100, 160, 226, 72, 116, 100, 165, 164, 215, 37, 21, 100, 165,
+        ],
+    ),
+    // The model was wrong: it did not know that where a CONNACK never came, nobody knows which session there is.
+    (
+        "session",
+        "identifier-behind-a-lost-connack",
+        &[
+            0, 1, 144, 144, 189, 189, 189, 189, 189, 3, 218, 6, 8, 0, 18, 255, 255, 255, 10, 15,
+            255, 255, 255, 14, 10, 12, 15, 1, 1, 18, 0, 0, 12, 15, 1, 114, 5, 215, 174, 118, 21,
+            204, 38, 6, 36, 4,
+        ],
+    ),
+    (
+        "session",
+        "pubacks-behind-a-lost-connack",
+        &[
+            1, 1, 192, 154, 237, 50, 48, 187, 155, 162, 172, 195, 19, 112, 121, 201, 197, 167, 83,
+            240, 18, 55, 150, 153, 145, 150, 18, 0, 0, 22, 60, 39, 219, 201, 55, 150, 153, 23, 18,
+            0, 12, 255, 10, 15, 255, 10, 255, 14, 10, 12, 15, 1, 1, 18, 0, 0, 12, 2, 3, 18, 0, 0,
+            22, 60, 39, 219, 236, 104, 49, 64, 2, 92, 194, 100, 142, 142,
+        ],
+    ),
 ];

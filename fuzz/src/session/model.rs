@@ -18,8 +18,10 @@ pub(super) struct Model {
     flights: BTreeMap<u16, Flight>,
     /// QoS 2 from the server: PUBREC went out, PUBREL has not come.
     recorded: BTreeSet<u16>,
-    /// From earlier connections of 3.1: the server may have lost the session without telling.
+    /// From earlier connections: the server may have lost the session without telling, or told it where nobody heard.
     doubtful: BTreeSet<u16>,
+    /// The latest CONNECT has no CONNACK yet.
+    unheard: bool,
     /// Messages of the server that are not acknowledged, with their QoS.
     unacknowledged: BTreeMap<u16, QoS>,
     /// Those of them whose ticket came back.
@@ -57,6 +59,8 @@ struct Link {
     connect: Option<Promised>,
     connected: bool,
     said_goodbye: bool,
+    /// The CONNECT of the connection before had no CONNACK.
+    unheard_before: bool,
     server: Server,
     /// PUBLISH of QoS 1 and 2 that the server has not answered to the end.
     counted: BTreeSet<u16>,
@@ -116,6 +120,7 @@ impl Link {
             connect: None,
             connected: false,
             said_goodbye: false,
+            unheard_before: false,
             server: Server {
                 receive_maximum: u16::MAX,
                 maximum_qos: 2,
@@ -148,6 +153,7 @@ impl Model {
             flights: BTreeMap::new(),
             recorded: BTreeSet::new(),
             doubtful: BTreeSet::new(),
+            unheard: false,
             unacknowledged: BTreeMap::new(),
             given_back: BTreeSet::new(),
             link: Link::new(),
@@ -195,6 +201,7 @@ impl Model {
 
     pub(super) fn opened(&mut self) {
         self.link = Link::new();
+        self.link.unheard_before = std::mem::replace(&mut self.unheard, true);
     }
 
     /// The stream is gone.

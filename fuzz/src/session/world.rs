@@ -20,6 +20,8 @@ use super::model::{Model, Verdict};
 use crate::wire::{block, frame, text};
 use crate::{Codec, Reached};
 
+/// CONNACK of 3.x, with which a server refuses a version that it does not know.
+const UNACCEPTABLE: &[u8] = &[0x20, 2, 0, 1];
 const MAX_PACKET: u32 = 2_000;
 const INBOX: usize = 1_000;
 const TOPICS: [&str; 4] = ["a", "a/b", "a/b/longer/than/an/alias", "$x"];
@@ -387,6 +389,7 @@ impl World {
             }
             let mut rest = self.input.clone();
             let packet = decoder.decode(&mut rest);
+            let is_refusal = self.version.is_v5() && self.input.starts_with(UNACCEPTABLE);
             let len = self.input.len() - rest.len();
             // An error, or a part of a packet: the session shall find that out by itself.
             let len = if len == 0 { self.input.len() } else { len };
@@ -395,7 +398,12 @@ impl World {
             let taken = self.input.is_empty();
             self.input.unsplit(rest);
             match packet {
-                Err(_) if taken => self.check(Verdict::Ends),
+                Err(_) if taken => {
+                    if is_refusal {
+                        self.model.refused();
+                    }
+                    self.check(Verdict::Ends);
+                }
                 Ok(Some(packet)) if taken => {
                     let codec = codec(self.version, Sender::Server);
                     self.reached.add(codec, packet.packet_type());

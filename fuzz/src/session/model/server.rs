@@ -57,8 +57,12 @@ impl Model {
             // Before the driver has even taken CONNECT.
             return Verdict::Either;
         };
-        if connack.reason != ReasonCode::SUCCESS || (connack.session_present && connect.clean_start)
-        {
+        let clean_start = connect.clean_start;
+        if connack.reason != ReasonCode::SUCCESS {
+            self.refused();
+            return Verdict::Ends;
+        }
+        if connack.session_present && clean_start {
             return Verdict::Ends;
         }
         let said = connack.properties.view();
@@ -74,7 +78,11 @@ impl Model {
             topic_alias_maximum: said.topic_alias_maximum().unwrap_or(0),
         };
         self.link.connected = true;
-        if self.version == Version::V3_1 && !connect.clean_start {
+        self.unheard = false;
+        // 3.1 can't tell whether there is a session, and who has not heard a CONNACK does not know which one there is.
+        let unknown =
+            self.version == Version::V3_1 || (connack.session_present && self.link.unheard_before);
+        if unknown && !clean_start {
             self.doubtful.append(&mut self.recorded);
         } else if !connack.session_present {
             self.flights.clear();
@@ -84,6 +92,13 @@ impl Model {
             self.given_back.clear();
         }
         Verdict::Goes
+    }
+
+    /// The server begins no session, and says so.
+    pub(in crate::session) fn refused(&mut self) {
+        if !self.link.connected {
+            self.unheard = self.link.unheard_before;
+        }
     }
 
     fn publish_came(&mut self, publish: &PublishView) -> Verdict {
@@ -107,7 +122,11 @@ impl Model {
         };
         let (qos, dup) = (publish.qos(), publish.dup());
         if self.doubtful.remove(&id) && qos == QoS::ExactlyOnce && dup {
-            self.recorded.insert(id);
+            // The application has it; PUBREC has its turn.
+            self.unacknowledged.insert(id, qos);
+            self.given_back.insert(id);
+            self.link.pubrecs.push_back(id);
+            return Verdict::Goes;
         }
         if qos == QoS::ExactlyOnce && self.recorded.contains(&id) {
             self.link.pubrecs_again.push(id);
