@@ -332,8 +332,7 @@ impl Session {
         publish: Publish,
         options: &PublishOptions,
     ) -> Result<Token, PublishError> {
-        self.tick(now);
-        self.accept(qos, publish, options)
+        self.accept(now, qos, publish, options)
     }
 
     /// Opens another queue for received messages.

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use mqtt_proto::{Publish, QoS, TopicError};
 
-use crate::{PublishError, PublishOptions, PublishRefused, Token};
+use crate::{Instant, PublishError, PublishOptions, PublishRefused, Token};
 
 use super::closed::{Closed, TooLate};
 use super::delivery::Delivery;
@@ -74,18 +74,22 @@ impl SendError {
 
     /// Of a session that refuses a message, with what ended it where it is closed.
     #[cold]
-    fn of(shared: &Shared, error: PublishError) -> Self {
-        let closed = match error.reason {
+    fn of(shared: &Shared, publish: Publish, qos: QoS, reason: PublishRefused) -> Self {
+        let closed = match reason {
             PublishRefused::Closed => shared.lock().closed.clone(),
             _ => None,
         };
         match closed {
             Some(closed) => Self::Closed(Box::new(PublishClosed {
-                publish: error.publish,
-                qos: error.qos,
+                publish,
+                qos,
                 closed,
             })),
-            None => error.into(),
+            None => Self::Refused(Box::new(PublishError {
+                publish,
+                qos,
+                reason,
+            })),
         }
     }
 }
@@ -128,24 +132,41 @@ pub struct Publishing<'a> {
     place: Place,
     qos: QoS,
     options: PublishOptions,
-    message: Option<Result<Publish, SendError>>,
+    /// Until it is accepted: it is moved once, from here to where it waits.
+    publish: Option<Publish>,
+    /// What it resolves to where there is none.
+    refused: Option<SendError>,
 }
 
 impl<'a> Publishing<'a> {
     #[inline]
     pub(super) fn new(
         shared: &'a Arc<Shared>,
-        mut qos: QoS,
+        qos: QoS,
         publish: Publish,
         options: PublishOptions,
     ) -> Self {
-        let message = shared.hooked.outgoing(&mut qos, publish);
-        Self {
+        let mut publishing = Self {
             shared,
             place: None,
             qos,
             options,
-            message: Some(message),
+            publish: Some(publish),
+            refused: None,
+        };
+        if shared.hooked.intercepts() {
+            publishing.intercept();
+        }
+        publishing
+    }
+
+    #[cold]
+    fn intercept(&mut self) {
+        if let Some(publish) = self.publish.take() {
+            match self.shared.hooked.outgoing(&mut self.qos, publish) {
+                Ok(publish) => self.publish = Some(publish),
+                Err(error) => self.refused = Some(error),
+            }
         }
     }
 
@@ -159,13 +180,13 @@ impl<'a> Publishing<'a> {
     ///
     /// If it has resolved.
     pub fn give_up(mut self) -> Result<Delivery, SendError> {
-        let publish = match self.message.take() {
-            Some(message) => message?,
-            None => panic!("given up after it has resolved"),
-        };
-        let token = publish_now(self.shared, self.qos, publish, &self.options)
-            .map_err(|error| SendError::of(self.shared, error))?;
-        Ok(Delivery::new(self.shared, token))
+        if self.publish.is_none() {
+            return Err(self.refusal());
+        }
+        match publish_now(self.shared, self.qos, &mut self.publish, &self.options) {
+            Ok(token) => Ok(Delivery::new(self.shared, token)),
+            Err(reason) => Err(self.turned_away(reason)),
+        }
     }
 
     /// One that fails when it is polled.
@@ -176,9 +197,28 @@ impl<'a> Publishing<'a> {
             place: None,
             qos: QoS::AtMostOnce,
             options: PublishOptions::new(),
-            message: Some(Err(error)),
+            publish: None,
+            refused: Some(error),
         }
     }
+
+    /// Why there is no message, for a future that has not resolved.
+    #[cold]
+    fn refusal(&mut self) -> SendError {
+        self.refused.take().unwrap_or_else(|| has_resolved())
+    }
+
+    /// The error that gives the message back.
+    #[cold]
+    fn turned_away(&mut self, reason: PublishRefused) -> SendError {
+        let publish = self.publish.take().unwrap_or_else(|| has_resolved());
+        SendError::of(self.shared, publish, self.qos, reason)
+    }
+}
+
+#[cold]
+fn has_resolved() -> ! {
+    panic!("used after it has resolved")
 }
 
 impl Future for Publishing<'_> {
@@ -193,15 +233,13 @@ impl Future for Publishing<'_> {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let publish = match this.message.take() {
-            Some(Ok(publish)) => publish,
-            Some(Err(error)) => return Poll::Ready(Err(error)),
-            None => panic!("polled after it has resolved"),
-        };
-        match publish_now(this.shared, this.qos, publish, &this.options) {
+        if this.publish.is_none() {
+            return Poll::Ready(Err(this.refusal()));
+        }
+        match publish_now(this.shared, this.qos, &mut this.publish, &this.options) {
             Ok(token) => Poll::Ready(Ok(Delivery::new(this.shared, token))),
-            Err(error) if error.reason.is_full() => this.wait(error.publish, context),
-            Err(error) => Poll::Ready(Err(SendError::of(this.shared, error))),
+            Err(reason) if reason.is_full() => this.wait(context),
+            Err(reason) => Poll::Ready(Err(this.turned_away(reason))),
         }
     }
 }
@@ -209,37 +247,28 @@ impl Future for Publishing<'_> {
 impl Publishing<'_> {
     /// Tries again and parks where there is still no room, under one lock: nothing comes between.
     #[cold]
-    fn wait(
-        &mut self,
-        publish: Publish,
-        context: &Context<'_>,
-    ) -> Poll<Result<Delivery, SendError>> {
+    fn wait(&mut self, context: &Context<'_>) -> Poll<Result<Delivery, SendError>> {
         let Self {
             shared,
             place,
             qos,
             options,
+            publish,
             ..
         } = self;
         let now = shared.now();
-        let mut message = Some(publish);
         let polled = shared.poll(context, |state, park| {
-            let Some(publish) = message.take() else {
-                panic!("polled after it has resolved")
-            };
             match state.publish(now, *qos, publish, options) {
-                Err(error) if error.reason.is_full() => {
-                    message = Some(error.publish);
+                Err(reason) if reason.is_full() => {
                     state.room.park(place, park);
                     Poll::Pending
                 }
                 result => Poll::Ready(result),
             }
         });
-        self.message = message.map(Ok);
         polled.map(|result| match result {
             Ok(token) => Ok(Delivery::new(self.shared, token)),
-            Err(error) => Err(SendError::of(self.shared, error)),
+            Err(reason) => Err(self.turned_away(reason)),
         })
     }
 
@@ -266,19 +295,24 @@ pub(super) fn try_publish(
     publish: Publish,
     options: &PublishOptions,
 ) -> Result<Delivery, SendError> {
-    let publish = shared.hooked.outgoing(&mut qos, publish)?;
-    let token =
-        publish_now(shared, qos, publish, options).map_err(|error| SendError::of(shared, error))?;
-    Ok(Delivery::new(shared, token))
+    let mut publish = Some(shared.hooked.outgoing(&mut qos, publish)?);
+    match publish_now(shared, qos, &mut publish, options) {
+        Ok(token) => Ok(Delivery::new(shared, token)),
+        Err(reason) => {
+            let publish = publish.take().unwrap_or_else(|| has_resolved());
+            Err(SendError::of(shared, publish, qos, reason))
+        }
+    }
 }
 
+/// Takes the message out where it is accepted.
 #[inline]
 fn publish_now(
     shared: &Shared,
     qos: QoS,
-    publish: Publish,
+    publish: &mut Option<Publish>,
     options: &PublishOptions,
-) -> Result<Token, PublishError> {
+) -> Result<Token, PublishRefused> {
     let now = shared.now_for_many();
     shared.run(|state| {
         shared.forget_noted(state);
@@ -290,20 +324,19 @@ impl State {
     #[inline]
     fn publish(
         &mut self,
-        now: crate::Instant,
+        now: Instant,
         qos: QoS,
-        publish: Publish,
+        publish: &mut Option<Publish>,
         options: &PublishOptions,
-    ) -> Result<Token, PublishError> {
+    ) -> Result<Token, PublishRefused> {
         if let Some(reason) = self.refuses() {
-            return Err(PublishError {
-                publish,
-                qos,
-                reason,
-            });
+            return Err(reason);
         }
         let session = self.connection.session_mut();
-        let token = session.publish_with(now, qos, publish, options)?;
+        let offered = publish.as_ref().unwrap_or_else(|| has_resolved());
+        let accepted = session.offer(now, qos, offered, options)?;
+        let publish = publish.take().unwrap_or_else(|| has_resolved());
+        let token = session.take_in(accepted, publish, options);
         self.deliveries.watch(token);
         Ok(token)
     }

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use core::num::NonZeroU64;
+use core::num::{NonZeroU64, NonZeroUsize};
 
 use mqtt_proto::{EncodeError, Flow, PacketId, PacketType, PropertyId, Publish, QoS, Sender};
 
@@ -14,8 +14,8 @@ use super::outcomes::Released;
 use super::poison::Suspect;
 use super::stage::Stage;
 use crate::{
-    Direction, Event, Offline, Outcome, PacketIds, PacketSummary, PublishError, PublishOptions,
-    PublishRefused, Record, Timer, Token,
+    Direction, Event, Instant, Offline, Outcome, PacketIds, PacketSummary, PublishError,
+    PublishOptions, PublishRefused, Record, Timer, Token,
 };
 
 /// The session's outgoing half.
@@ -46,6 +46,16 @@ pub(super) struct Queued {
     pub(super) publish: Publish,
     pub(super) republished: bool,
     pub(super) expiry: Option<Expiry>,
+}
+
+/// What is known of a message that is accepted and not taken in yet.
+#[must_use = "an accepted message is to be taken in"]
+pub(crate) struct Accepted {
+    qos: QoS,
+    size: usize,
+    expiry: Option<Expiry>,
+    /// Its length where it is encoded already.
+    encoded: Option<NonZeroUsize>,
 }
 
 impl Outgoing {
@@ -88,87 +98,155 @@ impl Outgoing {
 }
 
 impl Session {
-    #[inline(always)]
-    pub(super) fn accept(
+    pub(crate) fn accept(
         &mut self,
+        now: Instant,
         qos: QoS,
         publish: Publish,
         options: &PublishOptions,
     ) -> Result<Token, PublishError> {
+        match self.offer(now, qos, &publish, options) {
+            Ok(accepted) => Ok(self.take_in(accepted, publish, options)),
+            Err(reason) => Err(PublishError {
+                publish,
+                qos,
+                reason,
+            }),
+        }
+    }
+
+    /// Decides about a message, and encodes it where nothing is ahead of it. It stays where it is: once it is accepted it is given to
+    /// [`take_in`](Self::take_in), before anything else happens.
+    #[inline]
+    pub(crate) fn offer(
+        &mut self,
+        now: Instant,
+        qos: QoS,
+        publish: &Publish,
+        options: &PublishOptions,
+    ) -> Result<Accepted, PublishRefused> {
+        self.tick(now);
         let size = publish.size();
-        let expiry = self.expiry(&publish, options);
+        let expiry = self.expiry(publish, options);
         let recorded = self.records.is_some() && qos != QoS::AtMostOnce;
-        let accepted = self.admit(qos, &publish, size).and_then(|()| {
-            if recorded {
-                self.admit_record(qos, &publish, options)?;
+        match self.encode_or_queue(qos, publish, size, expiry, recorded.then_some(options)) {
+            Ok(encoded) => Ok(Accepted {
+                qos,
+                size,
+                expiry,
+                encoded,
+            }),
+            Err(reason) => Err(self.turned_away(qos, publish, size, reason)),
+        }
+    }
+
+    /// How long it is encoded, or nothing where it is to wait.
+    #[inline(always)]
+    fn encode_or_queue(
+        &mut self,
+        qos: QoS,
+        publish: &Publish,
+        size: usize,
+        expiry: Option<Expiry>,
+        recorded: Option<&PublishOptions>,
+    ) -> Result<Option<NonZeroUsize>, PublishRefused> {
+        self.admit(qos, publish, size)?;
+        if let Some(options) = recorded {
+            self.admit_record(qos, publish, options)?;
+        }
+        // Straight into the outbox where nothing is ahead of it.
+        else if self.outgoing.queue.is_empty() && self.can_send_now(qos) {
+            let id = self.outgoing.inflight.next_id();
+            return self.encode(qos, publish, expiry, id).map(NonZeroUsize::new);
+        }
+        match self.unencodable(qos, publish) {
+            Some(refused) => Err(refused),
+            None if self.outgoing.queue.len() >= self.config.limits.max_queued => {
+                Err(PublishRefused::Full {
+                    limit: "limits.max_queued",
+                    max: self.config.limits.max_queued,
+                })
             }
-            // Straight into the outbox where nothing is ahead of it.
-            else if self.outgoing.queue.is_empty() && self.can_send_now(qos) {
-                return self
-                    .encode(qos, &publish, expiry, self.outgoing.inflight.next_id())
-                    .map(Some);
-            }
-            match self.unencodable(qos, &publish) {
-                Some(refused) => Err(refused),
-                None if self.outgoing.queue.len() >= self.config.limits.max_queued => {
-                    Err(PublishRefused::Full {
-                        limit: "limits.max_queued",
-                        max: self.config.limits.max_queued,
-                    })
-                }
-                None => Ok(None),
-            }
-        });
-        let encoded = match accepted {
-            Ok(encoded) => encoded,
-            Err(mut reason) => {
-                if reason.is_full()
-                    && let Some(refused) = self.unencodable(qos, &publish)
-                {
-                    // Waiting for room would not help.
-                    reason = refused;
-                }
-                if reason.is_full() {
-                    let wanted = self
-                        .outgoing
-                        .wants_room
-                        .map_or(size, |least| least.min(size));
-                    self.outgoing.wants_room = Some(wanted);
-                }
-                return Err(PublishError {
-                    publish,
-                    qos,
-                    reason,
-                });
-            }
-        };
+            None => Ok(None),
+        }
+    }
+
+    #[cold]
+    fn turned_away(
+        &mut self,
+        qos: QoS,
+        publish: &Publish,
+        size: usize,
+        reason: PublishRefused,
+    ) -> PublishRefused {
+        if !reason.is_full() {
+            return reason;
+        }
+        if let Some(refused) = self.unencodable(qos, publish) {
+            // Waiting for room would not help.
+            return refused;
+        }
+        let wanted = self
+            .outgoing
+            .wants_room
+            .map_or(size, |least| least.min(size));
+        self.outgoing.wants_room = Some(wanted);
+        reason
+    }
+
+    /// Takes a message in that was accepted.
+    #[inline]
+    pub(crate) fn take_in(
+        &mut self,
+        accepted: Accepted,
+        publish: Publish,
+        options: &PublishOptions,
+    ) -> Token {
+        let Accepted {
+            qos,
+            size,
+            expiry,
+            encoded,
+        } = accepted;
         let token = self.outgoing.next_token();
         self.outgoing.bytes += size;
         self.stats.accepted += 1;
-        let queued = Queued {
-            token,
-            qos,
-            publish,
-            republished: false,
-            expiry,
-        };
         match encoded {
-            Some(len) => self.keep(queued, len),
-            None => {
-                if !self.link.connected {
-                    self.outgoing.fits = None;
-                }
-                if recorded {
-                    self.record_accepted(token, qos, &queued.publish, options, expiry);
-                }
-                self.watch_expiry(expiry);
-                self.outgoing.queue.push_back(queued);
-                if recorded {
-                    self.pump();
+            Some(len) if qos == QoS::AtMostOnce => {
+                self.keep_unwritten(token, publish, expiry, len.get());
+            }
+            encoded => {
+                let queued = Queued {
+                    token,
+                    qos,
+                    publish,
+                    republished: false,
+                    expiry,
+                };
+                match encoded {
+                    Some(len) => self.keep(queued, len.get()),
+                    None => self.enqueue(queued, options),
                 }
             }
         }
-        Ok(token)
+        token
+    }
+
+    #[inline(never)]
+    fn enqueue(&mut self, queued: Queued, options: &PublishOptions) {
+        let (token, qos, expiry) = (queued.token, queued.qos, queued.expiry);
+        let recorded = self.records.is_some() && qos != QoS::AtMostOnce;
+        if !self.link.connected {
+            self.outgoing.fits = None;
+        }
+        if recorded {
+            self.record_accepted(token, qos, &queued.publish, options, expiry);
+        }
+        self.watch_expiry(expiry);
+        self.outgoing.queue.push_back(queued);
+        if recorded {
+            self.pump();
+        }
     }
 
     fn admit(&self, qos: QoS, publish: &Publish, size: usize) -> Result<(), PublishRefused> {
@@ -289,18 +367,28 @@ impl Session {
     /// Keeps a message that was encoded, as the next in flight: QoS 0 until it is written, the others until they are acknowledged.
     #[inline]
     fn keep(&mut self, queued: Queued, len: usize) {
-        let len = len as u64;
         if queued.qos == QoS::AtMostOnce {
-            self.link.unwritten.push_back(Unwritten {
-                end: self.link.encoded,
-                len,
-                token: queued.token,
-                publish: queued.publish,
-                expiry: queued.expiry,
-            });
+            self.keep_unwritten(queued.token, queued.publish, queued.expiry, len);
         } else {
-            self.take_id(queued, NonZeroU64::new(self.link.encoded - len));
+            self.take_id(queued, NonZeroU64::new(self.link.encoded - len as u64));
         }
+    }
+
+    #[inline(always)]
+    fn keep_unwritten(
+        &mut self,
+        token: Token,
+        publish: Publish,
+        expiry: Option<Expiry>,
+        len: usize,
+    ) {
+        self.link.unwritten.push_back(Unwritten {
+            end: self.link.encoded,
+            len: len as u64,
+            token,
+            publish,
+            expiry,
+        });
     }
 
     /// Gives a message the next packet identifier. It is in flight from now on, and `unsent` as [`Sent`] has it.
