@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::vec::Vec;
 
 use futures_core::Stream;
-use mqtt_proto::{Properties, PublishView, QoS, TopicFilter};
+use mqtt_proto::{Properties, QoS, TopicFilter};
 
 use crate::{Instant, QueueId, QueueOptions, Received, Ticket};
 
@@ -43,13 +43,13 @@ pub struct Subscription {
     options: QueueOptions,
     unsubscribe_on_drop: bool,
     /// Taken over from the session, not by the application.
-    batch: VecDeque<Held>,
+    batch: VecDeque<Received>,
     /// It is counted among those that hold more than one message.
     batching: bool,
     /// Of messages that the application has and that need no acknowledgement any more: given back when the session is asked next.
     spent: Vec<Ticket>,
     /// The message that the application is at, to be acknowledged when it comes back. Kept whole: a panic must not lose it.
-    current: Option<Held>,
+    current: Option<Received>,
     /// A handler is at that message.
     unfinished: bool,
 }
@@ -157,16 +157,40 @@ impl Subscription {
         self.unfinished = unfinished;
     }
 
+    /// Mostly one is at hand.
+    #[inline]
     fn poll(&mut self, context: Option<&Context<'_>>) -> Poll<Option<Message>> {
+        if !self.batch.is_empty() && !self.shared.hooked.intercepts() {
+            if self.current.is_some() {
+                self.acknowledge();
+            }
+            if let Some(received) = self.batch.pop_front() {
+                return Poll::Ready(Some(self.hand_out(received)));
+            }
+        }
+        self.poll_session(context)
+    }
+
+    /// The application is done with the message that it was at.
+    fn acknowledge(&mut self) {
+        let now = self.shared.now_for_many();
+        if let Some(Received { publish, ticket }) = self.current.take() {
+            self.shared.run(|state| state.give_back(now, ticket));
+            // Without the lock.
+            drop(publish);
+        }
+    }
+
+    fn poll_session(&mut self, context: Option<&Context<'_>>) -> Poll<Option<Message>> {
         loop {
-            let polled = self.poll_held(context);
-            let Poll::Ready(Some(held)) = polled else {
+            let polled = self.poll_received(context);
+            let Poll::Ready(Some(received)) = polled else {
                 return polled.map(|_| None);
             };
             if !self.shared.hooked.intercepts() {
-                return Poll::Ready(Some(self.hand_out(held)));
+                return Poll::Ready(Some(self.hand_out(received)));
             }
-            if let Some(message) = self.intercept(held) {
+            if let Some(message) = self.intercept(received) {
                 return Poll::Ready(Some(message));
             }
         }
@@ -174,29 +198,32 @@ impl Subscription {
 
     /// What the interceptors leave of it.
     #[cold]
-    fn intercept(&mut self, held: Held) -> Option<Message> {
-        let mut publish = held.publish.clone();
+    fn intercept(&mut self, received: Received) -> Option<Message> {
+        let mut publish = received.publish.clone();
         // If one of them panics, this is what the application was at.
-        self.current = Some(held);
+        self.current = Some(received);
         let keep = self.shared.hooked.incoming(&mut publish);
         if !keep {
             // Acknowledged when the next one is asked for, which is now.
             return None;
         }
-        let ticket = self.current.take().and_then(|held| held.ticket);
-        Some(self.hand_out(Held { publish, ticket }))
+        let Received { ticket, .. } = self.current.take()?;
+        Some(self.hand_out(Received { publish, ticket }))
     }
 
     /// The next message, and acknowledges the one before.
-    fn poll_held(&mut self, context: Option<&Context<'_>>) -> Poll<Option<Held>> {
+    fn poll_received(&mut self, context: Option<&Context<'_>>) -> Poll<Option<Received>> {
         if self.current.is_none()
-            && let Some(held) = self.batch.pop_front()
+            && let Some(received) = self.batch.pop_front()
         {
-            return Poll::Ready(Some(held));
+            return Poll::Ready(Some(received));
         }
         let now = self.shared.now_for_many();
-        // Dropped, with its payload, after unlocking.
-        let mut taken = self.current.take();
+        // The payload is dropped after unlocking.
+        let (_payload, mut taken) = match self.current.take() {
+            Some(Received { publish, ticket }) => (Some(publish), Some(ticket)),
+            None => (None, None),
+        };
         let Self {
             shared,
             reader,
@@ -207,8 +234,7 @@ impl Subscription {
             ..
         } = self;
         let mut exchange = |state: &mut State| {
-            let ticket = taken.as_mut().and_then(|held| held.ticket.take());
-            for ticket in spent.drain(..).chain(ticket) {
+            for ticket in spent.drain(..).chain(taken.take()) {
                 state.give_back(now, ticket);
             }
             if batch.is_empty() {
@@ -240,23 +266,22 @@ impl Subscription {
         polled.map(|()| self.batch.pop_front())
     }
 
-    fn hand_out(&mut self, held: Held) -> Message {
-        let Held { publish, ticket } = held;
+    #[inline]
+    fn hand_out(&mut self, received: Received) -> Message {
+        let Received { publish, ticket } = received;
         let mut acker = None;
-        match (self.mode, ticket) {
-            (_, Some(ticket)) if ticket.arrival.is_none() => self.spend(ticket),
-            (AckMode::Manual, Some(ticket)) => acker = Some(Acker::new(&self.shared, ticket)),
-            (_, Some(ticket)) => {
-                self.current = Some(Held {
-                    publish: publish.clone(),
-                    ticket: Some(ticket),
-                })
-            }
-            (_, None) => {}
+        if ticket.arrival.is_none() {
+            self.spend(ticket);
+        } else if self.mode == AckMode::Manual {
+            acker = Some(Acker::new(&self.shared, ticket));
+        } else {
+            let publish = publish.clone();
+            self.current = Some(Received { publish, ticket });
         }
         Message::new(publish, acker)
     }
 
+    #[inline]
     fn spend(&mut self, ticket: Ticket) {
         let joined = match self.spent.last_mut() {
             Some(last) => last.join(ticket),
@@ -269,7 +294,13 @@ impl Subscription {
 }
 
 impl State {
-    fn fill(&mut self, now: Instant, mode: AckMode, queue: QueueId, batch: &mut VecDeque<Held>) {
+    fn fill(
+        &mut self,
+        now: Instant,
+        mode: AckMode,
+        queue: QueueId,
+        batch: &mut VecDeque<Received>,
+    ) {
         let bound = self.connection.session().config().limits().inbox_bytes;
         let most = if self.batches < bound / BOUND_FOR_EACH {
             BATCH
@@ -290,10 +321,7 @@ impl State {
                 AckMode::Queued => self.connection.session_mut().ack_early(now, ticket),
                 AckMode::Taken | AckMode::Manual => ticket,
             };
-            batch.push_back(Held {
-                publish,
-                ticket: Some(ticket),
-            });
+            batch.push_back(Received { publish, ticket });
         }
     }
 
@@ -325,23 +353,23 @@ impl Drop for Subscription {
         };
         let queue = self.reader.queue;
         // Also what is acknowledged already ([`AckMode::Queued`]): the server will not send it again.
-        let keeps =
-            |held: &Held| queue == QueueId::DEFAULT || held.publish.qos() != QoS::AtMostOnce;
+        let keeps = |received: &Received| {
+            queue == QueueId::DEFAULT || received.publish.qos() != QoS::AtMostOnce
+        };
         let (kept, gone): (Vec<_>, Vec<_>) = unread
             .into_iter()
             .chain(self.batch.drain(..))
             .partition(keeps);
-        let kept = kept.into_iter().filter_map(Held::into_received).collect();
         let dropped = gone.len();
         let (gone, tickets): (Vec<_>, Vec<_>) = gone
             .into_iter()
             .chain(done)
-            .map(|held| (held.publish, held.ticket))
+            .map(|received| (received.publish, received.ticket))
             .unzip();
 
         let mut wakes = Wakes::default();
         let mut state = self.shared.lock();
-        for ticket in tickets.into_iter().flatten().chain(self.spent.drain(..)) {
+        for ticket in tickets.into_iter().chain(self.spent.drain(..)) {
             state.give_back(now, ticket);
         }
         state.batches -= usize::from(self.batching);
@@ -362,19 +390,5 @@ impl Drop for Subscription {
         drop(state);
         wakes.wake();
         drop((parked, gone));
-    }
-}
-
-/// A message that was taken over from the session, until its ticket is given back.
-#[derive(Debug)]
-struct Held {
-    publish: PublishView,
-    ticket: Option<Ticket>,
-}
-
-impl Held {
-    fn into_received(self) -> Option<Received> {
-        let Self { publish, ticket } = self;
-        ticket.map(|ticket| Received { publish, ticket })
     }
 }

@@ -171,11 +171,10 @@ impl Inbox {
         self.queues.is_readable(id)
     }
 
-    /// The read buffer that the next message of a queue waits in, if it has no memory of its own.
     #[cfg(feature = "client")]
     #[inline]
-    pub(super) fn next_block(&self, id: QueueId) -> Option<Option<u32>> {
-        self.queues.next_block(id)
+    pub(super) fn pop_of(&mut self, id: QueueId, block: &mut Option<u32>) -> Option<Received> {
+        self.queues.pop_of(id, block)
     }
 
     #[inline]

@@ -395,14 +395,7 @@ impl Session {
         queue: QueueId,
         block: &mut Option<u32>,
     ) -> Option<crate::Received> {
-        let next = self.inbox.next_block(queue)?;
-        if next.is_some() {
-            if block.is_some() && next != *block {
-                return None;
-            }
-            *block = next;
-        }
-        self.inbox.pop(queue)
+        self.inbox.pop_of(queue, block)
     }
 
     /// Takes unread messages back into the default queue, in the order of arrival: for a later subscription or reader.

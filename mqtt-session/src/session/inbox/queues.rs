@@ -80,16 +80,6 @@ impl Queue {
         }
     }
 
-    #[cfg(feature = "client")]
-    #[inline]
-    fn front(&self) -> Option<&Received> {
-        if self.next_is_droppable() {
-            self.droppable.front()
-        } else {
-            self.kept.front()
-        }
-    }
-
     #[inline]
     const fn fifo(&mut self, droppable: bool) -> &mut VecDeque<Received> {
         if droppable {
@@ -258,19 +248,21 @@ impl Queues {
         self.get(id).is_some_and(|queue| !queue.is_empty())
     }
 
-    #[cfg(feature = "client")]
-    #[inline]
-    pub(super) fn next_block(&self, id: QueueId) -> Option<Option<u32>> {
-        let Ticket { block, .. } = self.get(id)?.front()?.ticket;
-        Some((block != OWN).then_some(block))
-    }
-
     #[inline]
     pub(super) fn pop(&mut self, id: QueueId) -> Option<Received> {
+        self.pop_of(id, &mut None)
+    }
+
+    /// The next message, if it waits in this read buffer (in any, for the first) or has memory of its own.
+    #[inline]
+    pub(super) fn pop_of(&mut self, id: QueueId, block: &mut Option<u32>) -> Option<Received> {
         let queue = get_mut(&mut self.queues, id)?;
         let droppable = queue.next_is_droppable();
         let fifo = queue.fifo(droppable);
         let Received { publish, ticket } = fifo.front_mut()?;
+        if ticket.block != OWN && *block.get_or_insert(ticket.block) != ticket.block {
+            return None;
+        }
         self.droppable -= usize::from(droppable);
         if ticket.block != OWN {
             let size = publish.size();
