@@ -257,15 +257,20 @@ impl Publishing<'_> {
             ..
         } = self;
         let now = shared.now();
+        let mut parked = None;
         let polled = shared.poll(context, |state, park| {
             match state.publish(now, *qos, publish, options) {
                 Err(reason) if reason.is_full() => {
                     state.room.park(place, park);
                     Poll::Pending
                 }
-                result => Poll::Ready(result),
+                result => {
+                    parked = state.leave_room(place);
+                    Poll::Ready(result)
+                }
             }
         });
+        drop(parked);
         polled.map(|result| match result {
             Ok(token) => Ok(Delivery::new(self.shared, token)),
             Err(reason) => Err(self.turned_away(reason)),
@@ -274,7 +279,7 @@ impl Publishing<'_> {
 
     #[cold]
     fn leave(&mut self) {
-        let parked = self.shared.run(|state| state.room.leave(&mut self.place));
+        let parked = self.shared.run(|state| state.leave_room(&mut self.place));
         drop(parked);
     }
 }

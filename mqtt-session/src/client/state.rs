@@ -10,14 +10,14 @@ use mqtt_proto::{ConnAck, ReasonCode};
 
 use crate::session::{News, Run};
 use crate::{
-    Action, Cause, Connection, ConnectionError, Event, Instant, Outcome, PublishRefused, QueueId,
-    ReauthenticateError, Session, SubscribeError, Ticket, Token,
+    Action, Cause, Connection, ConnectionError, Event, Instant, Offline, Outcome, PublishRefused,
+    QueueId, ReauthenticateError, Session, SubscribeError, Ticket, Token,
 };
 
 use super::closed::Closed;
 use super::events::{ClientEvent, Ring};
 use super::port::Sleeper;
-use super::wake::{Waiters, Wakes};
+use super::wake::{Place, Waiters, Wakes};
 use super::watch::Watches;
 
 /// Nothing in here calls out: wakers and payloads leave it, to be woken and dropped after unlocking.
@@ -134,7 +134,7 @@ impl State {
             Event::Unclaimed { topic } => {
                 self.ring.push(ClientEvent::Unclaimed { topic }, wakes);
             }
-            Event::Room => self.room.wake_all(wakes),
+            Event::Room => self.admit_next(wakes),
             Event::Subscribed { token, result } | Event::Unsubscribed { token, result } => {
                 self.requests.complete(token, result, wakes);
             }
@@ -150,7 +150,7 @@ impl State {
                 self.failed = Vec::new();
                 self.phase.wake_all(wakes);
                 // This server may refuse what waits for room.
-                self.room.wake_all(wakes);
+                self.admit_next(wakes);
                 self.ring
                     .push(ClientEvent::Connected { addr, connack }, wakes);
             }
@@ -159,8 +159,12 @@ impl State {
                 if matches!(error, ConnectionError::InboxFull { .. }) {
                     self.connection.session_mut().answer_early();
                 }
-                // What waits for room may be refused while there is no connection.
-                self.room.wake_all(wakes);
+                // What waits for room is refused while there is no connection.
+                if self.failed.is_empty()
+                    && self.connection.session().config().offline == Offline::Refuse
+                {
+                    self.room.wake_all(wakes);
+                }
                 if retry_in.is_none() {
                     self.last_error = Some(Box::new(error.clone()));
                 } else {
@@ -245,6 +249,23 @@ impl State {
         }
         self.settle(wakes);
         self.close(wakes);
+    }
+
+    /// Of those who wait for room one comes after the other, and who gets in or gives up makes way for the next: of a crowd, the others would
+    /// come for nothing.
+    fn admit_next(&mut self, wakes: &mut Wakes) {
+        self.room.wake_first(wakes);
+        if !self.room.is_empty() {
+            self.connection.session_mut().want_room();
+        }
+    }
+
+    /// Somebody waits for room no more. The waker is for dropping outside of the lock.
+    pub(super) fn leave_room(&mut self, place: &mut Place) -> Option<Waker> {
+        if self.room.is_woken(*place) && !self.room.is_empty() {
+            self.connection.session_mut().want_room_now();
+        }
+        self.room.leave(place)
     }
 
     pub(super) fn open_reader(&mut self, queue: QueueId) -> Reader {

@@ -81,8 +81,7 @@ impl<'w> Park<'w> {
     }
 }
 
-/// Tasks that wait for the same thing. All are woken at once and come again if they must: so a task that is dropped takes no
-/// one's wake with it.
+/// Tasks that wait for the same thing. Who was woken and finds that it must wait comes again, and keeps its turn.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
     /// In the order of their places, which count up. Who gives up is mostly who came first, by a timeout, or last.
@@ -103,7 +102,6 @@ impl Waiters {
             self.next
         });
         let index = self.find(key).unwrap_or_else(|index| {
-            // Who was woken and comes again keeps its turn.
             self.parked.insert(index, (key, None));
             index
         });
@@ -114,6 +112,25 @@ impl Waiters {
     pub(super) fn leave(&mut self, place: &mut Place) -> Option<Waker> {
         let index = self.find(place.take()?).ok()?;
         self.parked.remove(index)?.1
+    }
+
+    /// Whether who has this place was woken, and has not come again.
+    pub(super) fn is_woken(&self, place: Place) -> bool {
+        place.is_some_and(|key| self.find(key).is_err())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.parked.is_empty()
+    }
+
+    /// Wakes who has waited longest.
+    pub(super) fn wake_first(&mut self, wakes: &mut Wakes) {
+        if let Some((_, waker)) = self.parked.pop_front() {
+            wakes.push(waker);
+        }
+        if self.parked.is_empty() && self.parked.capacity() > KEPT {
+            self.parked = VecDeque::new();
+        }
     }
 
     pub(super) fn wake_all(&mut self, wakes: &mut Wakes) {

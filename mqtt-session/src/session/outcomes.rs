@@ -199,7 +199,7 @@ impl Session {
             self.finish_with(queued.token, queued.publish, Outcome::Closed);
         }
         // Nobody is to try again.
-        self.outgoing.wants_room = None;
+        self.outgoing.wants_room = false;
     }
 
     /// A message gets its outcome, and the memory that it holds is free.

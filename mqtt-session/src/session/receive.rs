@@ -85,7 +85,7 @@ impl Session {
             || self.link.ping.is_some()
             || self.outgoing.inflight.len() > 0
             || self.outgoing.inflight.requests() > 0
-            || self.outgoing.wants_room.is_some();
+            || self.outgoing.wants_room;
         awaits || self.config.inbox_full == InboxFull::DropOldest
     }
 

@@ -29,8 +29,10 @@ pub(super) struct Outgoing {
     next_token: u64,
     /// Counts PUBRECs, whose order the PUBRELs keep.
     pub(super) pubrecs: u64,
-    /// A message of this size, or larger ones, were refused because the queue is full: tell when there is room.
-    pub(super) wants_room: Option<usize>,
+    /// Messages were refused because the queue is full: tell when there is room.
+    pub(super) wants_room: bool,
+    /// For one of this size, the smallest of them.
+    room_for: usize,
     /// Messages that have their outcome, where somebody wants to drop them elsewhere.
     pub(super) released: Option<Box<Released>>,
     /// What everything in here is known to fit, unless something was accepted without a server's limits.
@@ -73,7 +75,8 @@ impl Outgoing {
             bytes: 0,
             next_token: 1,
             pubrecs: 0,
-            wants_room: None,
+            wants_room: false,
+            room_for: 0,
             released: None,
             fits: None,
             suspect: None,
@@ -186,11 +189,13 @@ impl Session {
             // Waiting for room would not help.
             return refused;
         }
-        let wanted = self
-            .outgoing
-            .wants_room
-            .map_or(size, |least| least.min(size));
-        self.outgoing.wants_room = Some(wanted);
+        let outgoing = &mut self.outgoing;
+        outgoing.room_for = if outgoing.wants_room {
+            outgoing.room_for.min(size)
+        } else {
+            size
+        };
+        outgoing.wants_room = true;
         reason
     }
 
@@ -579,13 +584,27 @@ impl Session {
 
     #[inline]
     pub(super) fn tell_room(&mut self) {
-        if let Some(size) = self.outgoing.wants_room {
+        if self.outgoing.wants_room {
             let room = self.publish_capacity();
-            if room.messages > 0 && room.bytes >= size {
-                self.outgoing.wants_room = None;
+            if room.messages > 0 && room.bytes >= self.outgoing.room_for {
+                self.outgoing.wants_room = false;
                 self.events.push_back(Event::Room);
             }
         }
+    }
+
+    /// Of those who were refused some still wait: the next time that there is room is to be told, too.
+    #[cfg(feature = "client")]
+    pub(crate) fn want_room(&mut self) {
+        // Nothing is told after the end.
+        self.outgoing.wants_room = !matches!(self.stage, Stage::Closed);
+    }
+
+    /// The same; it is told now where there is some.
+    #[cfg(feature = "client")]
+    pub(crate) fn want_room_now(&mut self) {
+        self.want_room();
+        self.tell_room();
     }
 }
 
