@@ -27,6 +27,7 @@ mod replay;
 mod request;
 mod requests;
 mod restore;
+mod room;
 mod round;
 mod send;
 mod slab;

@@ -14,8 +14,8 @@ use super::outcomes::Released;
 use super::poison::Suspect;
 use super::stage::Stage;
 use crate::{
-    Direction, Event, Instant, Offline, Outcome, PacketIds, PacketSummary, PublishError,
-    PublishOptions, PublishRefused, Record, Timer, Token,
+    Direction, Instant, Offline, Outcome, PacketIds, PacketSummary, PublishError, PublishOptions,
+    PublishRefused, Record, Timer, Token,
 };
 
 /// The session's outgoing half.
@@ -32,7 +32,7 @@ pub(super) struct Outgoing {
     /// Messages were refused because the queue is full: tell when there is room.
     pub(super) wants_room: bool,
     /// For one of this size, the smallest of them.
-    room_for: usize,
+    pub(super) room_for: usize,
     /// Messages that have their outcome, where somebody wants to drop them elsewhere.
     pub(super) released: Option<Box<Released>>,
     /// What everything in here is known to fit, unless something was accepted without a server's limits.
@@ -174,31 +174,6 @@ impl Session {
         }
     }
 
-    #[cold]
-    fn turned_away(
-        &mut self,
-        qos: QoS,
-        publish: &Publish,
-        size: usize,
-        reason: PublishRefused,
-    ) -> PublishRefused {
-        if !reason.is_full() {
-            return reason;
-        }
-        if let Some(refused) = self.unencodable(qos, publish) {
-            // Waiting for room would not help.
-            return refused;
-        }
-        let outgoing = &mut self.outgoing;
-        outgoing.room_for = if outgoing.wants_room {
-            outgoing.room_for.min(size)
-        } else {
-            size
-        };
-        outgoing.wants_room = true;
-        reason
-    }
-
     /// Takes a message in that was accepted.
     #[inline]
     pub(crate) fn take_in(
@@ -298,7 +273,7 @@ impl Session {
             .or_else(|| self.unencodable(qos, publish))
     }
 
-    fn unencodable(&self, qos: QoS, publish: &Publish) -> Option<PublishRefused> {
+    pub(super) fn unencodable(&self, qos: QoS, publish: &Publish) -> Option<PublishRefused> {
         // Any identifier is as long as another.
         self.link
             .encoder
@@ -580,31 +555,6 @@ impl Session {
         self.ping_written();
         self.tell_room();
         self.leave_if_drained();
-    }
-
-    #[inline]
-    pub(super) fn tell_room(&mut self) {
-        if self.outgoing.wants_room {
-            let room = self.publish_capacity();
-            if room.messages > 0 && room.bytes >= self.outgoing.room_for {
-                self.outgoing.wants_room = false;
-                self.events.push_back(Event::Room);
-            }
-        }
-    }
-
-    /// Of those who were refused some still wait: the next time that there is room is to be told, too.
-    #[cfg(feature = "client")]
-    pub(crate) fn want_room(&mut self) {
-        // Nothing is told after the end.
-        self.outgoing.wants_room = !matches!(self.stage, Stage::Closed);
-    }
-
-    /// The same; it is told now where there is some.
-    #[cfg(feature = "client")]
-    pub(crate) fn want_room_now(&mut self) {
-        self.want_room();
-        self.tell_room();
     }
 }
 
