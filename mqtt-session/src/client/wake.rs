@@ -16,6 +16,9 @@ pub(super) struct Wakes {
     pub(super) released: Released,
 }
 
+/// So many others keep their memory.
+const FEW: usize = 64;
+
 impl Wakes {
     #[inline]
     pub(super) fn push(&mut self, waker: Option<Waker>) {
@@ -43,6 +46,7 @@ impl Wakes {
             .into_iter()
             .chain(others)
             .for_each(Waker::wake);
+        self.others.shrink_to(FEW);
         self.released.clear();
     }
 }

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use mqtt_session::client::{Report, Turn};
-use mqtt_session::proto::{Flow, Outbox, QoS, Version};
+use mqtt_session::proto::{Ack, Flow, Outbox, Packet, QoS, Version};
 use mqtt_session::{Action, Cause, Durability, Instant, Outcome, Phase, PublishOptions};
 
 use crate::driver::Driver;
@@ -402,7 +402,7 @@ fn the_port_tells_the_time_and_deadlines_are_told_by_it() {
 
 #[test]
 fn what_the_client_asks_while_its_driver_sleeps_is_dated_by_the_clock() {
-    let (mut driver, task) = (connected(), Task::new());
+    let (mut driver, task) = (Driver::new(config(Version::V5)), Task::new());
     assert!(sleeps(&mut driver, &task));
     driver.advance(Duration::from_secs(10));
     let options = PublishOptions::new().with_time_to_live(Duration::from_secs(5));
@@ -411,7 +411,34 @@ fn what_the_client_asks_while_its_driver_sleeps_is_dated_by_the_clock() {
     let mut delivery = client
         .try_publish_with(QoS::AtLeastOnce, publish, &options)
         .unwrap();
+    for _ in 0..5 {
+        driver.turn(None);
+        assert_eq!(delivery.outcome(), None, "its time began at ten seconds");
+        driver.advance(Duration::from_secs(1));
+    }
     driver.turn(None);
-    assert_eq!(delivery.outcome(), None, "its time began at ten seconds");
-    assert!(!driver.output.is_empty());
+    assert_eq!(delivery.outcome(), Some(Outcome::Expired));
+}
+
+/// It sees by itself what there is to do.
+#[test]
+fn a_driver_is_not_woken_for_what_comes_of_its_own_turn() {
+    let config = config(Version::V5).clean_start(false);
+    let mut driver = Driver::recording(config.durability(Durability::Behind));
+    driver.connect();
+    let (mut records, task) = (Vec::new(), Task::new());
+    drop(ready(driver.client.publish("a", QoS::AtLeastOnce, "1")));
+    let packets = driver.packets();
+    let [Packet::Publish(sent)] = packets.as_slice() else {
+        panic!("{:?} {packets:?}", driver.client.phase())
+    };
+    let id = sent.packet_id().unwrap();
+    driver.port.poll_records(&mut records);
+    assert!(sleeps(&mut driver, &task));
+    driver.say(&Packet::PubAck(Ack::new(id)));
+    driver.turn(None);
+    assert_eq!(driver.client.stats().acknowledged, 1);
+    records.clear();
+    assert!(driver.port.poll_records(&mut records), "it is done");
+    assert_eq!(task.woken(), 0);
 }
