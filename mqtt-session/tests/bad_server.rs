@@ -5,10 +5,10 @@ mod pair;
 
 use std::time::Duration;
 
-use mqtt_session::proto::{PacketType, Properties, QoS, ReasonCode, Version};
+use mqtt_session::proto::{Packet, PacketType, Properties, QoS, ReasonCode, SubAck, Version};
 use mqtt_session::{Cause, ConnectionError, Fault, Limits, Outcome, Phase, QueueId};
 use mqtt_testkit::Rng;
-use pair::raw::{Raw, at_least_once, exactly_once};
+use pair::raw::{Raw, at_least_once, exactly_once, id};
 use pair::{ACKNOWLEDGED, VERSIONS, config};
 
 const NONE: Properties = Properties::new();
@@ -231,6 +231,12 @@ fn acknowledgements_for_identifiers_that_are_not_in_use_are_counted_and_change_n
         };
         assert_eq!(raw.lines(), [pubrel]);
         assert_eq!(raw.session.stats().unexpected, 3);
+        raw.feed(&Packet::SubAck(SubAck {
+            id: id(9),
+            codes: vec![ReasonCode::SUCCESS],
+            properties: Properties::new(),
+        }));
+        assert_eq!(raw.session.stats().unexpected, 4);
         raw.feed_ack(PacketType::PubAck, 1);
         raw.feed_ack(PacketType::PubAck, 1);
         assert_eq!(raw.outcome(token), Some(ACKNOWLEDGED));

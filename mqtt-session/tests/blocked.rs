@@ -135,3 +135,22 @@ fn what_waits_for_the_application_holds_back_no_ping_pubrel_pubcomp_and_no_ackno
     raw.take_and_ack();
     assert_eq!(raw.lines(), ["PUBACK 1"]);
 }
+
+#[test]
+fn what_a_queue_held_when_it_was_closed_blocks_as_part_of_the_default_queue() {
+    let mut raw = Raw::connected(two());
+    let (closed, other) = (raw.session.open_queue(), raw.session.open_queue());
+    raw.subscribe("slow", closed);
+    raw.subscribe("b", other);
+    raw.packets();
+    raw.feed_publish("slow", at_least_once(1), b"");
+    raw.feed_publish("b", at_least_once(2), b"");
+    raw.session.close_queue(raw.now, closed);
+    raw.advance(PATIENCE);
+    assert_eq!(told(&mut raw), [(QueueId::DEFAULT, PATIENCE)]);
+    raw.take_and_ack();
+    // The other is still where it was.
+    raw.feed_publish("b", at_least_once(3), b"");
+    raw.advance(PATIENCE);
+    assert_eq!(told(&mut raw)[1..], [(other, PATIENCE)]);
+}

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use mqtt_session::proto::{Connect, Packet, Properties, Version};
 use mqtt_session::{
-    Action, Attempt, Cause, ConfigBuilder, ConnectionError, Credentials, Endpoint, Fault, Phase,
-    Servers,
+    Action, Attempt, Cause, ConfigBuilder, Connection, ConnectionError, Credentials, Endpoint,
+    Fault, Instant, Phase, Servers, Session,
 };
 use pair::raw::Raw;
 use pair::{VERSIONS, config};
@@ -216,4 +216,18 @@ fn a_turn_shows_no_bytes() {
         assert!(!shown.contains(secret), "{shown}");
     }
     assert!(shown.contains("input_len: 13"), "{shown}");
+}
+
+#[test]
+fn a_connection_takes_them_for_its_session() {
+    let config = asking(Version::V5).build().expect("a good configuration");
+    let mut connection = Connection::new(Session::new(config, two(), 7));
+    let now = Instant::ZERO;
+    connection.session_mut().connect(now);
+    let Some(Action::Credentials { attempt, .. }) = connection.poll_action() else {
+        panic!("it does not ask");
+    };
+    connection.handle_credentials(now, attempt, token(1));
+    let next = connection.poll_action();
+    assert!(matches!(next, Some(Action::Dial { .. })), "{next:?}");
 }

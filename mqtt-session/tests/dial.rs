@@ -5,7 +5,7 @@ mod pair;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mqtt_session::proto::Version;
+use mqtt_session::proto::{Properties, Version};
 use mqtt_session::{Action, Cause, ConnectionError, Fault, Phase};
 use pair::config;
 use pair::raw::Raw;
@@ -127,4 +127,40 @@ fn every_round_looks_the_name_up_again() {
             .count();
         assert_eq!(lookups, round + 1);
     }
+}
+
+#[test]
+fn what_is_told_of_an_attempt_that_is_over_means_nothing_whatever_the_session_does() {
+    let stale = |raw: &mut Raw, attempt| {
+        let (now, events) = (raw.now, raw.events.len());
+        let before = raw.session.phase();
+        raw.session.handle_opened(now, attempt);
+        raw.session.handle_closed(now, attempt, Cause::Eof);
+        raw.poll();
+        assert_eq!(raw.session.phase(), before);
+        assert_eq!(raw.events.len(), events, "{:?}", raw.events);
+    };
+    let mut raw = Raw::new(config(Version::V5));
+    raw.session.start(raw.now);
+    raw.poll();
+    let first = raw.attempt.expect("an attempt");
+    raw.closed(Cause::ConnectionRefused);
+    stale(&mut raw, first);
+    raw.wait_for_dial();
+    stale(&mut raw, first);
+    // The stream is open, and carries no MQTT yet.
+    let second = raw.attempt.expect("an attempt");
+    raw.session.handle_dialled(raw.now, second);
+    stale(&mut raw, first);
+    assert_eq!(raw.session.phase(), Phase::Connecting);
+    raw.session.handle_opened(raw.now, second);
+    stale(&mut raw, first);
+    raw.accept(false, Properties::new());
+    stale(&mut raw, first);
+    raw.session
+        .disconnect(raw.now, Default::default(), Duration::ZERO)
+        .expect("a good DISCONNECT");
+    raw.poll();
+    stale(&mut raw, first);
+    assert_eq!(raw.session.phase(), Phase::Closing);
 }

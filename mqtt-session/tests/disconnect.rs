@@ -295,3 +295,41 @@ fn a_disconnect_that_is_too_large_for_the_server_says_less() {
         );
     }
 }
+
+#[test]
+fn a_session_that_is_at_its_end_has_nothing_to_do_for_who_disconnects_again() {
+    let mut raw = Raw::connected(config(Version::V5));
+    leave(&mut raw, DRAIN);
+    raw.hang_up();
+    assert!(raw.session.is_closed());
+    leave(&mut raw, DRAIN);
+    assert_eq!(raw.session.poll_timeout(), None);
+}
+
+#[test]
+fn a_second_disconnect_with_less_time_hurries_and_says_what_the_first_did() {
+    let mut raw = Raw::connected(config(Version::V5));
+    raw.publish(QoS::AtLeastOnce, b"");
+    raw.packets();
+    let first = Disconnect::new(ReasonCode::DISCONNECT_WITH_WILL);
+    raw.session
+        .disconnect(raw.now, first, DRAIN)
+        .expect("a good DISCONNECT");
+    leave(&mut raw, DRAIN / 2);
+    assert_eq!(raw.session.poll_timeout(), Some(raw.now + DRAIN / 2));
+    raw.advance(DRAIN / 2);
+    assert_eq!(raw.lines(), ["DISCONNECT 0x04"]);
+}
+
+#[test]
+fn what_the_driver_never_took_is_not_lost_with_the_connection() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let token = raw.publish(QoS::AtMostOnce, b"x");
+    raw.session
+        .disconnect(raw.now, Disconnect::default(), Duration::ZERO)
+        .expect("a good DISCONNECT");
+    // It neither writes nor hangs up.
+    raw.now = raw.now + Duration::from_secs(1);
+    raw.session.handle_timeout(raw.now);
+    assert_eq!(raw.outcome(token), Some(Outcome::Closed));
+}

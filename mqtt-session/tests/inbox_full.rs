@@ -243,6 +243,25 @@ fn qos_1_and_2_over_the_bound_end_the_connection_where_pausing_is_not_possible()
                     &[]
                 };
                 assert_eq!(raw.lines(), goodbye, "{version}, {what}");
+                assert_eq!(left(&mut raw).first(), Some(&1));
+                assert_eq!(raw.session.phase(), Phase::Closing);
+                raw.hang_up();
+                raw.wait_for_dial();
+            }
+        }
+    }
+}
+
+#[test]
+fn the_next_connection_waits_until_half_of_what_filled_the_inbox_is_dealt_with() {
+    for version in VERSIONS {
+        for flow in [at_least_once, exactly_once] {
+            for (_, wait, _) in WAITS {
+                let mut raw = Raw::connected(narrow(version, InboxFull::Pause));
+                wait(&mut raw);
+                for number in 1..=5 {
+                    raw.feed_publish("a", flow(number), &[number as u8; 100]);
+                }
                 raw.hang_up();
                 raw.actions.clear();
                 raw.advance(Duration::from_secs(3600));
@@ -327,6 +346,11 @@ fn a_bound_that_is_met_exactly_is_full() {
     fill(&mut raw, 3..=3);
     assert_eq!(raw.session.stats().inbox_bytes, 2 * cost);
     assert_eq!(left(&mut raw), [2, 3]);
+    // Where reading never stops, it is the same.
+    let full = InboxFull::DropOldest;
+    let mut raw = Raw::connected(config(Version::V5).limits(limits).inbox_full(full));
+    fill(&mut raw, 1..=5);
+    assert_eq!(left(&mut raw), [4, 5]);
 }
 
 /// Who waits for SUBACK can't read, and the next connection waits until somebody has.

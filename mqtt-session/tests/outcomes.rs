@@ -423,6 +423,7 @@ fn payloads_of_messages_that_have_their_outcome_are_dropped_by_whom_they_are_rel
             assert!(!released.is_empty());
             assert_eq!(dropped.load(Ordering::Relaxed), 0, "{qos}");
         }
+        assert_eq!(raw.session.stats().outgoing_bytes, 0, "{qos}");
         released.clear();
         assert!(released.is_empty());
         assert_eq!(dropped.load(Ordering::Relaxed), 2, "{qos}");
@@ -488,4 +489,29 @@ fn outcomes_are_told_one_by_one_in_the_order_in_which_they_came_about() {
         next_told(&mut raw, usize::MAX),
         told(&[(5, success), (6, success), (8, success), (7, success)])
     );
+}
+
+#[test]
+fn the_last_byte_of_the_bound_may_be_used() {
+    let size = message("a", &[7; 100]).size();
+    let mut limits = Limits::default();
+    limits.outgoing_bytes = 2 * size;
+    let mut raw = Raw::new(config(Version::V5).limits(limits));
+    let mut offer = |bytes| {
+        let publish = message("a", &vec![7; bytes]);
+        let offered = raw.offer(QoS::AtLeastOnce, publish);
+        offered.map_err(|refused| refused.reason)
+    };
+    let above = offer(101 + size);
+    let refused = PublishRefused::AboveLimit {
+        size: 2 * size + 1,
+        max: 2 * size,
+    };
+    assert_eq!(above, Err(refused));
+    assert!(offer(100).is_ok());
+    assert!(offer(100).is_ok());
+    assert!(offer(0).is_err_and(|reason| reason.is_full()));
+    let mut raw = Raw::new(config(Version::V5).limits(limits));
+    let publish = message("a", &vec![7; 100 + size]);
+    assert!(raw.offer(QoS::AtLeastOnce, publish).is_ok(), "all at once");
 }

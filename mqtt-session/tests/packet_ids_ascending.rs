@@ -191,3 +191,16 @@ fn messages_pass_at_every_qos_over_reconnects_and_each_has_its_outcome() {
         pair.check();
     }
 }
+
+#[test]
+fn they_go_on_ascending_over_a_reconnect_with_nothing_in_flight() {
+    let mut raw = Raw::connected(ascending(Version::V5));
+    for number in 1..=3 {
+        raw.publish(QoS::AtLeastOnce, b"");
+        raw.packets();
+        raw.feed_ack(PacketType::PubAck, number);
+    }
+    raw.reconnect(true, NONE);
+    raw.publish(QoS::AtLeastOnce, b"");
+    assert_eq!(raw.lines(), ["PUBLISH 4"]);
+}

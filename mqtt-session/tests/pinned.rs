@@ -236,6 +236,7 @@ fn a_message_that_is_left_alone_lets_its_read_buffer_go_after_a_while() {
         // Until the keep-alive looks around: default 60 s.
         raw.advance(Duration::from_secs(45));
         assert!(held(&region) < 4096, "{} bytes are held", held(&region));
+        assert_eq!(raw.session.stats().copied, 1);
         assert_eq!(raw.take_and_ack(), [2; 10]);
     }
 }

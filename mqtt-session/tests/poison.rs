@@ -2,10 +2,11 @@
 
 mod pair;
 
+use bytes::BytesMut;
 use mqtt_session::proto::{Outbox, Packet, PacketType, Properties, QoS, Version};
 use mqtt_session::{
-    Cause, ConfigBuilder, ConnectionError, Durability, Event, Limits, Outcome, Poisonous, QueueId,
-    Received, Token,
+    Cause, ConfigBuilder, ConnectionError, Durability, Event, Limits, Outcome, Poisonous,
+    PublishOptions, QueueId, Received, Token,
 };
 use pair::raw::{Raw, at_least_once};
 use pair::{ACKNOWLEDGED, VERSIONS, config};
@@ -293,4 +294,74 @@ fn a_message_that_waits_for_its_record_can_be_poisonous_too_also_where_a_part_of
         raw.closed(Cause::ConnectionReset);
     }
     assert_eq!(told(&mut raw), [(poison, 3)]);
+}
+
+/// What is sent again over a new connection, of which so many bytes are written.
+fn written_in_part(raw: &mut Raw, bytes: usize) -> usize {
+    raw.closed(Cause::Eof);
+    raw.wait_for_dial();
+    raw.open();
+    let connack = Packet::ConnAck(mqtt_session::proto::ConnAck {
+        session_present: true,
+        ..Default::default()
+    });
+    let mut input = BytesMut::from(&raw.encode(&connack)[..]);
+    raw.session.handle_input(raw.now, &mut input);
+    let mut out = Outbox::new();
+    raw.session.poll_transmit(raw.now, &mut out);
+    raw.session.handle_written(raw.now, bytes);
+    out.len()
+}
+
+#[test]
+fn a_message_at_whose_first_bytes_connections_end_is_poisonous() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let poison = raw.publish(QoS::AtLeastOnce, &[7; 1000]);
+    raw.poll();
+    for _ in 0..3 {
+        assert_eq!(told(&mut raw), []);
+        assert!(written_in_part(&mut raw, 500) > 1000);
+    }
+    raw.closed(Cause::ConnectionReset);
+    assert_eq!(told(&mut raw), [(poison, 3)]);
+}
+
+#[test]
+fn a_message_that_has_expired_instead_of_being_sent_again_does_not_shield_the_next() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let options = PublishOptions::new().with_time_to_live(std::time::Duration::from_millis(1));
+    let publish = pair::message("a", b"x");
+    raw.session
+        .publish_with(raw.now, QoS::ExactlyOnce, publish, &options)
+        .expect("accepted");
+    let poison = raw.publish(QoS::AtLeastOnce, b"poison");
+    raw.poll();
+    for _ in 0..3 {
+        assert_eq!(told(&mut raw), []);
+        assert_eq!(again(&mut raw, true).len(), 1);
+    }
+    raw.closed(Cause::ConnectionReset);
+    assert_eq!(told(&mut raw), [(poison, 3)]);
+}
+
+#[test]
+fn what_is_sent_for_the_first_time_when_its_record_is_stored_was_not_sent_again() {
+    let config = config(Version::V5).durability(Durability::WriteAhead);
+    let mut raw = Raw::connected(config);
+    let store = |raw: &mut Raw| {
+        raw.poll();
+        while let Some((seq, _)) = raw.session.poll_record() {
+            raw.session.handle_stored(raw.now, seq);
+        }
+        raw.poll();
+    };
+    store(&mut raw);
+    raw.publish(QoS::AtLeastOnce, b"x");
+    store(&mut raw);
+    for _ in 0..2 {
+        raw.reconnect(true, Properties::new());
+        store(&mut raw);
+    }
+    raw.closed(Cause::ConnectionReset);
+    assert_eq!(told(&mut raw), [], "two connections have ended at it");
 }

@@ -3,7 +3,7 @@
 mod pair;
 
 use mqtt_session::proto::{Packet, Properties, QoS, ReasonCode, SubAck, Version};
-use mqtt_session::{QueueId, QueueOptions, Session, SubscribeError};
+use mqtt_session::{Event, QueueId, QueueOptions, Session, SubscribeError};
 use pair::raw::{Raw, at_least_once, id};
 use pair::{VERSIONS, config};
 
@@ -112,4 +112,30 @@ fn an_answer_for_a_queue_that_was_closed_is_none_for_the_next() {
         raw.feed_publish("a", at_least_once(2), b"2");
         assert_eq!(raw.take_and_ack(), b"2", "{version}");
     }
+}
+
+#[test]
+fn nobody_is_told_to_read_where_nothing_waits() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let queue = raw.session.open_queue();
+    raw.subscribe("a", queue);
+    raw.session.close_queue(raw.now, queue);
+    raw.poll();
+    let readable = |event: &Event| matches!(event, Event::Readable(_));
+    assert!(!raw.events.iter().any(readable), "{:?}", raw.events);
+    // What waits and was told of is not told of again.
+    raw.feed_publish("b", at_least_once(1), b"");
+    let (one, other) = (raw.session.open_queue(), raw.session.open_queue());
+    raw.subscribe("c", one);
+    raw.subscribe("d", other);
+    raw.feed_publish("c", at_least_once(2), b"");
+    raw.subscribe("c/#", one);
+    raw.session.close_queue(raw.now, one);
+    raw.session.close_queue(raw.now, other);
+    raw.poll();
+    let told = raw.events.iter().filter_map(|event| match event {
+        Event::Readable(queue) => Some(*queue),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [QueueId::DEFAULT, one]);
 }

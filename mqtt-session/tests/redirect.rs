@@ -366,3 +366,21 @@ fn who_wants_to_leave_is_not_sent_on() {
     assert!(raw.session.is_closed());
     assert!(told(&raw).is_empty());
 }
+
+#[test]
+fn who_leaves_while_one_server_hangs_up_is_not_dialled_to_the_next() {
+    let mut raw = started(allowing());
+    raw.open();
+    raw.feed(&Packet::ConnAck(ConnAck {
+        session_present: false,
+        reason: FOR_NOW,
+        properties: reference("192.0.2.9"),
+    }));
+    assert_eq!(raw.session.phase(), Phase::Closing);
+    raw.session
+        .disconnect(raw.now, Disconnect::default(), Duration::ZERO)
+        .expect("a good DISCONNECT");
+    raw.hang_up();
+    assert!(raw.session.is_closed());
+    assert_eq!(dialled(&raw), ["192.0.2.1:1883"]);
+}

@@ -323,7 +323,8 @@ fn unclaimed_messages_of_qos_0_are_dropped_and_counted_where_nobody_looks() {
     raw.feed_publish("old", Flow::AtMostOnce, b"x");
     assert_eq!(unclaimed(&mut raw), Vec::<String>::new());
     assert!(take(&mut raw, QueueId::DEFAULT).is_empty());
-    assert_eq!(raw.session.stats().dropped, 1);
+    let stats = raw.session.stats();
+    assert_eq!((stats.dropped, stats.dropped_unclaimed), (1, 1));
 }
 
 #[test]
@@ -380,6 +381,11 @@ fn the_bound_of_a_subscription_drops_the_oldest_of_qos_0_and_counts() {
     raw.session.set_queue(raw.now, queues[0], at_most(1));
     assert_eq!(take(&mut raw, queues[0]), ["a/2"]);
     assert_eq!(raw.session.dropped_of(queues[0]), 3);
+    assert_eq!(raw.session.stats().dropped, 3);
+    for topic in ["a/1", "a/2", "a/3"] {
+        raw.feed_publish(topic, Flow::AtMostOnce, b"x");
+    }
+    assert_eq!(raw.session.stats().dropped, 5);
 }
 
 #[test]
@@ -426,6 +432,18 @@ fn what_waits_is_acknowledged_when_its_queue_is_told_to_do_so_on_arrival() {
     assert_eq!(raw.lines(), Vec::<String>::new(), "the first one is taken");
     raw.session.ack(raw.now, first.ticket).expect("fresh");
     assert_eq!(raw.lines(), ["PUBACK 1", "PUBACK 2", "PUBACK 3"]);
+    assert!(raw.session.stats().inbox_bytes > 0, "their room is taken");
+    // To take them then acknowledges nothing that came later.
+    for number in 4..=6 {
+        raw.feed_publish("b", at_least_once(number), b"x");
+    }
+    let full = raw.session.stats().inbox_bytes;
+    assert_eq!(take(&mut raw, queues[0]), ["a", "a"]);
+    assert_eq!(raw.lines(), Vec::<String>::new());
+    let left = raw.session.stats().inbox_bytes;
+    assert!(left < full && left > 0, "{left} of {full}");
+    assert_eq!(take(&mut raw, QueueId::DEFAULT).len(), 3);
+    assert_eq!(raw.session.stats().inbox_bytes, 0);
     // A message of a session that is lost acknowledges nothing of the next one.
     let (mut raw, queues) = subscribed(Version::V5, &["a"]);
     raw.feed_publish("a", at_least_once(1), b"x");

@@ -319,3 +319,18 @@ fn an_identifier_is_given_again_when_nothing_is_subscribed_to_under_it_any_more(
     }
     assert!(given.iter().all(|id| *id <= Some(2)), "{given:?}");
 }
+
+#[test]
+fn where_a_subscribe_has_no_room_for_an_identifier_it_goes_without() {
+    // Header, identifier, no properties, filter and options.
+    let whole = 2 + 2 + 1 + (2 + 40) + 1;
+    for (max, identifier) in [(whole + 2, Some(1)), (whole, None)] {
+        let max = core::num::NonZeroU32::new(max).expect("not 0");
+        let says = Properties::builder().maximum_packet_size(max);
+        let says = says.build().expect("good");
+        let mut raw = Raw::connected_with(config(Version::V5), says);
+        let filter = "a".repeat(40);
+        raw.subscribe(&filter, QueueId::DEFAULT);
+        assert_eq!(subscribes(&mut raw), [(identifier, vec![filter])]);
+    }
+}

@@ -398,3 +398,17 @@ fn a_subscribe_that_wanted_what_one_before_it_may_have_got_undoes_that_when_it_i
     raw.feed(&suback(65535, &[0x87]));
     assert_eq!(raw.lines(), ["UNSUBSCRIBE 65535 a"]);
 }
+
+#[test]
+fn of_an_unsubscribe_that_is_overtaken_in_part_that_part_is_subscribed_to_anew() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let queue = raw.session.open_queue();
+    let filters = ["a", "b"].map(|filter| filter.try_into().expect("a filter"));
+    let token = raw.session.unsubscribe(raw.now, filters.into(), NONE);
+    token.expect("accepted");
+    raw.subscribe("a", queue);
+    assert_eq!(raw.lines(), ["UNSUBSCRIBE 65535 a,b", "SUBSCRIBE 65534 a"]);
+    raw.feed(&suback(65534, &[0]));
+    raw.reconnect(true, NONE);
+    assert_eq!(raw.lines(), ["UNSUBSCRIBE 65535 a,b", "SUBSCRIBE 65534 a"]);
+}

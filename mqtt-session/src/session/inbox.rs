@@ -370,7 +370,6 @@ impl Inbox {
         [self.pubacks.front(), self.pubrecs.front()]
             .into_iter()
             .filter_map(|front| self.arrivals.get(*front?))
-            .filter(|arrival| arrival.tickets > 0)
             .max_by_key(|arrival| self.seen.wrapping_sub(arrival.number))
             .map(|arrival| arrival.queue)
     }
@@ -411,9 +410,8 @@ impl Inbox {
 
     /// The identifiers of QoS 2 whose message the application has, and whose PUBREL has not come.
     pub(super) fn recorded(&self) -> impl Iterator<Item = PacketId> {
-        let taken = self.arrivals.iter().filter_map(|(_, arrival)| {
-            (arrival.is_taken() && !arrival.orphan).then_some(arrival.id)
-        });
+        let arrivals = self.arrivals.iter();
+        let taken = arrivals.filter_map(|(_, arrival)| arrival.is_taken().then_some(arrival.id));
         self.recorded
             .iter()
             .chain(self.doubtful.iter())

@@ -398,14 +398,10 @@ impl Session {
         self.inbox.pop_of(queue, block)
     }
 
-    /// Takes unread messages back into the default queue, in the order of arrival: for a later subscription or reader.
+    /// Takes unread messages back into the default queue, in the order of arrival: for a later subscription or reader, whom the caller tells.
     #[cfg(feature = "client")]
     pub(crate) fn take_back(&mut self, unread: alloc::vec::Vec<crate::Received>) {
-        let was_readable = self.inbox.is_readable(QueueId::DEFAULT);
         self.telling_unclaimed(|session| session.inbox.take_back(unread));
-        if !was_readable && self.inbox.is_readable(QueueId::DEFAULT) {
-            self.events.push_back(Event::Readable(QueueId::DEFAULT));
-        }
     }
 
     /// Messages of QoS 0 that were polled were dropped before the application had them.

@@ -245,9 +245,7 @@ impl Session {
         let (encoder, out) = (&self.link.encoder, &mut self.link.outbox);
         let encoded = match request.encode(id, identifier, encoder, out) {
             // Rather without one than not at all.
-            Err(EncodeError::PacketTooLarge { .. }) if identifier.is_some() => {
-                request.encode(id, None, encoder, out)
-            }
+            Err(EncodeError::PacketTooLarge { .. }) => request.encode(id, None, encoder, out),
             encoded => encoded,
         };
         match encoded {
@@ -512,7 +510,7 @@ impl Session {
     /// At the end: nobody will answer.
     pub(super) fn end_requests(&mut self) {
         for request in core::mem::take(&mut self.subscriptions.pending) {
-            if request.token.is_some() && !request.withdrawn {
+            if request.token.is_some() {
                 self.request_failed(request, SubscribeError::Closed);
             }
         }

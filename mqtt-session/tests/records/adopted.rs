@@ -76,3 +76,67 @@ fn what_is_recorded_from_now_on_is_as_configured_now() {
     store(&mut next);
     assert_eq!(next.lines().len(), 1);
 }
+
+/// [MQTT-4.3.3-10]
+#[test]
+fn a_snapshot_knows_which_messages_of_qos_2_the_application_has_though_no_pubrec_was_sent() {
+    let (mut raw, _) = connected(ahead());
+    for number in [5, 6, 700] {
+        raw.feed_publish("a", exactly_once(number), &number.to_be_bytes());
+    }
+    raw.closed(Cause::Eof);
+    // Of the others the application has one, and has not dealt with it.
+    let received = raw.take(QueueId::DEFAULT);
+    let _unfinished = raw.take(QueueId::DEFAULT).ticket;
+    let last = raw.take(QueueId::DEFAULT);
+    for received in [received, last] {
+        raw.session.ack(raw.now, received.ticket).expect("fresh");
+    }
+    take(&mut raw);
+    let snapshot = raw.session.snapshot().expect("it is recorded");
+    let mut next = resumed(ahead(), snapshot.records);
+    for number in [5, 6, 700] {
+        let flow = mqtt_session::proto::Flow::ExactlyOnce {
+            id: id(number),
+            dup: true,
+        };
+        next.feed_publish("a", flow, &number.to_be_bytes());
+    }
+    let payload = next.take(QueueId::DEFAULT).publish.payload().to_vec();
+    assert_eq!(payload, 6u16.to_be_bytes());
+    assert!(next.session.poll_message(QueueId::DEFAULT).is_none());
+}
+
+/// [MQTT-4.3.3-9]: the server has not taken it, and does not hold its identifier.
+#[test]
+fn the_identifier_of_a_message_that_was_rejected_is_free_after_a_restart() {
+    let (mut raw, mut log) = connected(ahead());
+    raw.publish(QoS::ExactlyOnce, b"x");
+    log.extend(store(&mut raw));
+    raw.feed_ack_with(PacketType::PubRec, 1, ReasonCode::NOT_AUTHORIZED);
+    log.extend(store(&mut raw));
+    let mut next = resumed(ahead(), log);
+    next.publish(QoS::ExactlyOnce, b"y");
+    store(&mut next);
+    assert_eq!(next.lines(), ["PUBLISH 1"]);
+}
+
+#[test]
+fn what_an_earlier_process_had_in_flight_far_apart_is_sent_again_over_each_connection() {
+    let (mut raw, mut log) = connected(ahead());
+    for _ in 0..200 {
+        raw.publish(QoS::AtLeastOnce, b"x");
+    }
+    log.extend(store(&mut raw));
+    raw.poll();
+    for number in (1..=199).filter(|number| *number != 100) {
+        raw.feed_ack(PacketType::PubAck, number);
+    }
+    log.extend(store(&mut raw));
+    let mut next = resumed(ahead(), log);
+    for _ in 0..3 {
+        store(&mut next);
+        assert_eq!(next.lines(), ["PUBLISH 100 DUP", "PUBLISH 200 DUP"]);
+        next.reconnect(true, NONE);
+    }
+}

@@ -12,12 +12,12 @@ mod withheld;
 use std::time::Duration;
 
 use mqtt_session::proto::{
-    ConnAck, Disconnect, Packet, PacketType, Properties, QoS, ReasonCode, SubAck, Version,
+    ConnAck, Disconnect, Outbox, Packet, PacketType, Properties, QoS, ReasonCode, SubAck, Version,
 };
 use mqtt_session::{
     Cause, Config, ConfigBuilder, Durability, Ending, Endpoint, Event, Instant, Limits, Outcome,
     PacketIds, PublishOptions, PublishRefused, QueueId, Record, Redirects, RestoreError, Seq,
-    Servers, Session, UnixTime, WallClock,
+    Servers, Session, SessionLost, UnixTime, WallClock,
 };
 use mqtt_testkit::Rng;
 use pair::raw::{Raw, exactly_once, id};

@@ -203,6 +203,30 @@ fn a_session_that_was_moved_off_the_list_goes_on_where_it_is() {
 }
 
 #[test]
+fn a_moved_server_that_is_not_said_to_share_sessions_shares_none_after_a_restart() {
+    let servers = || {
+        let one = Servers::new(Endpoint::new("198.51.100.1", 1883));
+        one.or_sharing(Endpoint::new("198.51.100.2", 1883))
+    };
+    let log = log_of_one_sent_away(servers(), ReasonCode::SERVER_MOVED);
+    let built = allowing().build().expect("a good configuration");
+    let mut next = Raw::of(allowing(), servers());
+    next.session = Session::restore(built, servers(), 7, CLOCK, log).expect("good records");
+    next.session.start(next.now);
+    for clean_start in [false, true] {
+        if next.dials().is_empty() {
+            next.wait_for_dial();
+        }
+        let Packet::Connect(connect) = next.open() else {
+            panic!("no CONNECT");
+        };
+        assert_eq!(connect.clean_start, clean_start);
+        next.actions.clear();
+        next.closed(Cause::Eof);
+    }
+}
+
+#[test]
 fn servers_that_share_sessions_are_all_tried_after_one_of_them_has_moved() {
     let sharing = || ahead().redirects(Redirects::to(["192.0.2.9"]).sharing_sessions());
     let servers = || Servers::new(endpoint(1)).or_sharing(endpoint(2));

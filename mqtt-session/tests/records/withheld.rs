@@ -244,3 +244,52 @@ fn what_became_of_a_message_is_recorded_with_the_servers_reason() {
         assert_eq!(records, [finished]);
     }
 }
+
+#[test]
+fn a_message_that_ends_with_the_session_of_the_server_is_recorded_as_such() {
+    let config = config(Durability::Behind).session_lost(SessionLost::Fail);
+    let (mut raw, _) = connected(config);
+    let token = raw.publish(QoS::AtLeastOnce, b"1");
+    take(&mut raw);
+    raw.reconnect(false, NONE);
+    let ending = Ending::SessionLost;
+    let records: Vec<_> = take(&mut raw).into_iter().map(|(_, r)| r).collect();
+    assert!(
+        records.contains(&Record::Finished { token, ending }),
+        "{records:?}"
+    );
+}
+
+#[test]
+fn reading_goes_on_while_some_acknowledgements_wait_for_their_records() {
+    let (mut raw, _) = connected(ahead());
+    for number in 1..=20 {
+        raw.feed_publish("a", exactly_once(number), b"x");
+        raw.take_and_ack();
+    }
+    assert_eq!(raw.lines(), Vec::<String>::new());
+    assert!(raw.session.wants_read());
+    store(&mut raw);
+    assert_eq!(raw.lines().len(), 20);
+}
+
+#[test]
+fn what_waited_for_its_record_leaves_no_faster_than_the_driver_takes_it() {
+    let mut limits = Limits::default();
+    limits.outbox_bytes = 1000;
+    let (mut raw, _) = connected(ahead().limits(limits));
+    for _ in 0..20 {
+        raw.publish(QoS::AtLeastOnce, &[7; 500]);
+    }
+    for _ in 0..2 {
+        while let Some((seq, _)) = raw.session.poll_record() {
+            raw.session.handle_stored(raw.now, seq);
+        }
+    }
+    let mut out = Outbox::new();
+    assert!(raw.session.poll_transmit(raw.now, &mut out));
+    assert!(out.len() < 1000 + 600, "{} bytes at once", out.len());
+    raw.session.handle_written(raw.now, out.len());
+    raw.poll();
+    assert_eq!(raw.session.stats().sent, 20);
+}

@@ -409,7 +409,7 @@ impl Queues {
         true
     }
 
-    /// Moves what `claims` from the default queue to another.
+    /// Moves what `claims` from the default queue to another, which is open.
     pub(super) fn claim(
         &mut self,
         to: QueueId,
@@ -419,12 +419,8 @@ impl Queues {
         let [default, others @ ..] = self.queues.as_mut_slice() else {
             return;
         };
-        let generation = to.generation();
-        let to = to
-            .place()
-            .checked_sub(1)
-            .and_then(|index| others.get_mut(index));
-        let Some(to) = to.filter(|queue| queue.open && queue.generation == generation) else {
+        let index = to.place().checked_sub(1);
+        let Some(to) = index.and_then(|index| others.get_mut(index)) else {
             return;
         };
         for fifo in [&mut default.droppable, &mut default.kept] {
