@@ -498,3 +498,17 @@ fn a_connection_takes_the_authenticators_answers_for_its_session() {
         Some(&b"me"[..])
     );
 }
+
+#[test]
+fn an_answer_to_an_earlier_question_answers_no_later_one() {
+    let mut raw = opened(authenticating());
+    let (first, _) = step(&mut raw);
+    raw.session.handle_auth(raw.now, first, Ok("me".into()));
+    assert_eq!(raw.lines(), ["CONNECT"]);
+    raw.feed(&challenge("who?"));
+    let (second, _) = step(&mut raw);
+    raw.session.handle_auth(raw.now, first, Ok("late".into()));
+    assert_eq!(raw.lines(), Vec::<String>::new());
+    raw.session.handle_auth(raw.now, second, Ok("me".into()));
+    assert_eq!(raw.lines(), ["AUTH"]);
+}

@@ -422,3 +422,12 @@ fn random_bytes_end_in_an_error_or_in_nothing_and_never_in_a_panic() {
         assert_ne!(raw.session.phase(), Phase::Connected);
     }
 }
+
+/// [MQTT-3.2.0-2]
+#[test]
+fn a_refusal_in_the_words_of_an_older_version_is_none_once_the_server_has_accepted() {
+    let mut raw = Raw::connected(config(Version::V5));
+    raw.bytes_in(&[0x20, 2, 0, 1]);
+    let error = raw.last_loss();
+    assert!(matches!(error, ConnectionError::Decode { .. }), "{error:?}");
+}

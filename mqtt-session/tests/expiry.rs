@@ -423,3 +423,15 @@ fn messages_that_each_expire_for_themselves_all_do() {
     );
     assert!(wakes < 100, "{wakes}");
 }
+
+#[test]
+fn a_message_that_expires_before_those_ahead_of_it_ends_in_time() {
+    let mut raw = offline(Version::V5);
+    let long = living(&mut raw, QoS::AtLeastOnce, 100 * SECOND);
+    let short = living(&mut raw, QoS::AtLeastOnce, SECOND);
+    raw.now = raw.now + SECOND;
+    assert!(raw.session.poll_timeout().is_some_and(|at| at <= raw.now));
+    raw.session.handle_timeout(raw.now);
+    assert_eq!(raw.outcome(short), Some(Outcome::Expired));
+    assert_eq!(raw.outcome(long), None);
+}

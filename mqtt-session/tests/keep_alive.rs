@@ -57,6 +57,7 @@ fn an_idle_connection_pings_at_three_quarters_of_the_interval() {
     for version in VERSIONS {
         let mut raw = Raw::connected(every(version, 60));
         assert_eq!(pings(&mut raw, 140), [45_000, 90_000, 135_000]);
+        assert_eq!(raw.session.stats().pings, 3);
         assert_eq!(raw.session.phase(), Phase::Connected);
     }
 }
@@ -288,4 +289,15 @@ fn where_nothing_was_written_a_ping_is_due_however_often_that_is_told() {
     }
     raw.advance(seconds(1));
     assert_eq!(raw.lines(), ["PINGREQ"]);
+}
+
+#[test]
+fn without_keep_alive_a_peer_that_sends_something_is_not_asked_whether_it_is_there() {
+    let mut raw = Raw::connected(every(Version::V5, 0));
+    raw.packets();
+    for _ in 0..20 {
+        raw.advance(seconds(100));
+        raw.feed_publish("a", Flow::AtMostOnce, b"");
+        assert_eq!(raw.lines(), Vec::<String>::new());
+    }
 }

@@ -215,6 +215,21 @@ fn what_was_missed_is_told_ahead_of_what_came_after_it() {
 }
 
 #[test]
+fn room_for_one_is_room_for_none_where_it_is_still_to_be_told_what_was_missed() {
+    let mut limits = Limits::default();
+    limits.observations = 3;
+    let mut raw = watched(config(Version::V5).limits(limits));
+    observed(&mut raw);
+    raw.feed_ack(PacketType::PubRel, 1);
+    raw.feed_ack(PacketType::PubRel, 2);
+    raw.session.poll_observation();
+    raw.feed_ack(PacketType::PubRel, 3);
+    let told = observed(&mut raw);
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(matches!(told[2], Observation::Missed { count: 3 }));
+}
+
+#[test]
 fn nothing_is_kept_where_nobody_watches() {
     let mut raw = Raw::connected(config(Version::V5));
     raw.feed_publish("a", at_least_once(1), b"x");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mqtt_session::proto::{
-    Disconnect, Outbox, Packet, PacketType, Properties, Publish, QoS, ReasonCode, Version,
+    Ack, Disconnect, Outbox, Packet, PacketType, Properties, Publish, QoS, ReasonCode, Version,
 };
 use mqtt_session::{
     Cause, Event, Limits, Offline, Outcome, PublishRefused, QueueId, Released, Token,
@@ -514,4 +514,64 @@ fn the_last_byte_of_the_bound_may_be_used() {
     let mut raw = Raw::new(config(Version::V5).limits(limits));
     let publish = message("a", &vec![7; 100 + size]);
     assert!(raw.offer(QoS::AtLeastOnce, publish).is_ok(), "all at once");
+}
+
+/// Section 3.4.2.2
+#[test]
+fn a_server_may_explain_its_acknowledgements_unless_it_was_asked_not_to() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let token = raw.publish(QoS::AtLeastOnce, b"x");
+    raw.poll();
+    let words = Properties::builder().reason_string("thank you");
+    let ack = Ack {
+        properties: words.build().expect("good properties"),
+        ..Ack::new(pair::raw::id(1))
+    };
+    raw.feed(&Packet::PubAck(ack));
+    assert_eq!(raw.outcome(token), Some(ACKNOWLEDGED));
+    assert_eq!(raw.losses().len(), 0);
+}
+
+#[test]
+fn outcomes_that_come_one_after_the_other_are_each_told_as_they_are() {
+    // Published anew, and for the first time.
+    let mut raw = Raw::connected(config(Version::V5));
+    let anew = raw.publish(QoS::AtLeastOnce, b"x");
+    raw.poll();
+    raw.reconnect(false, NONE);
+    let first = raw.publish(QoS::AtLeastOnce, b"y");
+    raw.poll();
+    let acks = [1, 2].map(|number| {
+        let ack = pair::raw::ack(PacketType::PubAck, number, ReasonCode::SUCCESS);
+        raw.encode(&ack)
+    });
+    raw.bytes_in(&acks.concat());
+    let republished = |raw: &mut Raw, token| match raw.outcome(token) {
+        Some(Outcome::Acknowledged { republished, .. }) => republished,
+        other => panic!("{other:?}"),
+    };
+    assert!(republished(&mut raw, anew));
+    assert!(!republished(&mut raw, first));
+
+    // Completed, and taken over by the server.
+    let mut raw = Raw::connected(config(Version::V5));
+    let tokens = [b"x", b"y"].map(|payload| raw.publish(QoS::ExactlyOnce, payload));
+    raw.poll();
+    for number in [1, 2] {
+        raw.feed_ack(PacketType::PubRec, number);
+    }
+    let ack = pair::raw::ack(PacketType::PubComp, 1, ReasonCode::SUCCESS);
+    let ack = raw.encode(&ack);
+    raw.input.extend_from_slice(&ack);
+    raw.session.handle_input(raw.now, &mut raw.input);
+    raw.session
+        .disconnect(raw.now, Disconnect::default(), Duration::ZERO)
+        .expect("a good DISCONNECT");
+    let attempt = raw.attempt.expect("a connection");
+    raw.session.handle_closed(raw.now, attempt, Cause::HungUp);
+    let completed = tokens.map(|token| match raw.outcome(token) {
+        Some(Outcome::Acknowledged { completed, .. }) => completed,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(completed, [true, false]);
 }

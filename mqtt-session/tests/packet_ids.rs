@@ -80,6 +80,9 @@ fn a_subscribe_waits_for_an_identifier_and_gets_the_next_that_is_free() {
             .iter()
             .any(|event| matches!(event, Event::Subscribed { token: t, .. } if *t == token))
     );
+    // The message that has waited for it.
+    assert_eq!(raw.lines(), [format!("PUBLISH {number}")]);
+    assert_eq!(raw.session.stats().in_flight, 65_535);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mqtt_session::auth::{AuthError, AuthStep};
 use mqtt_session::proto::{Disconnect, Packet, PacketType, QoS, ReasonCode};
-use mqtt_session::{Cause, ConnectionError, Fault, ReauthenticateError};
+use mqtt_session::{Cause, ConnectionError, Fault, Phase, ReauthenticateError, Timeouts};
 use pair::exchange::*;
 use pair::raw::{Raw, at_least_once};
 use pair::{VERSIONS, config};
@@ -120,4 +120,30 @@ fn a_server_that_leaves_a_re_authentication_unanswered_is_left() {
     let lost = ReauthenticateError::Lost(Box::new(wanted.clone()));
     assert_eq!(outcome(&raw, token), Some(Err(lost)));
     ends(raw, &wanted, "DISCONNECT 0x80");
+}
+
+#[test]
+fn an_authenticator_may_take_its_time_while_messages_flow_and_pings_go_out() {
+    let mut timeouts = Timeouts::default();
+    timeouts.auth = Duration::from_secs(120);
+    let config = authenticating()
+        .keep_alive(Duration::from_secs(10))
+        .timeouts(timeouts);
+    let mut raw = opened(config);
+    answer(&mut raw, "me");
+    raw.feed(&connack(with_data("welcome")));
+    answer(&mut raw, "");
+    raw.session.reauthenticate(raw.now).expect("it begins");
+    answer(&mut raw, "me again");
+    raw.feed(&challenge("who?"));
+    for _ in 0..12 {
+        raw.advance(Duration::from_secs(5));
+        raw.feed(&Packet::PingResp);
+    }
+    raw.packets();
+    let (attempt, _) = step_of(&raw);
+    let answered = Ok("still me".as_bytes().into());
+    raw.session.handle_auth(raw.now, attempt, answered);
+    assert_eq!(raw.lines(), ["AUTH"]);
+    assert_eq!(raw.session.phase(), Phase::Connected);
 }

@@ -347,3 +347,20 @@ fn nothing_is_resent_before_connack() {
     .expect("accepted");
     assert_eq!(raw.lines(), Vec::<String>::new());
 }
+
+/// [MQTT-4.6.0-4]
+#[test]
+fn pubrels_are_sent_again_in_the_order_in_which_their_pubrecs_came() {
+    let mut raw = Raw::connected(config(Version::V5));
+    for payload in [b"1", b"2", b"3"] {
+        raw.publish(QoS::ExactlyOnce, payload);
+    }
+    raw.packets();
+    for number in [3, 1, 2] {
+        raw.feed_ack(PacketType::PubRec, number);
+    }
+    let order = ["PUBREL 3", "PUBREL 1", "PUBREL 2"];
+    assert_eq!(raw.lines(), order);
+    raw.reconnect(true, Properties::new());
+    assert_eq!(raw.lines(), order);
+}

@@ -516,3 +516,34 @@ fn what_a_subscription_claims_that_came_before_it_counts_against_its_bound() {
     assert_eq!(raw.session.dropped_of(queue), 1);
     assert_eq!(take(&mut raw, queue), ["a/2", "a/3", "a/4"]);
 }
+
+#[test]
+fn what_waits_when_nobody_looks_any_more_stays_where_it_fills_no_more_than_half() {
+    let mut raw = Raw::connected(config(Version::V5));
+    for topic in ["a", "b", "c"] {
+        raw.feed_publish(topic, Flow::AtMostOnce, b"x");
+    }
+    raw.session.keep_unclaimed(false);
+    assert_eq!(take(&mut raw, QueueId::DEFAULT), ["a", "b", "c"]);
+    assert_eq!(raw.session.stats().dropped, 0);
+}
+
+#[test]
+fn a_queue_that_one_filter_was_refused_for_gives_up_the_others_when_it_closes() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let queue = raw.session.open_queue();
+    raw.subscribe("a", queue);
+    raw.subscribe("b", queue);
+    raw.packets();
+    grant(&mut raw, 65535, 1);
+    raw.feed(&Packet::SubAck(SubAck {
+        id: id(65534),
+        codes: vec![ReasonCode::NOT_AUTHORIZED],
+        properties: NONE,
+    }));
+    raw.session.close_queue(raw.now, queue);
+    raw.feed_publish("a", at_least_once(1), b"x");
+    assert_eq!(take(&mut raw, QueueId::DEFAULT), ["a"]);
+    raw.reconnect(false, NONE);
+    assert_eq!(raw.lines(), Vec::<String>::new(), "nobody wants any");
+}

@@ -334,3 +334,39 @@ fn where_a_subscribe_has_no_room_for_an_identifier_it_goes_without() {
         assert_eq!(subscribes(&mut raw), [(identifier, vec![filter])]);
     }
 }
+
+#[test]
+fn an_identifier_is_in_use_as_long_as_one_of_the_filters_is_that_were_asked_for_with_it() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let [one, other] = [raw.session.open_queue(), raw.session.open_queue()];
+    let filters = ["a/+", "a/#", "b"];
+    let filters = filters.map(|filter| {
+        let filter = filter.try_into().expect("a filter");
+        (filter, QoS::AtMostOnce.into())
+    });
+    let session = &mut raw.session;
+    session
+        .subscribe(raw.now, filters.into(), NONE, one)
+        .expect("accepted");
+    let sent = subscribes(&mut raw);
+    let [(Some(first), _)] = sent[..] else {
+        panic!("{sent:?}")
+    };
+    grant(&mut raw, 65535, 3);
+    let filters = vec!["a/+".try_into().expect("a filter")];
+    let token = raw.session.unsubscribe(raw.now, filters, NONE);
+    token.expect("accepted");
+    raw.packets();
+    raw.feed(&Packet::UnsubAck(UnsubAck {
+        id: id(65535),
+        codes: vec![ReasonCode::SUCCESS],
+        properties: NONE,
+    }));
+    raw.subscribe("a/b", other);
+    let sent = subscribes(&mut raw);
+    assert!(sent[0].0.is_some_and(|second| second != first), "{sent:?}");
+    grant(&mut raw, 65535, 1);
+    feed(&mut raw, "a/b", Flow::AtMostOnce, &[first]);
+    assert_eq!(take(&mut raw, one), ["a/b"]);
+    assert_eq!(take(&mut raw, other), Vec::<String>::new());
+}

@@ -131,11 +131,6 @@ impl Aliases {
         Self { max, table: None }
     }
 
-    /// Nothing that was set will reach the server: no more are used on this connection.
-    pub(super) fn stop(&mut self) {
-        *self = Self::new(0);
-    }
-
     fn look_up(&mut self, topic: &[u8]) -> Use {
         if topic.len() < WORTH || self.max == 0 {
             return Use::Topic;

@@ -76,7 +76,6 @@ impl Session {
         self.link.encoded -= self.link.outbox.len() as u64;
         self.link.outbox.clear();
         self.link.answers = 0;
-        self.link.aliases.stop();
         let taken = self.link.encoded;
         self.outgoing.inflight.discarded(taken);
         let first = self

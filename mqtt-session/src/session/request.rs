@@ -61,8 +61,7 @@ impl Request {
         let RequestKind::Subscribe { filters, .. } = &mut self.kind else {
             return None;
         };
-        let half = filters.len() / 2;
-        let second = filters.split_off(half + filters.len() % 2);
+        let second = filters.split_off(filters.len().div_ceil(2));
         (!second.is_empty()).then(|| Self::own(second, self.properties.clone()))
     }
 

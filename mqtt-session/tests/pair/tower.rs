@@ -157,7 +157,13 @@ impl Tower {
     fn act(&mut self) -> bool {
         let now = self.at();
         let mut any = false;
-        while let Some(action) = self.connection.poll_action() {
+        loop {
+            let told = self.connection.has_action();
+            let Some(action) = self.connection.poll_action() else {
+                assert!(!told, "there is no action");
+                break;
+            };
+            assert!(told, "there is an action, and it is not told");
             any = true;
             self.actions.push(action.clone());
             match action {

@@ -293,3 +293,25 @@ fn what_waited_for_its_record_leaves_no_faster_than_the_driver_takes_it() {
     raw.poll();
     assert_eq!(raw.session.stats().sent, 20);
 }
+
+#[test]
+fn a_tag_has_255_bytes_at_most_and_what_is_stored_takes_no_room() {
+    let mut limits = Limits::default();
+    limits.unstored_bytes = 1;
+    let (mut raw, _) = connected(config(Durability::Behind).limits(limits));
+    let tagged = |raw: &mut Raw, len| {
+        let options = PublishOptions::new().with_tag(vec![7; len]);
+        let publish = message("a", b"x");
+        let session = &mut raw.session;
+        session.publish_with(raw.now, QoS::AtLeastOnce, publish, &options)
+    };
+    for _ in 0..3 {
+        tagged(&mut raw, 255).expect("accepted");
+        let refused = tagged(&mut raw, 1).expect_err("full").reason;
+        assert!(refused.is_full(), "{refused}");
+        store(&mut raw);
+    }
+    let refused = tagged(&mut raw, 256).expect_err("too long").reason;
+    let expected = PublishRefused::TagTooLong { len: 256, max: 255 };
+    assert_eq!(refused, expected);
+}
