@@ -32,16 +32,15 @@ pub(super) const ALL: &[(&str, &str, &[u8])] = &[
             10, 193, 103, 165, 76, 235, 78, 196, 215, 218, 82, 244, 103, 219, 118, 83, 6, 6,
         ],
     ),
-    // A message waited at QoS 1 under an identifier in doubt when that of QoS 2 came again under it. What was kept of it took the next message
-    // for one that had come before, and what came twice was delivered twice.
+    // A message waited at QoS 1 under an identifier in doubt when that of QoS 2 came again under it, and stayed noted: what came twice under
+    // it later was delivered twice.
     (
         "session",
         "identifier-in-doubt-held-at-qos-1",
         &[
-            83, 83, 156, 191, 189, 181, 21, 116, 12, 15, 1, 1, 0, 201, 175, 32, 227, 165, 39, 69,
-            64, 18, 0, 11, 14, 10, 12, 15, 1, 1, 18, 0, 0, 12, 221, 201, 165, 164, 57, 1, 68, 126,
-            116, 207, 229, 39, 0, 255, 10, 12, 15, 1, 1, 18, 0, 0, 156, 107, 175, 189, 181, 6, 208,
-            100, 160, 226, 72, 116, 100, 165, 164, 215, 37, 21, 100, 165,
+            2, 0, 0, 0, 15, 1, 0, 18, 0, 0, 12, 1, 0, 18, 0, 0, 165, 164, 0, 1, 175, 32, 0, 165, 2,
+            1, 0, 0, 0, 116, 2, 0, 0, 0, 0, 0, 10, 12, 15, 1, 0, 18, 0, 0, 12, 1, 0, 165, 0, 0,
+            116, 252, 0, 0, 175, 32,
         ],
     ),
     // The model was wrong: it did not know that where a CONNACK never came, nobody knows which session there is.

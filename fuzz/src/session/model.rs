@@ -22,10 +22,12 @@ pub(super) struct Model {
     doubtful: BTreeSet<u16>,
     /// The latest CONNECT has no CONNACK yet.
     unheard: bool,
-    /// Messages of the server that are not acknowledged, with their QoS.
-    unacknowledged: BTreeMap<u16, QoS>,
-    /// Those of them whose ticket came back.
-    given_back: BTreeSet<u16>,
+    /// Messages of the server that are not acknowledged.
+    unacknowledged: BTreeMap<u16, Arrival>,
+    /// Those of QoS 1 and 2 that the application has not taken yet, in their order.
+    waiting: VecDeque<Waiting>,
+    /// How many of them there were.
+    arrived: u32,
     link: Link,
     pub(super) closed: bool,
 }
@@ -39,6 +41,26 @@ struct Message {
     answer: Option<ReasonCode>,
     /// Where its last byte stands in the bytes of this connection.
     end: Option<u64>,
+}
+
+/// A message of the server.
+#[derive(Debug)]
+struct Arrival {
+    number: u32,
+    qos: QoS,
+    /// Its ticket came back.
+    given_back: bool,
+}
+
+/// What the application is to be given.
+#[derive(Debug, PartialEq, Eq)]
+struct Waiting {
+    number: u32,
+    id: u16,
+    qos: QoS,
+    retain: bool,
+    topic: String,
+    payload: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -65,7 +87,7 @@ struct Link {
     /// PUBLISH of QoS 1 and 2 that the server has not answered to the end.
     counted: BTreeSet<u16>,
     aliases: BTreeMap<u16, String>,
-    their_aliases: BTreeSet<u16>,
+    their_aliases: BTreeMap<u16, String>,
     /// What is to be acknowledged, in order.
     pubacks: VecDeque<u16>,
     pubrecs: VecDeque<u16>,
@@ -130,7 +152,7 @@ impl Link {
             },
             counted: BTreeSet::new(),
             aliases: BTreeMap::new(),
-            their_aliases: BTreeSet::new(),
+            their_aliases: BTreeMap::new(),
             pubacks: VecDeque::new(),
             pubrecs: VecDeque::new(),
             pubrecs_again: Vec::new(),
@@ -155,7 +177,8 @@ impl Model {
             doubtful: BTreeSet::new(),
             unheard: false,
             unacknowledged: BTreeMap::new(),
-            given_back: BTreeSet::new(),
+            waiting: VecDeque::new(),
+            arrived: 0,
             link: Link::new(),
             closed: false,
         }
@@ -221,11 +244,27 @@ impl Model {
         self.link.written += n as u64;
     }
 
-    /// A ticket of a message of QoS 1 or 2 was taken back.
-    pub(super) fn ticket(&mut self, id: u16) {
-        if self.unacknowledged.contains_key(&id) {
-            self.given_back.insert(id);
-        }
+    /// The application is given a message of QoS 1 or 2. Which one it is.
+    pub(super) fn taken(&mut self, publish: &PublishView) -> u32 {
+        let next = self.waiting.pop_front();
+        let next = next.unwrap_or_else(|| panic!("{publish:?} is delivered again"));
+        let taken = Waiting {
+            number: next.number,
+            id: publish.packet_id().expect("of QoS 1 or 2").get(),
+            qos: publish.qos(),
+            retain: publish.retain(),
+            topic: publish.topic().as_str().to_owned(),
+            payload: publish.payload().to_vec(),
+        };
+        assert_eq!(taken, next, "delivered in the order of arrival");
+        next.number
+    }
+
+    /// Its ticket is taken back. Whether there is somebody to acknowledge it to.
+    pub(super) fn ticket(&mut self, id: u16, number: u32) -> bool {
+        let arrival = self.unacknowledged.get_mut(&id);
+        let arrival = arrival.filter(|arrival| arrival.number == number);
+        arrival.is_some_and(|arrival| !std::mem::replace(&mut arrival.given_back, true))
     }
 
     /// The client sends this.
@@ -294,9 +333,9 @@ impl Model {
     }
 
     fn acknowledges(&mut self, id: u16) {
-        assert!(self.unacknowledged.remove(&id).is_some());
+        let arrival = self.unacknowledged.remove(&id).expect("it came");
         assert!(
-            self.given_back.remove(&id),
+            arrival.given_back,
             "{id} is acknowledged before the application has dealt with it"
         );
     }
@@ -386,7 +425,10 @@ impl Model {
                 let told = self.requests.get_mut(token).expect("it was asked for");
                 assert!(!std::mem::replace(told, true), "{token:?} is told twice");
             }
-            Event::Closed => self.closed = true,
+            Event::Closed => {
+                self.closed = true;
+                self.unacknowledged.clear();
+            }
             _ => {}
         }
     }
@@ -436,6 +478,12 @@ impl Model {
         for (token, told) in &self.requests {
             assert!(told, "{token:?} was never answered");
         }
+    }
+
+    /// The application has taken all that there was.
+    pub(super) fn check_taken(&self) {
+        let first = self.waiting.front();
+        assert_eq!(first, None, "never delivered");
     }
 }
 

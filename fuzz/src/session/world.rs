@@ -8,7 +8,7 @@ use std::time::Duration;
 use arbitrary::Unstructured;
 use bytes::{Buf, BytesMut};
 use mqtt_proto::{
-    Decoder, Disconnect, Outbox, Properties, Publish, QoS, Sender, SubscribeOptions, Topic,
+    Decoder, Disconnect, Outbox, Packet, Properties, Publish, QoS, Sender, SubscribeOptions, Topic,
     TopicFilter, Version,
 };
 use mqtt_session::{
@@ -41,7 +41,8 @@ pub(super) struct World {
     opening: VecDeque<Action>,
     input: BytesMut,
     output: Outbox,
-    held: Vec<Received>,
+    /// What the application has, with the number that the model gives it.
+    held: Vec<(Received, u32)>,
     /// The application has asked for the end.
     leaving: bool,
     next: u32,
@@ -123,7 +124,9 @@ impl World {
             0..=3 => self.publish(u),
             4 => self.subscribe(u),
             5 => self.unsubscribe(u),
-            6 | 7 => self.take(),
+            6 | 7 => {
+                self.take();
+            }
             8 | 9 => self.give_back(usize::from(byte(u))),
             10 => {
                 // From a millisecond to some minutes.
@@ -194,24 +197,33 @@ impl World {
         }
     }
 
-    fn take(&mut self) {
-        if let Some(received) = self.session.poll_message(QueueId::DEFAULT) {
-            let topic = received.publish.topic();
-            assert!(!topic.as_str().is_empty(), "a message without a topic");
-            self.held.push(received);
-        }
+    fn take(&mut self) -> bool {
+        let Some(received) = self.session.poll_message(QueueId::DEFAULT) else {
+            return false;
+        };
+        let publish = &received.publish;
+        assert!(
+            !publish.topic().as_str().is_empty(),
+            "a message without a topic"
+        );
+        let number = match publish.packet_id() {
+            Some(_) => self.model.taken(publish),
+            None => 0,
+        };
+        self.held.push((received, number));
+        true
     }
 
     fn give_back(&mut self, which: usize) {
         if self.held.is_empty() {
             return;
         }
-        let Received { publish, ticket } = self.held.remove(which % self.held.len());
-        // It may be acknowledged at once: the model is told first, and a stale one is none that the model knows.
-        if let Some(id) = publish.packet_id() {
-            self.model.ticket(id.get());
-        }
-        let _ = self.session.ack(self.now, ticket);
+        let (received, number) = self.held.remove(which % self.held.len());
+        // It may be acknowledged at once: the model is told first.
+        let id = received.publish.packet_id();
+        let fresh = id.is_none_or(|id| self.model.ticket(id.get(), number));
+        let taken = self.session.ack(self.now, received.ticket);
+        assert_eq!(taken.is_ok(), fresh, "a ticket is stale or it is not");
     }
 
     /// The system takes some of what is to be written.
@@ -409,6 +421,12 @@ impl World {
                     self.reached.add(codec, packet.packet_type());
                     let verdict = self.model.came(&packet);
                     self.check(verdict);
+                    if let Packet::Publish(publish) = &packet
+                        && verdict == Verdict::Either
+                        && !self.is_open()
+                    {
+                        self.model.refuses(publish);
+                    }
                 }
                 _ => return,
             }
@@ -520,11 +538,10 @@ impl World {
         assert!(self.session.is_closed());
         assert_eq!(self.session.poll_timeout(), None, "nothing to wake up for");
         self.model.check_end();
-        for received in std::mem::take(&mut self.held) {
-            let _ = self.session.ack(self.now, received.ticket);
-        }
-        while let Some(received) = self.session.poll_message(QueueId::DEFAULT) {
-            let _ = self.session.ack(self.now, received.ticket);
+        while self.take() {}
+        self.model.check_taken();
+        while !self.held.is_empty() {
+            self.give_back(0);
         }
         let capacity = self.session.publish_capacity();
         assert_eq!(capacity.bytes, 4_000, "everything was given back");

@@ -2,7 +2,7 @@
 
 use mqtt_proto::{ConnAck, Packet, PublishView, QoS, ReasonCode, Version};
 
-use super::{Model, Server, Verdict};
+use super::{Arrival, Model, Server, Verdict, Waiting};
 
 impl Model {
     /// The server sends this.
@@ -89,7 +89,6 @@ impl Model {
             self.recorded.clear();
             self.doubtful.clear();
             self.unacknowledged.clear();
-            self.given_back.clear();
         }
         Verdict::Goes
     }
@@ -102,6 +101,7 @@ impl Model {
     }
 
     fn publish_came(&mut self, publish: &PublishView) -> Verdict {
+        let mut topic = publish.topic().as_str().to_owned();
         if let Some(alias) = publish.topic_alias() {
             let max = self
                 .link
@@ -111,9 +111,12 @@ impl Model {
             if alias.get() > max {
                 return Verdict::Ends;
             }
-            if !publish.topic().as_str().is_empty() {
-                self.link.their_aliases.insert(alias.get());
-            } else if !self.link.their_aliases.contains(&alias.get()) {
+            let known = &mut self.link.their_aliases;
+            if !topic.is_empty() {
+                known.insert(alias.get(), topic.clone());
+            } else if let Some(known) = known.get(&alias.get()) {
+                topic.clone_from(known);
+            } else {
                 return Verdict::Ends;
             }
         }
@@ -121,13 +124,8 @@ impl Model {
             return Verdict::Goes;
         };
         let (qos, dup) = (publish.qos(), publish.dup());
-        if self.doubtful.remove(&id) && qos == QoS::ExactlyOnce && dup {
-            // The application has it; PUBREC has its turn.
-            self.unacknowledged.insert(id, qos);
-            self.given_back.insert(id);
-            self.link.pubrecs.push_back(id);
-            return Verdict::Goes;
-        }
+        let doubtful = self.doubtful.remove(&id);
+        let had = doubtful && qos == QoS::ExactlyOnce && dup;
         if qos == QoS::ExactlyOnce && self.recorded.contains(&id) {
             self.link.pubrecs_again.push(id);
             return Verdict::Goes;
@@ -135,17 +133,43 @@ impl Model {
         if self.link.pubacks.contains(&id) || self.link.pubrecs.contains(&id) {
             return Verdict::Goes;
         }
-        let joins = dup && self.unacknowledged.get(&id) == Some(&qos);
-        if !joins {
-            self.given_back.remove(&id);
-        }
-        self.unacknowledged.insert(id, qos);
         match qos {
             QoS::ExactlyOnce => self.link.pubrecs.push_back(id),
             _ => self.link.pubacks.push_back(id),
         }
+        let held = self.unacknowledged.get(&id);
+        if dup && !had && held.is_some_and(|held| held.qos == qos) {
+            return Verdict::Goes;
+        }
+        self.arrived += 1;
+        let arrival = Arrival {
+            number: self.arrived,
+            qos,
+            // The application has it: PUBREC has its turn.
+            given_back: had,
+        };
+        self.unacknowledged.insert(id, arrival);
+        if had {
+            return Verdict::Goes;
+        }
+        self.waiting.push_back(Waiting {
+            number: self.arrived,
+            id,
+            qos,
+            retain: publish.retain(),
+            topic,
+            payload: publish.payload().to_vec(),
+        });
         // It may have been one too many: of messages, or of bytes.
         Verdict::Either
+    }
+
+    /// The message that came was one too many: the server is to send it again.
+    pub(in crate::session) fn refuses(&mut self, publish: &PublishView) {
+        if let Some(id) = publish.packet_id().map(|id| id.get()) {
+            self.unacknowledged.remove(&id);
+            self.waiting.pop_back();
+        }
     }
 
     fn pubrec(&mut self, id: u16, reason: ReasonCode) -> Verdict {
