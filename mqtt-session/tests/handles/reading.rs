@@ -1,5 +1,6 @@
 //! Streams of messages: who gets which, when they are acknowledged, and how they end.
 
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -282,4 +283,48 @@ fn many_streams_that_come_and_go_lose_no_message() {
     assert_eq!(hand.client.stats().dropped, 0);
     assert_eq!(hand.client.stats().inbox_messages, 0);
     assert!(poll(pin!(streams[0].next())).is_pending());
+}
+
+/// How many messages of QoS 0 a stream has taken over before they are read, of so many that came for it and of which one was.
+fn taken_over(hand: &mut Hand, stream: Subscription, came: usize) -> (usize, Subscription) {
+    let topic = stream.filters()[0].to_string();
+    let stream = stream.with_max_at_most_once(NonZeroUsize::MIN);
+    hand.feed_publish(&topic, Flow::AtMostOnce, b"last");
+    // Of those that had waited none has room any more.
+    let waited = usize::try_from(stream.dropped()).unwrap();
+    (came - 1 - waited, stream)
+}
+
+/// Taking several at once is cheap, and what is taken over is beyond the bounds of the inbox: so not all may, and nobody much.
+#[test]
+fn what_streams_have_taken_over_before_it_is_read_is_bounded() {
+    let mut hand = connected();
+    for dropped in [true, false, true] {
+        let mut streams: Vec<_> = (0..100)
+            .map(|n| hand.subscribe(&format!("t/{n}"), QoS::AtMostOnce))
+            .collect();
+        for n in 0..streams.len() {
+            // In one read.
+            let bytes = hand.encode_publish(&format!("t/{n}"), Flow::AtMostOnce, b"x");
+            hand.bytes_in(&bytes.repeat(5));
+        }
+        assert!(streams.iter_mut().all(|stream| stream.try_next().is_some()));
+        let mut several = 0;
+        for stream in std::mem::take(&mut streams) {
+            let (taken, mut stream) = taken_over(&mut hand, stream, 5);
+            several += usize::from(taken > 0);
+            // Dropped in between, or read to the end.
+            if !dropped {
+                while stream.try_next().is_some() {}
+                streams.push(stream);
+            }
+        }
+        assert!((1..50).contains(&several), "{several}, dropped: {dropped}");
+    }
+    let mut stream = hand.subscribe("large", QoS::AtMostOnce);
+    let bytes = hand.encode_publish("large", Flow::AtMostOnce, &[7; 10_000]);
+    hand.bytes_in(&bytes.repeat(60));
+    assert!(stream.try_next().is_some());
+    let (taken, _stream) = taken_over(&mut hand, stream, 60);
+    assert!((1..30).contains(&taken), "{taken}");
 }
