@@ -575,3 +575,25 @@ fn outcomes_that_come_one_after_the_other_are_each_told_as_they_are() {
     });
     assert_eq!(completed, [true, false]);
 }
+
+#[test]
+fn a_payload_that_never_left_is_released_like_others() {
+    let mut raw = Raw::new(config(Version::V5));
+    raw.session.keep_released();
+    let dropped = Arc::new(AtomicUsize::new(0));
+    for qos in QOS {
+        let payload = Bytes::from_owner(Counted(Arc::clone(&dropped)));
+        let topic = "a".try_into().expect("a topic");
+        let accepted = raw.offer(qos, Publish::new(topic, payload));
+        accepted.expect("accepted");
+    }
+    raw.session
+        .disconnect(raw.now, Disconnect::default(), Duration::ZERO)
+        .expect("a good DISCONNECT");
+    assert_eq!(raw.outcomes().len(), 3);
+    let mut released = Released::default();
+    assert!(raw.session.poll_released(&mut released));
+    assert_eq!(dropped.load(Ordering::Relaxed), 0);
+    drop(released);
+    assert_eq!(dropped.load(Ordering::Relaxed), 3);
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 use mqtt_session::proto::{
     Packet, PacketId, PacketType, Properties, QoS, ReasonCode, SubAck, UnsubAck, Version,
 };
-use mqtt_session::{ConfigBuilder, Event, Limits, PacketIds, Phase, QueueId};
+use mqtt_session::{ConfigBuilder, Event, Limits, PacketIds, Phase, PublishOptions, QueueId};
 use mqtt_testkit::Rng;
 use pair::raw::{Raw, id};
 use pair::{ACKNOWLEDGED, Pair, config};
@@ -203,4 +203,21 @@ fn they_go_on_ascending_over_a_reconnect_with_nothing_in_flight() {
     raw.reconnect(true, NONE);
     raw.publish(QoS::AtLeastOnce, b"");
     assert_eq!(raw.lines(), ["PUBLISH 4"]);
+}
+
+#[test]
+fn a_message_that_expired_in_flight_and_is_refused_late_is_in_flight_no_more() {
+    let mut raw = Raw::connected(ascending(Version::V5));
+    let options = PublishOptions::new().with_time_to_live(Duration::from_millis(1));
+    let publish = pair::message("a", b"x");
+    raw.session
+        .publish_with(raw.now, QoS::ExactlyOnce, publish, &options)
+        .expect("accepted");
+    raw.poll();
+    raw.reconnect(true, NONE);
+    assert_eq!(raw.session.stats().in_flight, 0);
+    raw.feed_ack_with(PacketType::PubRec, 1, ReasonCode::NOT_AUTHORIZED);
+    assert_eq!(raw.session.stats().in_flight, 0);
+    raw.publish(QoS::ExactlyOnce, b"y");
+    assert_eq!(raw.session.stats().in_flight, 1);
 }

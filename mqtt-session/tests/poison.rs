@@ -365,3 +365,24 @@ fn what_is_sent_for_the_first_time_when_its_record_is_stored_was_not_sent_again(
     raw.closed(Cause::ConnectionReset);
     assert_eq!(told(&mut raw), [], "two connections have ended at it");
 }
+
+#[test]
+fn a_message_whose_pubrel_was_given_up_is_no_longer_in_flight() {
+    let mut raw = Raw::connected(config(Version::V5).poisonous(Poisonous::Fail));
+    raw.publish(QoS::ExactlyOnce, b"x");
+    raw.poll();
+    raw.feed_ack(PacketType::PubRec, 1);
+    for _ in 0..3 {
+        raw.reconnect(true, Properties::new());
+        assert_eq!(raw.session.stats().in_flight, 1);
+    }
+    raw.closed(Cause::ConnectionReset);
+    assert_eq!(told(&mut raw).len(), 1);
+    assert_eq!(raw.session.stats().in_flight, 0);
+    // The server may yet complete it.
+    raw.wait_for_dial();
+    raw.open();
+    raw.accept(true, Properties::new());
+    raw.feed_ack(PacketType::PubComp, 1);
+    assert_eq!(raw.session.stats().in_flight, 0);
+}

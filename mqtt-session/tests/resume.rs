@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mqtt_session::proto::{Packet, Publish};
 use mqtt_session::proto::{PacketType, Properties, QoS, ReasonCode, Version};
-use mqtt_session::{ConfigBuilder, Outcome, PublishRefused, SessionLost};
+use mqtt_session::{ConfigBuilder, Limits, Outcome, PublishRefused, SessionLost};
 use mqtt_testkit::Direction;
 use pair::raw::Raw;
 use pair::{ACKNOWLEDGED, Pair, QOS, VERSIONS, config, message, numbers};
@@ -363,4 +363,23 @@ fn pubrels_are_sent_again_in_the_order_in_which_their_pubrecs_came() {
     assert_eq!(raw.lines(), order);
     raw.reconnect(true, Properties::new());
     assert_eq!(raw.lines(), order);
+}
+
+#[test]
+fn what_is_sent_again_leaves_as_fast_as_it_is_written_and_to_the_last() {
+    let mut limits = Limits::default();
+    limits.outbox_bytes = 1000;
+    let mut raw = Raw::connected(config(Version::V5).limits(limits));
+    for qos in [QoS::ExactlyOnce, QoS::AtLeastOnce].repeat(3) {
+        raw.publish(qos, &[7; 900]);
+    }
+    raw.poll();
+    for number in [1, 3] {
+        raw.feed_ack(PacketType::PubRec, number);
+    }
+    raw.packets();
+    raw.reconnect(true, Properties::new());
+    let lines = raw.lines();
+    assert_eq!(lines[..2], ["PUBREL 1", "PUBREL 3"]);
+    assert_eq!(lines.len(), 6, "{lines:?}");
 }

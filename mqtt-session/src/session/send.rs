@@ -489,15 +489,11 @@ impl Session {
         self.can_send_request()
             || self.has_stored()
             || match (self.link.resend.front(), self.outgoing.queue.front()) {
-                (Some(id), _) => self.link.quota > 0 || !self.is_unacknowledged(*id),
+                // PUBRELs stand first, and nothing of the quota is used then.
+                (Some(_), _) => self.link.quota > 0,
                 (None, Some(next)) => self.can_send_now(next.qos),
                 (None, None) => false,
             }
-    }
-
-    fn is_unacknowledged(&self, id: PacketId) -> bool {
-        let sent = self.outgoing.inflight.get(id);
-        sent.is_some_and(|sent| matches!(sent.state, SentState::Unacknowledged { .. }))
     }
 
     /// Sends one message or PUBREL again [MQTT-4.4.0-1]. `false` where the quota does not allow it yet.

@@ -1,7 +1,8 @@
 //! What is refused before anything is opened, and what is shown.
 
+use mqtt_session::proto::{Properties, ReasonCode};
 use mqtt_session::transport::{HeaderError, WebSocket};
-use mqtt_session::{Config, Endpoint, EndpointError};
+use mqtt_session::{Config, Endpoint, EndpointError, Event, Redirects};
 
 use super::far::header;
 use super::*;
@@ -114,4 +115,32 @@ fn no_secret_is_shown() {
         assert!(steps < 1000);
     }
     assert!(record.requests()[0].contains("hunter2"));
+}
+
+#[test]
+fn a_redirect_without_a_path_leads_to_the_path_that_it_comes_from() {
+    for (reference, url) in [
+        ("192.0.2.9", "ws://192.0.2.9:80/mqtt"),
+        ("192.0.2.9:7", "ws://192.0.2.9:7/mqtt"),
+        ("192.0.2.9/other", "ws://192.0.2.9:80/other"),
+        ("ws://192.0.2.9:7/other", "ws://192.0.2.9:7/other"),
+    ] {
+        let config = Config::builder("client").redirects(Redirects::to(["192.0.2.9"]));
+        let server = Endpoint::parse(URL).unwrap();
+        let record = Record::default();
+        let mut tower = Tower::new(config.build().unwrap(), server, move || {
+            Box::new(Server::new(record.clone()))
+        });
+        let says = Properties::builder().server_reference(reference);
+        tower
+            .broker
+            .refuse_next_with(ReasonCode::USE_ANOTHER_SERVER, says.build().unwrap());
+        tower.start();
+        let told = tower.events.iter().find_map(|event| match event {
+            Event::Redirected { followed, .. } => Some(followed.clone()),
+            _ => None,
+        });
+        let followed = told.expect("the server sends us on").unwrap();
+        assert_eq!(followed.to_string(), url);
+    }
 }
