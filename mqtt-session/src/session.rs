@@ -59,6 +59,8 @@ use crate::{
 use events::Events;
 #[cfg(feature = "client")]
 pub(crate) use events::{News, Run};
+#[cfg(feature = "client")]
+pub(crate) use expiry::expires;
 use home::Home;
 use inbox::Inbox;
 use link::Link;

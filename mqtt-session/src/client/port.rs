@@ -312,24 +312,29 @@ impl Sleeper {
         self.awake
     }
 
-    /// The driver's waker, when and only when it sleeps and there is something for it to do.
+    /// Whether it sleeps, and there is something for it to do.
     #[inline]
-    pub(super) fn rouse(&mut self, connection: &Connection) -> Option<Waker> {
+    pub(super) fn is_needed(&self, connection: &Connection) -> bool {
         if self.awake || self.waker.is_none() {
-            return None;
+            return false;
         }
         let earlier = || match (connection.poll_timeout(), self.deadline) {
             (Some(deadline), Some(known)) => deadline < known,
             (Some(_), None) => true,
             (None, _) => false,
         };
-        let needed = (!self.writing && connection.has_transmit())
+        (!self.writing && connection.has_transmit())
             || connection.has_action()
             || connection.session().has_record()
             || (!self.reading && connection.wants_read())
             || self.finished
-            || earlier();
-        if !needed {
+            || earlier()
+    }
+
+    /// The driver's waker, when and only when it [is needed](Self::is_needed).
+    #[inline]
+    pub(super) fn rouse(&mut self, connection: &Connection) -> Option<Waker> {
+        if !self.is_needed(connection) {
             return None;
         }
         self.awake = true;

@@ -318,7 +318,8 @@ fn publish_now(
     publish: &mut Option<Publish>,
     options: &PublishOptions,
 ) -> Result<Token, PublishRefused> {
-    let now = shared.now_for_many();
+    let message = publish.as_ref();
+    let now = message.map_or(Instant::ZERO, |publish| shared.now_for(publish, options));
     shared.run(|state| {
         shared.forget_noted(state);
         state.publish(now, qos, publish, options)

@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll};
 
-use crate::{Instant, Session, Token};
+use mqtt_proto::Publish;
+
+use crate::session::expires;
+use crate::{Instant, PublishOptions, Session, Token};
 
 use super::hooks::Hooked;
 use super::state::State;
@@ -15,6 +18,8 @@ use super::wake::{Park, Wakes};
 pub(super) struct Shared {
     state: Mutex<State>,
     clock: Box<dyn Fn() -> Instant + Send + Sync>,
+    /// Every message expires some time.
+    all_expire: bool,
     /// A copy of what the state says, as it was when last unlocked.
     driver_sleeps: AtomicBool,
     /// What the application wants to run at messages.
@@ -38,6 +43,7 @@ impl Shared {
         clock: impl Fn() -> Instant + Send + Sync + 'static,
     ) -> Self {
         Self {
+            all_expire: session.config().time_to_live.is_some(),
             state: Mutex::new(State::new(session)),
             clock: Box::new(clock),
             driver_sleeps: AtomicBool::new(true),
@@ -57,6 +63,16 @@ impl Shared {
     pub(super) fn now_for_many(&self) -> Instant {
         if self.driver_sleeps.load(Ordering::Relaxed) {
             self.now()
+        } else {
+            Instant::ZERO
+        }
+    }
+
+    /// When a message is published. Where it never expires that does not matter, and the clock is not read.
+    #[inline]
+    pub(super) fn now_for(&self, publish: &Publish, options: &PublishOptions) -> Instant {
+        if expires(self.all_expire, publish, options) {
+            self.now_for_many()
         } else {
             Instant::ZERO
         }

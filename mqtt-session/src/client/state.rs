@@ -97,7 +97,7 @@ impl State {
     /// Whether [`settle`](Self::settle) would find nothing to do.
     #[inline]
     pub(super) fn is_settled(&self) -> bool {
-        self.driver.is_awake() && !self.connection.session().has_news()
+        !self.connection.session().has_news() && !self.driver.is_needed(&self.connection)
     }
 
     /// After each change: tells what happened, and finds out whether the driver must know.

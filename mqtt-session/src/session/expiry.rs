@@ -87,16 +87,21 @@ impl Expiry {
     }
 }
 
+/// Whether a message expires some time: then it matters when it is accepted. `all` do where the configuration has a time to live.
+#[inline]
+pub(crate) fn expires(all: bool, publish: &Publish, options: &PublishOptions) -> bool {
+    all || options.time_to_live.is_some()
+        || publish
+            .properties()
+            .has(PropertyId::MESSAGE_EXPIRY_INTERVAL)
+}
+
 impl Session {
     /// When a message that is accepted now expires: by its time to live, or by its Message Expiry Interval where that is shorter.
     #[inline]
     pub(super) fn expiry(&self, publish: &Publish, options: &PublishOptions) -> Option<Expiry> {
-        let expires = options.time_to_live.is_some()
-            || self.config.time_to_live.is_some()
-            || publish
-                .properties()
-                .has(PropertyId::MESSAGE_EXPIRY_INTERVAL);
-        expires.then(|| self.expiry_after(publish, options))
+        expires(self.config.time_to_live.is_some(), publish, options)
+            .then(|| self.expiry_after(publish, options))
     }
 
     #[cold]

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use mqtt_session::client::{Report, Turn};
-use mqtt_session::proto::{Ack, Flow, Outbox, Packet, QoS, Version};
+use mqtt_session::proto::{Ack, Flow, Outbox, Packet, Properties, QoS, Version};
 use mqtt_session::{Action, Cause, Durability, Instant, Outcome, Phase, PublishOptions};
 
 use crate::driver::Driver;
@@ -401,23 +401,33 @@ fn the_port_tells_the_time_and_deadlines_are_told_by_it() {
 }
 
 #[test]
-fn what_the_client_asks_while_its_driver_sleeps_is_dated_by_the_clock() {
-    let (mut driver, task) = (Driver::new(config(Version::V5)), Task::new());
-    assert!(sleeps(&mut driver, &task));
-    driver.advance(Duration::from_secs(10));
-    let options = PublishOptions::new().with_time_to_live(Duration::from_secs(5));
-    let publish = message("a", b"x");
-    let client = driver.client.clone();
-    let mut delivery = client
-        .try_publish_with(QoS::AtLeastOnce, publish, &options)
-        .unwrap();
-    for _ in 0..5 {
+fn what_is_published_while_the_driver_sleeps_is_dated_by_the_clock() {
+    let seconds = Duration::from_secs;
+    let (never, plain) = (config(Version::V5), PublishOptions::new());
+    let lives = never.clone().time_to_live(seconds(5));
+    let of_its_own = plain.clone().with_time_to_live(seconds(5));
+    let interval = Properties::builder().message_expiry_interval(5);
+    let interval = message("a", b"x").with_properties(interval.build().unwrap());
+    for (config, publish, options) in [
+        (never.clone(), message("a", b"x"), of_its_own),
+        (lives, message("a", b"x"), plain.clone()),
+        (never, interval, plain),
+    ] {
+        let (mut driver, task) = (Driver::new(config), Task::new());
+        assert!(sleeps(&mut driver, &task));
+        driver.advance(seconds(10));
+        let client = driver.client.clone();
+        let mut delivery = client
+            .try_publish_with(QoS::AtLeastOnce, publish, &options)
+            .unwrap();
+        for _ in 0..5 {
+            driver.turn(None);
+            assert_eq!(delivery.outcome(), None, "its time began at ten seconds");
+            driver.advance(seconds(1));
+        }
         driver.turn(None);
-        assert_eq!(delivery.outcome(), None, "its time began at ten seconds");
-        driver.advance(Duration::from_secs(1));
+        assert_eq!(delivery.outcome(), Some(Outcome::Expired));
     }
-    driver.turn(None);
-    assert_eq!(delivery.outcome(), Some(Outcome::Expired));
 }
 
 /// It sees by itself what there is to do.
