@@ -108,3 +108,24 @@ fn what_the_driver_has_of_a_later_unit_is_sent_as_if_for_the_first_time() {
     assert_eq!(torn.outcome(second), Some(Outcome::Written));
     assert_eq!(torn.accepted(), [b"not at all"]);
 }
+
+#[test]
+fn what_ends_before_a_message_says_nothing_of_it() {
+    let mut cut = connected(tower());
+    cut.takes = 0;
+    let first = cut.publish(QoS::AtMostOnce, b"written");
+    cut.run();
+    let whole = cut.output.len();
+    let second = cut.publish(QoS::AtMostOnce, b"not at all");
+    let now = cut.at();
+    cut.connection.poll_transmit(now, &mut cut.output);
+    assert!(cut.output.len() > whole);
+    cut.takes = whole;
+    cut.run();
+    assert_eq!(cut.outcome(first), Some(Outcome::Written));
+    cut.takes = usize::MAX;
+    cut.end(Cause::ConnectionReset);
+    cut.run_for(Duration::from_secs(10));
+    assert_eq!(cut.outcome(second), Some(Outcome::Written));
+    assert_eq!(cut.accepted(), [&b"written"[..], b"not at all"]);
+}
