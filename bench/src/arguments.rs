@@ -28,7 +28,7 @@ OPTIONS
   --seconds 0.2                   how long a run shall take; the number of messages follows from a run before
   --cpu 1                         the CPU on which client and peer run (the last that may be used)
   --save FOLDER                   puts each part into the files DATE-NAME.tsv (every run) and .md (tables) there, in its place if it
-                                  was there before, and draws DATE-NAME.svg and DATE-NAME-growth.svg
+                                  was there before, and draws DATE-NAME.svg, -growth.svg and, for a page, -short.svg
   --name NAME                     of the machine, for those files (its host name)
   --quick                         two runs of 0.05 s of the smaller rows: to see that everything works, not to measure";
 

@@ -48,13 +48,26 @@ pub(crate) fn run(file: &Path) -> Result<()> {
     if !rows.is_empty() {
         draw_one(".svg", draw(about, &rows))?;
     }
+    let short: Vec<&Panel> = rows.iter().filter(|panel| is_in_short(panel)).collect();
+    if !short.is_empty() {
+        draw_one("-short.svg", draw(about, short))?;
+    }
     if !growth.is_empty() {
         draw_one("-growth.svg", curves::draw(about, &growth))?;
     }
     Ok(())
 }
 
-fn draw(about: &str, panels: &[Panel]) -> String {
+/// What says the most in a picture that fits onto a page.
+fn is_in_short(Panel { part, row, .. }: &Panel) -> bool {
+    let work = matches!(
+        row.work,
+        Work::Publish0 | Work::Publish1 { window: 100 } | Work::Receive0 | Work::Receive1
+    );
+    part == "messages" && work && row.size == 64
+}
+
+fn draw<'a>(about: &str, panels: impl IntoIterator<Item = &'a Panel>) -> String {
     let mut body = String::new();
     let mut y = 44.0;
     for Panel { part, row, all } in panels {
