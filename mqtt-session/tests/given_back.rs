@@ -1,37 +1,19 @@
 //! What handles leave in memory behind a burst, by an allocator that counts.
 #![cfg(feature = "client")]
 
+mod counted;
 mod pair;
 
-use std::alloc::System;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use counted::{ALLOCATOR, held, one_at_a_time};
 use mqtt_session::client::Delivery;
 use mqtt_session::proto::{Ack, ConnAck, Packet, PacketId, Properties, QoS, Version};
 use mqtt_session::{Limits, Outcome};
 use pair::config;
 use pair::hand::{Hand, poll, ready};
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
-/// The count is of the whole process.
-static ALONE: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The bytes that are held since `region` began.
-fn held(region: &Region<'_, System>) -> usize {
-    let change = region.change();
-    change
-        .bytes_allocated
-        .saturating_sub(change.bytes_deallocated)
-}
+use stats_alloc::Region;
 
 const MANY: usize = 10_000;
 
@@ -51,7 +33,7 @@ fn publish(hand: &Hand, qos: QoS) -> Delivery {
 
 #[test]
 fn the_outcomes_of_a_burst_leave_nothing_when_they_have_been_told() {
-    let _alone = alone();
+    let _alone = one_at_a_time();
     let mut hand = connected();
     let region = Region::new(ALLOCATOR);
     let mut deliveries = Vec::new();
@@ -72,7 +54,7 @@ fn the_outcomes_of_a_burst_leave_nothing_when_they_have_been_told() {
 
 #[test]
 fn deliveries_that_are_dropped_leave_nothing_though_others_are_kept() {
-    let _alone = alone();
+    let _alone = one_at_a_time();
     let mut hand = connected();
     let first = publish(&hand, QoS::AtMostOnce);
     let region = Region::new(ALLOCATOR);
@@ -101,7 +83,7 @@ fn deliveries_that_are_dropped_leave_nothing_though_others_are_kept() {
 
 #[test]
 fn those_who_have_waited_for_room_leave_nothing() {
-    let _alone = alone();
+    let _alone = one_at_a_time();
     let mut limits = Limits::default();
     limits.max_queued = 1;
     let mut hand = Hand::new(config(Version::V5).limits(limits));
@@ -146,7 +128,7 @@ fn after_connections(watched: bool) -> usize {
 
 #[test]
 fn no_event_is_kept_when_the_last_who_watched_is_gone() {
-    let _alone = alone();
+    let _alone = one_at_a_time();
     let never = after_connections(false);
     let no_more = after_connections(true);
     assert!(no_more < never + 4096, "{no_more} bytes for {never}");

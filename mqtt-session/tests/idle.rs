@@ -2,35 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
 
+mod counted;
 mod pair;
 
-use std::alloc::System;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
+use counted::{ALLOCATOR, held, one_at_a_time};
 use mqtt_session::proto::{Flow, Packet, PacketType, QoS, ReasonCode, Version};
 use mqtt_session::{
     Durability, Endpoint, Instant, Limits, Phase, Record, Session, UnixTime, WallClock,
 };
 use pair::raw::{Raw, at_least_once, exactly_once};
 use pair::{VERSIONS, config};
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
-/// All tests of this file count with the one allocator: one at a time.
-static ALONE: Mutex<()> = Mutex::new(());
-
-fn one_at_a_time() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn held(region: &Region<'_, System>) -> usize {
-    let change = region.change();
-    change
-        .bytes_allocated
-        .saturating_sub(change.bytes_deallocated)
-}
+use stats_alloc::Region;
 
 /// What a session may hold, connected and idle.
 const MOST: usize = 2048;
