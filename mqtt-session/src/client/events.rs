@@ -218,7 +218,7 @@ impl Events {
             Some(event) => Poll::Ready(Some(event)),
             None if state.closed.is_some() => Poll::Ready(None),
             None => {
-                state.ring.waiting.park(place, park);
+                state.ring.waiting.park(place, (), park);
                 Poll::Pending
             }
         })

@@ -461,7 +461,7 @@ impl Client {
             shared.poll(context, |state, park| {
                 let polled = ready(state);
                 if polled.is_pending() {
-                    state.phase.park(place, park);
+                    state.phase.park(place, (), park);
                 }
                 polled
             })

@@ -123,6 +123,7 @@ impl From<std::convert::Infallible> for SendError {
 
 /// The future of [`Client::publish`](super::Client::publish): resolves when the message is accepted. Where there is room that is at once, but
 /// for giving way now and then, so that a loop does not keep the driver and other tasks from running.
+/// Who waits is let in in the order of coming, a small message behind a large one; one that is published meanwhile, and fits, is accepted at once.
 ///
 /// Cancel-safe: a message whose future is dropped before it resolves was not accepted, and one that waits for room takes nobody's turn away.
 #[derive(Debug)]
@@ -261,7 +262,8 @@ impl Publishing<'_> {
         let polled = shared.poll(context, |state, park| {
             match state.publish(now, *qos, publish, options) {
                 Err(reason) if reason.is_full() => {
-                    state.room.park(place, park);
+                    let size = publish.as_ref().map_or(0, Publish::size);
+                    state.wait_for_room(place, size, park);
                     Poll::Pending
                 }
                 result => {

@@ -17,7 +17,7 @@ use crate::{
 use super::closed::Closed;
 use super::events::{ClientEvent, Ring};
 use super::port::Sleeper;
-use super::wake::{Place, Waiters, Wakes};
+use super::wake::{Park, Place, Waiters, Wakes};
 use super::watch::Watches;
 
 /// Nothing in here calls out: wakers and payloads leave it, to be woken and dropped after unlocking.
@@ -30,8 +30,8 @@ pub(super) struct State {
     pub(super) requests: Watches<Result<Vec<ReasonCode>, SubscribeError>>,
     /// Made with the first one, as an idle client is to be small.
     pub(super) reauthentications: Option<Box<Watches<Result<(), ReauthenticateError>>>>,
-    /// Publishers that wait for room.
-    pub(super) room: Waiters,
+    /// Publishers that wait for room for a message of this size.
+    pub(super) room: Waiters<usize>,
     /// Who waits for the session to be connected or closed.
     pub(super) phase: Waiters,
     /// One entry for each stream of messages.
@@ -251,21 +251,31 @@ impl State {
         self.close(wakes);
     }
 
-    /// Of those who wait for room one comes after the other, and who gets in or gives up makes way for the next: of a crowd, the others would
-    /// come for nothing.
+    /// Of those who wait for room one comes after the other, in their order, and who gets in or gives up makes way for the next: of a crowd,
+    /// the others would come for nothing. Should the one who is woken not come, the next is woken when there is room for its message, too.
     fn admit_next(&mut self, wakes: &mut Wakes) {
         self.room.wake_first(wakes);
-        if !self.room.is_empty() {
-            self.connection.session_mut().want_room();
-        }
+        self.ask_for_room();
     }
 
-    /// Somebody waits for room no more. The waker is for dropping outside of the lock.
+    pub(super) fn wait_for_room(&mut self, place: &mut Place, size: usize, park: &mut Park<'_>) {
+        self.room.park(place, size, park);
+        self.ask_for_room();
+    }
+
+    /// Makes way for the next. The waker is for dropping outside of the lock.
     pub(super) fn leave_room(&mut self, place: &mut Place) -> Option<Waker> {
-        if self.room.is_woken(*place) && !self.room.is_empty() {
-            self.connection.session_mut().want_room_now();
+        let parked = self.room.leave(place);
+        self.ask_for_room();
+        self.connection.session_mut().tell_room();
+        parked
+    }
+
+    /// For the one who has waited longest.
+    fn ask_for_room(&mut self) {
+        if let Some(&size) = self.room.first() {
+            self.connection.session_mut().want_room(size);
         }
-        self.room.leave(place)
     }
 
     pub(super) fn open_reader(&mut self, queue: QueueId) -> Reader {

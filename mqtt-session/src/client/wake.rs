@@ -85,12 +85,19 @@ impl<'w> Park<'w> {
     }
 }
 
-/// Tasks that wait for the same thing. Who was woken and finds that it must wait comes again, and keeps its turn.
+/// Tasks that wait for the same thing, or for so much of it. Who was woken and finds that it must wait comes again, and keeps its turn.
 #[derive(Debug, Default)]
-pub(super) struct Waiters {
+pub(super) struct Waiters<T = ()> {
     /// In the order of their places, which count up. Who gives up is mostly who came first, by a timeout, or last.
-    parked: VecDeque<(u64, Option<Waker>)>,
+    parked: VecDeque<Parked<T>>,
     next: u64,
+}
+
+#[derive(Debug)]
+struct Parked<T> {
+    place: u64,
+    wanted: T,
+    waker: Option<Waker>,
 }
 
 /// A place among [`Waiters`], kept by the waiting future for [`Waiters::leave`].
@@ -99,37 +106,38 @@ pub(super) type Place = Option<u64>;
 /// So many places keep their memory while nobody waits.
 const KEPT: usize = 4;
 
-impl Waiters {
-    pub(super) fn park(&mut self, place: &mut Place, park: &mut Park<'_>) {
-        let key = *place.get_or_insert_with(|| {
+impl<T> Waiters<T> {
+    pub(super) fn park(&mut self, place: &mut Place, wanted: T, park: &mut Park<'_>) {
+        let place = *place.get_or_insert_with(|| {
             self.next += 1;
             self.next
         });
-        let index = self.find(key).unwrap_or_else(|index| {
-            self.parked.insert(index, (key, None));
+        let index = self.find(place).unwrap_or_else(|index| {
+            let parked = Parked {
+                place,
+                wanted,
+                waker: None,
+            };
+            self.parked.insert(index, parked);
             index
         });
-        park.at(&mut self.parked[index].1);
+        park.at(&mut self.parked[index].waker);
     }
 
     /// Gives up a place; the waker is for dropping outside of the lock.
     pub(super) fn leave(&mut self, place: &mut Place) -> Option<Waker> {
         let index = self.find(place.take()?).ok()?;
-        self.parked.remove(index)?.1
+        self.parked.remove(index)?.waker
     }
 
-    /// Whether who has this place was woken, and has not come again.
-    pub(super) fn is_woken(&self, place: Place) -> bool {
-        place.is_some_and(|key| self.find(key).is_err())
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.parked.is_empty()
+    /// What the one who has waited longest wants.
+    pub(super) fn first(&self) -> Option<&T> {
+        self.parked.front().map(|parked| &parked.wanted)
     }
 
     /// Wakes who has waited longest.
     pub(super) fn wake_first(&mut self, wakes: &mut Wakes) {
-        if let Some((_, waker)) = self.parked.pop_front() {
+        if let Some(Parked { waker, .. }) = self.parked.pop_front() {
             wakes.push(waker);
         }
         if self.parked.is_empty() && self.parked.capacity() > KEPT {
@@ -138,7 +146,7 @@ impl Waiters {
     }
 
     pub(super) fn wake_all(&mut self, wakes: &mut Wakes) {
-        for (_, waker) in self.parked.drain(..) {
+        for Parked { waker, .. } in self.parked.drain(..) {
             wakes.push(waker);
         }
         if self.parked.capacity() > KEPT {
@@ -147,7 +155,8 @@ impl Waiters {
     }
 
     /// Where it is, or would be.
-    fn find(&self, key: u64) -> Result<usize, usize> {
-        self.parked.binary_search_by_key(&key, |(key, _)| *key)
+    fn find(&self, place: u64) -> Result<usize, usize> {
+        self.parked
+            .binary_search_by_key(&place, |parked| parked.place)
     }
 }

@@ -35,7 +35,7 @@ impl Session {
     }
 
     #[inline]
-    pub(super) fn tell_room(&mut self) {
+    pub(crate) fn tell_room(&mut self) {
         if self.outgoing.wants_room {
             let room = self.publish_capacity();
             if room.messages > 0 && room.bytes >= self.outgoing.room_for {
@@ -45,17 +45,11 @@ impl Session {
         }
     }
 
-    /// Of those who were refused some still wait: the next time that there is room is to be told, too.
+    /// Somebody waits who was refused: when there is room for a message of this size, and none smaller, is to be told.
     #[cfg(feature = "client")]
-    pub(crate) fn want_room(&mut self) {
+    pub(crate) fn want_room(&mut self, size: usize) {
+        self.outgoing.room_for = size;
         // Nothing is told after the end.
         self.outgoing.wants_room = !matches!(self.stage, Stage::Closed);
-    }
-
-    /// The same; it is told now where there is some.
-    #[cfg(feature = "client")]
-    pub(crate) fn want_room_now(&mut self) {
-        self.want_room();
-        self.tell_room();
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mqtt_session::client::{Client, Delivery, Publishing, SendError};
 use mqtt_session::proto::{
-    ConnAck, Flow, Packet, Properties, Publish, QoS, Topic, TopicError, Version,
+    Ack, ConnAck, Flow, Packet, PacketId, Properties, Publish, QoS, Topic, TopicError, Version,
 };
 use mqtt_session::{Outcome, PublishOptions, PublishRefused};
 
@@ -164,6 +164,49 @@ fn who_is_woken_for_room_and_does_not_come_keeps_nobody_else_from_it() {
     }
     assert_eq!(log.take(), NAMES);
     drop(waiting);
+}
+
+#[test]
+fn room_for_a_smaller_message_wakes_nobody_whose_message_is_larger() {
+    let (mut hand, _first) = full();
+    let (client, log) = (hand.client.clone(), Arc::new(Log::default()));
+    let _second = ready(client.publish("a", QoS::ExactlyOnce, "y".repeat(28))).unwrap();
+    hand.turn();
+    let mut large = pin!(large(&client));
+    let mut small = pin!(client.publish("a", QoS::AtLeastOnce, "z".repeat(20)));
+    assert!(log.poll("large", large.as_mut()).is_pending());
+    assert!(log.poll("small", small.as_mut()).is_pending());
+    // Only the first of the two in flight, which leaves no room for the large one but for the small one.
+    let [one, two] = [1, 2].map(|id| Ack::new(PacketId::new(id).unwrap()));
+    hand.bring(&Packet::PubRec(two.clone()));
+    hand.bring(&Packet::PubComp(two));
+    for _ in 0..5 {
+        hand.turn();
+    }
+    assert_eq!(log.take(), [""; 0]);
+    hand.bring(&Packet::PubAck(one));
+    hand.turn();
+    let woken = log.take();
+    assert_eq!(woken.first(), Some(&"large"));
+    assert!(log.poll("large", large.as_mut()).is_ready());
+    assert!(log.poll("small", small.as_mut()).is_ready());
+}
+
+#[test]
+fn whoever_waited_behind_a_message_that_is_given_up_gets_the_room_that_there_is() {
+    let (mut hand, _first) = full();
+    let (client, log) = (hand.client.clone(), Arc::new(Log::default()));
+    let mut large = Box::pin(large(&client));
+    let mut small = pin!(client.publish("a", QoS::AtLeastOnce, "z".repeat(38)));
+    assert!(log.poll("large", large.as_mut()).is_pending());
+    let written = ready(client.publish("a", QoS::AtMostOnce, "y".repeat(20))).unwrap();
+    assert!(log.poll("small", small.as_mut()).is_pending());
+    hand.turn();
+    assert!(ready(written).is_ok());
+    assert_eq!(log.take(), [""; 0], "there is room, but another is first");
+    drop(large);
+    assert_eq!(log.take(), ["small"]);
+    assert!(log.poll("small", small.as_mut()).is_ready());
 }
 
 #[test]
