@@ -82,6 +82,7 @@ impl PacketSummary {
         }
     }
 
+    /// What is sent with an identifier of its own is told where it gets that, and a server sends no requests.
     pub(crate) fn of(direction: Direction, packet: &Packet, size: usize) -> Self {
         let summary = Self::new(direction, packet.packet_type(), size);
         let (id, reason) = match packet {
@@ -91,9 +92,7 @@ impl PacketSummary {
             | Packet::PubRec(ack)
             | Packet::PubRel(ack)
             | Packet::PubComp(ack) => (Some(ack.id), Some(ack.reason)),
-            Packet::Subscribe(subscribe) => (Some(subscribe.id), None),
             Packet::SubAck(suback) => (Some(suback.id), None),
-            Packet::Unsubscribe(unsubscribe) => (Some(unsubscribe.id), None),
             Packet::UnsubAck(unsuback) => (Some(unsuback.id), None),
             Packet::Disconnect(disconnect) => (None, Some(disconnect.reason)),
             Packet::Auth(auth) => (None, Some(auth.reason)),

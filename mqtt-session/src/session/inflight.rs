@@ -355,21 +355,16 @@ impl InFlight {
         Some(sent)
     }
 
-    /// The same where it stands: it is moved nowhere, and dropped after the closure has seen it.
+    /// The same where it stands: it is moved nowhere, and dropped after the closure has seen it. Not for one that was given up.
     #[inline]
     pub(super) fn end<R>(&mut self, id: PacketId, take: impl FnOnce(&mut Sent) -> R) -> Option<R> {
         if let Some(apart) = &mut self.apart
             && let Some(mut sent) = apart.earlier.remove(&id)
         {
-            self.given_up -= u32::from(sent.is_given_up());
             return Some(take(&mut sent));
         }
         let index = self.index(id);
-        let given_up = &mut self.given_up;
-        self.publishes.remove_with(index, |sent| {
-            *given_up -= u32::from(sent.is_given_up());
-            take(sent)
-        })
+        self.publishes.remove_with(index, take)
     }
 
     /// Takes a message out that can't be sent again. Its identifier is free at QoS 1 only.

@@ -331,11 +331,11 @@ impl Stack {
         Ok(true)
     }
 
-    /// One unit of plaintext, at most, down through the layers. Whether anything has moved.
+    /// One unit of plaintext, at most, down through the layers. Whether anything has come out: what the lowest layer takes no part of now, it
+    /// would not take in another call either.
     fn lower(&mut self) -> Result<bool, Cause> {
         let takes = self.takes();
         let (before, raw) = (self.plain.len(), self.raw.len());
-        let mut moved = false;
         let unit = if takes { UNIT } else { 0 };
         let mut from_session = (&mut self.plain).take(unit);
         if self.floors.is_empty() {
@@ -353,16 +353,14 @@ impl Stack {
             if to.len() >= AHEAD {
                 continue;
             }
-            let given = to.len();
             if at == highest {
                 layer.write(&mut from_session, to)?;
             } else {
                 layer.write(down, to)?;
             }
-            moved |= to.len() > given;
         }
         self.marks.take(before - self.plain.len());
-        Ok(moved || self.raw.len() > raw)
+        Ok(self.raw.len() > raw)
     }
 
     /// What was taken from the session so far is in what was given to the driver so far, unless something of it waits between layers.
