@@ -110,6 +110,17 @@ fn a_limit_timeout_or_delay_of_zero_is_refused_by_name() {
     }
 }
 
+/// Section 5 of RFC 8305.
+#[test]
+fn dials_may_follow_each_other_after_10_ms_and_no_sooner() {
+    let staggered = |millis| {
+        with_timeouts(move |timeouts| timeouts.dial_stagger = Duration::from_millis(millis))
+    };
+    let refused = refused(staggered(9));
+    assert!(refused.contains("timeouts.dial_stagger"), "{refused}");
+    assert!(staggered(10).build().is_ok());
+}
+
 #[test]
 fn what_the_protocol_can_not_carry_is_refused() {
     let keep_alive = |seconds| Config::builder("client").keep_alive(Duration::from_secs(seconds));

@@ -233,6 +233,29 @@ fn a_scheme_that_is_not_built_in_names_the_feature_that_it_needs() {
 }
 
 #[test]
+fn of_what_is_wrong_with_a_url_as_much_is_shown_as_is_surely_no_password() {
+    let error = |url| Endpoint::parse(url).expect_err(url);
+    for (url, shown) in [
+        ("broker", "broker"),
+        ("broker:1883", "broker:1883"),
+        ("broker:1883/a", "broker:..."),
+        ("broker:secret", "broker:..."),
+        ("broker/secret", "broker..."),
+    ] {
+        let url_shown = shown.to_owned();
+        assert_eq!(error(url), EndpointError::NoScheme { url: url_shown });
+    }
+    for (url, shown) in [
+        ("mqtt://a/b", "b"),
+        ("mqtt://a/b=secret", "b="),
+        ("mqtt://a/b/c=secret=d", "b/c="),
+    ] {
+        let extra = format!("/{shown}");
+        assert_eq!(error(url), EndpointError::Extra { extra }, "{url}");
+    }
+}
+
+#[test]
 fn no_part_of_a_password_in_a_url_is_shown() {
     for urls in [
         "me:hunter2@a",

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use mqtt_session::auth::AuthError;
 use mqtt_session::proto::{ConnAck, Disconnect, Packet, Properties, ReasonCode, Version};
+use mqtt_session::transport::{TlsError, WebSocketError};
 use mqtt_session::{Cause, ConnectionError, Fault};
 use pair::raw::Raw;
 use pair::{VERSIONS, config};
@@ -66,6 +67,11 @@ fn a_refusal_says_what_to_check_where_that_is_the_callers() {
         "{shown}"
     );
     assert!(shown.ends_with(": no"), "{shown}");
+    let shown = refused(ReasonCode::UNSUPPORTED_PROTOCOL_VERSION);
+    assert!(
+        shown.contains("`version` chooses another, `fall_back` tries 3.1.1"),
+        "{shown}"
+    );
     let shown = refused(ReasonCode::SERVER_BUSY);
     assert!(!shown.contains("check"), "{shown}");
 }
@@ -99,6 +105,32 @@ fn a_server_that_closes_before_it_answers_connect_is_told_with_likely_causes() {
         let mut raw = Raw::connected(config(Version::V5));
         raw.closed(Cause::Eof);
         assert!(matches!(raw.last_loss(), ConnectionError::Closed { .. }));
+    }
+}
+
+/// A layer that is cut off knows no more than that the stream has ended; any other word of it is why there was no answer.
+#[test]
+fn what_a_layer_says_before_connack_is_told_apart_from_the_end_of_the_stream() {
+    for version in VERSIONS {
+        for (cause, is_verdict) in [
+            (Cause::Tls(TlsError::Truncated), false),
+            (Cause::Tls(TlsError::Revoked), true),
+            (Cause::WebSocket(WebSocketError::Truncated), false),
+            (Cause::WebSocket(WebSocketError::NotHttp), true),
+            (Cause::ConnectionReset, false),
+        ] {
+            let mut raw = handshaking(version);
+            raw.closed(cause.clone());
+            match raw.last_loss() {
+                ConnectionError::Handshake { cause: told, .. } if is_verdict => {
+                    assert_eq!(told, cause);
+                }
+                ConnectionError::Unanswered { cause: told, .. } if !is_verdict => {
+                    assert_eq!(told, cause);
+                }
+                other => panic!("{version}, {cause:?}: {other:?}"),
+            }
+        }
     }
 }
 

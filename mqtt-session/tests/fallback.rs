@@ -256,3 +256,25 @@ fn what_else_is_malformed_before_connack_is_no_old_refusal() {
     raw.bytes_in(&[0x20, 2, 0, 2]);
     assert!(matches!(raw.last_loss(), ConnectionError::Decode { .. }));
 }
+
+#[test]
+fn who_leaves_while_a_refused_connection_is_closed_is_not_connected_in_3_1_1() {
+    let mut raw = started(falling_back());
+    let token = raw.publish(QoS::AtLeastOnce, b"x");
+    opened(&mut raw, Version::V5);
+    raw.feed(&refusal());
+    assert_eq!(
+        raw.losses()[0].1,
+        Some(Duration::ZERO),
+        "3.1.1 would be next"
+    );
+    raw.session
+        .disconnect(raw.now, Default::default(), Duration::ZERO)
+        .expect("a good DISCONNECT");
+    let dials = raw.dials().len();
+    raw.hang_up();
+    assert!(raw.session.is_closed());
+    assert_eq!(raw.dials().len(), dials);
+    assert_eq!(raw.outcome(token), Some(Outcome::Closed));
+    assert!(matches!(raw.events.last(), Some(Event::Closed)));
+}

@@ -179,6 +179,33 @@ fn its_pubrel_keeps_the_order_of_the_pubrecs() {
     }
 }
 
+/// [MQTT-4.6.0-4]
+#[test]
+fn a_pubrel_comes_behind_that_of_a_message_that_was_given_up_where_its_pubrec_did() {
+    for version in VERSIONS {
+        let mut raw = Raw::connected(config(version).clean_start(false));
+        raw.publish(QoS::ExactlyOnce, b"kept");
+        let kept = number(&raw.lines());
+        let options = PublishOptions::new().with_time_to_live(Duration::from_secs(1));
+        let publish = pair::message("a", b"expires");
+        raw.session
+            .publish_with(raw.now, QoS::ExactlyOnce, publish, &options)
+            .expect("accepted");
+        let given_up = number(&raw.lines());
+        raw.advance(Duration::from_secs(2));
+        raw.reconnect(true, Properties::new());
+        assert_eq!(raw.lines(), [format!("PUBLISH {kept} DUP")], "{version}");
+        let order = [given_up, kept];
+        for id in order {
+            raw.feed_ack(PacketType::PubRec, id);
+        }
+        raw.packets();
+        raw.reconnect(true, Properties::new());
+        let expected = order.map(|id| format!("PUBREL {id}"));
+        assert_eq!(raw.lines(), expected, "{version}");
+    }
+}
+
 #[test]
 fn a_pubrec_that_refuses_frees_the_identifier() {
     let (mut raw, id) = expired(Version::V5);

@@ -322,3 +322,30 @@ fn what_a_dropped_stream_has_not_given_out_is_there_for_others_or_counted() {
         assert_eq!(rest, expected, "{mode:?}");
     }
 }
+
+/// It came back unacknowledged from a stream that was dropped, is acknowledged when it is taken over, and its place is somebody else's.
+#[test]
+fn a_message_that_was_acknowledged_early_frees_its_room_later_and_acknowledges_no_other() {
+    let mut hand = connected();
+    let mut manual = hand
+        .subscribe("b", QoS::AtLeastOnce)
+        .with_ack_mode(AckMode::Manual);
+    let dropped = hand.subscribe("a", QoS::AtLeastOnce);
+    let mut early = hand.client.messages().with_ack_mode(AckMode::Queued);
+    publish(&mut hand, "a", 1);
+    drop(dropped);
+    assert_eq!(acknowledged(&mut hand), Vec::<u16>::new());
+    let message = ready(early.next()).expect("a message");
+    assert_eq!(number(message.payload()), 1);
+    assert_eq!(acknowledged(&mut hand), [1]);
+    let held = hand.client.stats().inbox_bytes;
+    assert!(held > 0, "it takes room until it is dealt with");
+    publish(&mut hand, "b", 2);
+    drop(message);
+    assert!(poll(pin!(early.next())).is_pending());
+    assert_eq!(acknowledged(&mut hand), Vec::<u16>::new());
+    assert_eq!(hand.client.stats().inbox_bytes, held, "the other one's");
+    let other = ready(manual.next()).expect("a message");
+    assert_eq!(number(other.payload()), 2);
+    assert_eq!(acknowledged(&mut hand), Vec::<u16>::new());
+}

@@ -81,6 +81,12 @@ fn drop_oldest_never_stops_reading_and_tells_once_until_there_was_room() {
         assert_eq!(left(&mut raw), [10, 11, 12], "the oldest are gone");
         fill(&mut raw, 1..=10);
         assert_eq!(told_dropping(&mut raw), 2, "there was room in between");
+        // Less than half of it is room, too.
+        raw.take_and_ack();
+        raw.take_and_ack();
+        assert!(raw.session.stats().inbox_bytes > 0);
+        fill(&mut raw, 11..=13);
+        assert_eq!(told_dropping(&mut raw), 3, "{version}");
     }
 }
 

@@ -4,7 +4,9 @@
 
 mod pair;
 
-use mqtt_session::proto::{PacketType, Properties, QoS, ReasonCode, Version};
+use mqtt_session::proto::{
+    ConnAck, Flow, Packet, PacketType, Properties, QoS, ReasonCode, SubAck, UnsubAck, Version,
+};
 use mqtt_session::{
     Cause, ConfigBuilder, ConnectionError, Direction, Limits, Observation, PacketSummary, QueueId,
 };
@@ -108,6 +110,81 @@ fn every_packet_of_both_directions_is_told_in_its_order_with_its_size() {
         let again = packets(&mut raw);
         assert!(again.iter().any(|summary| summary.dup), "{again:?}");
     }
+}
+
+#[test]
+fn requests_and_their_answers_are_told_with_their_identifiers() {
+    for version in VERSIONS {
+        let mut raw = watched(config(version));
+        packets(&mut raw);
+        raw.subscribe("a", QueueId::DEFAULT);
+        raw.feed(&Packet::SubAck(SubAck {
+            id: id(65535),
+            codes: vec![ReasonCode::GRANTED_QOS_2],
+            properties: Properties::new(),
+        }));
+        let filters = vec!["a".try_into().unwrap()];
+        raw.session
+            .unsubscribe(raw.now, filters, Properties::new())
+            .unwrap();
+        let codes = match version {
+            Version::V5 => vec![ReasonCode::SUCCESS],
+            _ => Vec::new(),
+        };
+        raw.feed(&Packet::UnsubAck(UnsubAck {
+            id: id(65535),
+            codes,
+            properties: Properties::new(),
+        }));
+        let lines: Vec<_> = packets(&mut raw).iter().map(line).collect();
+        let expected = [
+            "-> SUBSCRIBE 65535",
+            "<- SUBACK 65535",
+            "-> UNSUBSCRIBE 65535",
+            "<- UNSUBACK 65535",
+        ];
+        assert_eq!(lines, expected, "{version}");
+    }
+}
+
+#[test]
+fn the_reason_of_a_connack_is_told_whatever_it_is() {
+    for reason in [ReasonCode::SUCCESS, ReasonCode::NOT_AUTHORIZED] {
+        let mut raw = Raw::new(config(Version::V5));
+        raw.session.keep_observations();
+        raw.session.connect(raw.now);
+        raw.open();
+        packets(&mut raw);
+        raw.feed(&Packet::ConnAck(ConnAck {
+            reason,
+            ..ConnAck::default()
+        }));
+        let told = packets(&mut raw);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(line(&told[0]), "<- CONNACK");
+        assert_eq!(told[0].reason, Some(reason));
+    }
+}
+
+/// However they are cut into reads.
+#[test]
+fn packets_that_come_in_one_read_or_in_several_are_told_with_their_own_sizes() {
+    let mut raw = watched(config(Version::V5));
+    packets(&mut raw);
+    let before = raw.session.stats().bytes_received;
+    let sizes = [100, 1, 300];
+    let each = sizes.map(|len| raw.encode_publish("a", Flow::AtMostOnce, &vec![7; len]));
+    let bytes = each.concat();
+    let expected = each.map(|one| one.len());
+    for pieces in [bytes.len(), 1, 50, 110] {
+        for piece in bytes.chunks(pieces) {
+            raw.bytes_in(piece);
+        }
+        let told: Vec<_> = packets(&mut raw).iter().map(|told| told.size).collect();
+        assert_eq!(told, expected, "{pieces}");
+    }
+    let received = raw.session.stats().bytes_received - before;
+    assert_eq!(received, 4 * bytes.len() as u64);
 }
 
 #[test]

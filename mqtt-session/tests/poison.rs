@@ -296,6 +296,29 @@ fn a_message_that_waits_for_its_record_can_be_poisonous_too_also_where_a_part_of
     assert_eq!(told(&mut raw), [(poison, 3)]);
 }
 
+#[test]
+fn a_message_that_waited_for_its_record_and_of_which_nothing_was_written_is_not_to_blame() {
+    let config = config(Version::V5).durability(Durability::WriteAhead);
+    let mut raw = Raw::connected(config);
+    let stored = |raw: &mut Raw| {
+        while let Some((seq, _)) = raw.session.poll_record() {
+            raw.session.handle_stored(raw.now, seq);
+        }
+    };
+    raw.publish(QoS::AtLeastOnce, &[7; 1000]);
+    stored(&mut raw);
+    raw.poll();
+    for _ in 0..5 {
+        raw.reconnect(false, Properties::new());
+        stored(&mut raw);
+        let mut out = Outbox::new();
+        assert!(raw.session.poll_transmit(raw.now, &mut out));
+        assert!(out.len() > 1000);
+        raw.closed(Cause::ConnectionReset);
+    }
+    assert_eq!(told(&mut raw), []);
+}
+
 /// What is sent again over a new connection, of which so many bytes are written.
 fn written_in_part(raw: &mut Raw, bytes: usize) -> usize {
     raw.closed(Cause::Eof);

@@ -139,3 +139,37 @@ fn nobody_is_told_to_read_where_nothing_waits() {
     });
     assert_eq!(told.collect::<Vec<_>>(), [QueueId::DEFAULT, one]);
 }
+
+/// What waits there is acknowledged at once, and its place is somebody else's.
+#[test]
+fn a_message_that_waited_when_its_queue_came_to_acknowledge_on_arrival_acknowledges_no_other() {
+    for version in VERSIONS {
+        let mut raw = Raw::connected(config(version));
+        let [early, other] = ["early", "other"].map(|filter| {
+            let queue = raw.session.open_queue();
+            raw.subscribe(filter, queue);
+            let subscribe = subscribe_id(&mut raw);
+            suback(&mut raw, subscribe, ReasonCode::GRANTED_QOS_1);
+            queue
+        });
+        raw.feed_publish("early", at_least_once(1), b"x");
+        assert_eq!(raw.lines(), [""; 0]);
+        let mut options = QueueOptions::default();
+        options.ack_on_arrival = true;
+        raw.session.set_queue(raw.now, early, options);
+        assert_eq!(raw.lines(), ["PUBACK 1"], "{version}");
+        raw.feed_publish("other", at_least_once(2), b"y");
+        let held = raw.session.stats().inbox_bytes;
+        let received = raw.take(early);
+        raw.session
+            .ack(raw.now, received.ticket)
+            .expect("a fresh ticket");
+        assert_eq!(raw.lines(), [""; 0], "{version}");
+        assert_eq!(raw.session.stats().inbox_bytes, held / 2, "its room");
+        let received = raw.take(other);
+        raw.session
+            .ack(raw.now, received.ticket)
+            .expect("a fresh ticket");
+        assert_eq!(raw.lines(), ["PUBACK 2"], "{version}");
+    }
+}

@@ -5,8 +5,8 @@ mod pair;
 use std::time::Duration;
 
 use mqtt_session::auth::{AuthError, AuthStep};
-use mqtt_session::proto::{Disconnect, Packet, PacketType, QoS, ReasonCode};
-use mqtt_session::{Cause, ConnectionError, Fault, Phase, ReauthenticateError, Timeouts};
+use mqtt_session::proto::{Disconnect, Outbox, Packet, PacketType, QoS, ReasonCode};
+use mqtt_session::{Cause, ConnectionError, Fault, Outcome, Phase, ReauthenticateError, Timeouts};
 use pair::exchange::*;
 use pair::raw::{Raw, at_least_once};
 use pair::{VERSIONS, config};
@@ -146,4 +146,35 @@ fn an_authenticator_may_take_its_time_while_messages_flow_and_pings_go_out() {
     raw.session.handle_auth(raw.now, attempt, answered);
     assert_eq!(raw.lines(), ["AUTH"]);
     assert_eq!(raw.session.phase(), Phase::Connected);
+}
+
+/// What lies before a message counts, or else it would be taken for written too early, or too late.
+#[test]
+fn a_message_behind_auth_is_sent_over_the_next_connection_where_nothing_of_it_has_left() {
+    let publish = b"\x30\x05\x00\x01a\x00x";
+    for (left, outcome) in [(0, None), (1, Some(Outcome::ConnectionLost))] {
+        let mut raw = authenticated();
+        raw.session.reauthenticate(raw.now).expect("it begins");
+        let (id, _) = step(&mut raw);
+        raw.session.handle_auth(raw.now, id, Ok("me again".into()));
+        let token = raw.publish(QoS::AtMostOnce, b"x");
+        let mut out = Outbox::new();
+        assert!(raw.session.poll_transmit(raw.now, &mut out));
+        let bytes = out.to_vec();
+        assert!(bytes.ends_with(publish), "{bytes:?}");
+        let auth = bytes.len() - publish.len();
+        raw.session.handle_written(raw.now, auth + left);
+        raw.closed(Cause::ConnectionReset);
+        assert_eq!(raw.outcome(token), outcome);
+        raw.wait_for_dial();
+        let attempt = raw.attempt.expect("an attempt");
+        raw.input.clear();
+        raw.session.handle_opened(raw.now, attempt);
+        answer(&mut raw, "me");
+        raw.packets();
+        raw.feed(&connack(with_data("welcome")));
+        answer(&mut raw, "");
+        let again = if left == 0 { vec!["PUBLISH"] } else { vec![] };
+        assert_eq!(raw.lines(), again, "{left} bytes of it have left");
+    }
 }

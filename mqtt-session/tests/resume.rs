@@ -383,3 +383,21 @@ fn what_is_sent_again_leaves_as_fast_as_it_is_written_and_to_the_last() {
     assert_eq!(lines[..2], ["PUBREL 1", "PUBREL 3"]);
     assert_eq!(lines.len(), 6, "{lines:?}");
 }
+
+#[test]
+fn a_message_counts_as_acknowledged_once_with_puback_or_pubrec() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let acknowledged = |raw: &Raw| raw.session.stats().acknowledged;
+    raw.publish(QoS::ExactlyOnce, b"");
+    raw.publish(QoS::AtLeastOnce, b"");
+    assert_eq!(raw.lines(), ["PUBLISH 1", "PUBLISH 2"]);
+    for (packet, number, count) in [
+        (PacketType::PubRec, 1, 1),
+        (PacketType::PubRec, 1, 1),
+        (PacketType::PubAck, 2, 2),
+        (PacketType::PubComp, 1, 2),
+    ] {
+        raw.feed_ack(packet, number);
+        assert_eq!(acknowledged(&raw), count, "{packet} {number}");
+    }
+}

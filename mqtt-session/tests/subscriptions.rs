@@ -177,6 +177,48 @@ fn a_withdrawn_subscribe_is_undone_also_when_the_connection_is_lost_before_its_s
 }
 
 #[test]
+fn a_withdrawn_subscribe_needs_no_undoing_where_the_server_has_lost_the_session() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let token = raw.subscribe("a", QueueId::DEFAULT);
+    raw.packets();
+    raw.session.withdraw(raw.now, token);
+    raw.reconnect(false, NONE);
+    assert_eq!(raw.lines(), Vec::<String>::new());
+}
+
+/// Two queues that were subscribed before the answer to the first came.
+fn asked_for_by_two() -> (Raw, [QueueId; 2]) {
+    let mut raw = Raw::connected(config(Version::V5));
+    let queues = [raw.session.open_queue(), raw.session.open_queue()];
+    queues.iter().for_each(|queue| {
+        raw.subscribe("a", *queue);
+    });
+    assert_eq!(raw.lines(), ["SUBSCRIBE 65535 a", "SUBSCRIBE 65534 a"]);
+    raw.feed(&suback(65535, &[2]));
+    (raw, queues)
+}
+
+#[test]
+fn a_subscription_of_one_queue_stays_granted_when_it_is_refused_to_another() {
+    let (mut raw, [first, _]) = asked_for_by_two();
+    raw.feed(&suback(65534, &[0x87]));
+    raw.reconnect(false, NONE);
+    assert_eq!(raw.lines(), ["SUBSCRIBE 65535 a"]);
+    raw.feed_publish("a", at_least_once(1), b"x");
+    assert_eq!(raw.take(first).publish.payload(), b"x");
+}
+
+#[test]
+fn what_was_granted_to_a_queue_that_is_closed_is_not_granted_to_one_that_still_waits() {
+    let (mut raw, [first, second]) = asked_for_by_two();
+    raw.session.close_queue(raw.now, first);
+    raw.reconnect(false, NONE);
+    assert_eq!(raw.lines(), ["SUBSCRIBE 65535 a"], "its own, and no other");
+    raw.feed_publish("a", at_least_once(1), b"x");
+    assert_eq!(raw.take(second).publish.payload(), b"x");
+}
+
+#[test]
 fn what_was_sent_and_not_answered_is_sent_again_in_its_order() {
     let mut raw = Raw::connected(config(Version::V5));
     let queue = raw.session.open_queue();

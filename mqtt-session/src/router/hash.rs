@@ -291,4 +291,33 @@ mod tests {
         assert_ne!(of("a", 0), of("a\u{1}", 0));
         assert_ne!(of("", 0), of("a", 0));
     }
+
+    /// Or else a lookup would compare many filters, though it finds the right ones.
+    #[test]
+    fn levels_that_differ_in_a_single_bit_have_different_digests() {
+        for seed in 0..10 {
+            for len in 1..=17 {
+                let level = alloc::vec![b'U'; len];
+                // Without the highest, and none of them makes a slash.
+                let bits = (0..8 * len).filter(|bit| bit % 8 != 7);
+                let others = bits.map(|bit| {
+                    let mut other = level.clone();
+                    other[bit / 8] ^= 1 << (bit % 8);
+                    other
+                });
+                let all = core::iter::once(level.clone()).chain(others);
+                let mut digests: Vec<_> = all
+                    .flat_map(|level| {
+                        let mut levels = Levels::new(Seed::new(seed), &level);
+                        let first = levels.next().map(|level| level.digest);
+                        assert!(levels.next().is_none());
+                        first
+                    })
+                    .collect();
+                digests.sort_unstable();
+                digests.dedup();
+                assert_eq!(digests.len(), 1 + 7 * len, "{seed} {len}");
+            }
+        }
+    }
 }

@@ -50,6 +50,23 @@ fn dialled_next(servers: Servers, log: Vec<Record>) -> Vec<String> {
     dialled
 }
 
+/// Section 3.1.2.11.2.
+#[test]
+fn a_session_that_the_server_does_not_keep_is_begun_anew_after_a_restart() {
+    for (expiry, begins) in [(0, true), (1, false)] {
+        let config = || ahead().session_expiry(Duration::from_secs(expiry));
+        let (mut raw, mut log) = connected(config().clean_start(false));
+        raw.publish(QoS::AtLeastOnce, b"x");
+        log.extend(store(&mut raw));
+        let mut next = restore(config().clean_start(false), log);
+        next.session.connect(next.now);
+        let Packet::Connect(connect) = next.open() else {
+            panic!("no CONNECT");
+        };
+        assert_eq!(connect.clean_start, begins, "{expiry} s");
+    }
+}
+
 fn endpoint(number: u8) -> Endpoint {
     Endpoint::new(format!("192.0.2.{number}"), 1883)
 }

@@ -278,6 +278,26 @@ fn a_snapshot_says_the_same_as_all_records() {
 }
 
 #[test]
+fn a_snapshot_has_all_identifiers_that_are_recorded() {
+    let (mut raw, _) = connected(ahead());
+    let numbers = [1, 63, 64, 500, 65_535];
+    for number in numbers {
+        raw.feed_publish("a", exactly_once(number), b"x");
+        raw.take_and_ack();
+    }
+    store(&mut raw);
+    let snapshot = raw.session.snapshot().expect("a snapshot").records;
+    let recorded: Vec<_> = snapshot
+        .iter()
+        .filter_map(|record| match record {
+            Record::Recorded { id } => Some(id.get()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(recorded, numbers);
+}
+
+#[test]
 fn what_a_closed_session_leaves_goes_on_in_the_next_process() {
     let (mut raw, mut log) = connected(ahead());
     let token = raw.publish(QoS::ExactlyOnce, b"1");

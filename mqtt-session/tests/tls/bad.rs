@@ -169,8 +169,11 @@ impl Far for Other {
 }
 
 fn answered(answer: &'static [u8]) -> Tower {
-    let tls = trusting(&Authority::new().pem);
-    let mut tower = tower_of(config(&tls), server(), move || {
+    answered_to(&trusting(&Authority::new().pem), answer)
+}
+
+fn answered_to(tls: &Tls, answer: &'static [u8]) -> Tower {
+    let mut tower = tower_of(config(tls), server(), move || {
         Box::new(Other(Some(answer), false))
     });
     tower.start();
@@ -299,7 +302,19 @@ fn a_name_that_no_certificate_can_be_for_is_refused_before_anything_is_opened() 
 /// An alert: that is how a server of TLS 1.2 says that it wants a certificate, and many other things.
 #[test]
 fn a_handshake_that_fails_where_no_client_certificate_is_configured_may_want_one() {
-    let refused = answered(b"\x15\x03\x03\x00\x02\x02\x28");
+    let alert = b"\x15\x03\x03\x00\x02\x02\x28";
+    let refused = answered(alert);
     let words = "HandshakeFailure; it may ask for a client certificate, and none is configured";
+    assert_eq!(cause(&refused), Cause::Tls(TlsError::Refused(words.into())));
+
+    let authority = Authority::new();
+    let ours = authority.issue("sensor-7");
+    let tls = Tls::builder()
+        .authority_pem(authority.pem)
+        .client_certificate_pem(ours.certificate, ours.key)
+        .build()
+        .unwrap();
+    let refused = answered_to(&tls, alert);
+    let words = "HandshakeFailure";
     assert_eq!(cause(&refused), Cause::Tls(TlsError::Refused(words.into())));
 }

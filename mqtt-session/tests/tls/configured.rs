@@ -126,6 +126,9 @@ fn keys_are_not_shown() {
         .authority_pem(authority.pem)
         .client_certificate_pem(identity.certificate, identity.key);
     let mut shown = format!("{builder:?}");
+    for part in ["authorities: 1", "has_certificate: true"] {
+        assert!(shown.contains(part), "{shown}");
+    }
     let tls = builder.build().unwrap();
     let builder = Config::builder("client").tls(tls.clone());
     shown += &format!("{tls:?} {builder:?}");

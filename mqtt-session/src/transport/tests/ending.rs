@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use mqtt_proto::QoS;
+use bytes::BytesMut;
+use mqtt_proto::{Outbox, QoS};
 
 use super::veil::{DATA, END, Kind, frame};
 use super::*;
 use crate::transport::{TlsError, WebSocketError};
-use crate::{ConnectionError, Event, Outcome, Phase};
+use crate::{Action, ConnectionError, Event, Outcome, Phase};
 
 fn lost(tower: &Tower) -> Cause {
     match &tower.losses()[..] {
@@ -159,4 +160,53 @@ fn what_waits_above_the_layers_is_not_sent_once_the_connection_is_given_up() {
     assert_eq!(outcomes, [written, lost, written]);
     let numbers = tower.accepted().into_iter().map(|payload| payload[0]);
     assert_eq!(numbers.collect::<Vec<_>>(), [0, 2]);
+}
+
+#[test]
+fn what_comes_once_the_layers_are_closed_is_not_looked_at() {
+    let mut tower = connected(over_two());
+    let now = tower.at();
+    let session = tower.connection.session_mut();
+    session
+        .disconnect(now, Default::default(), Duration::from_secs(1))
+        .unwrap();
+    let hangup = tower.connection.poll_action();
+    assert!(matches!(hangup, Some(Action::Hangup { flush: true, .. })));
+    // Not even that it can't be read.
+    let mut bad = BytesMut::from(&frame(Kind::Low, 99, &[])[..]);
+    tower.connection.handle_input(now, &mut bad);
+    assert!(bad.is_empty());
+    let mut out = Outbox::new();
+    assert!(tower.connection.poll_transmit(now, &mut out));
+    let disconnect = frame(Kind::High, DATA, &[0xE0, 0x00]);
+    let expected = [
+        frame(Kind::Low, DATA, &disconnect),
+        frame(Kind::Low, DATA, &frame(Kind::High, END, &[])),
+        frame(Kind::Low, END, &[]),
+    ];
+    assert_eq!(out.to_vec(), expected.concat());
+}
+
+/// As without layers: who leaves without a word writes nothing more of the session.
+#[test]
+fn what_the_session_still_has_stays_here_where_it_is_not_to_be_flushed() {
+    let older = Config::builder("client").version(mqtt_proto::Version::V3_1_1);
+    let mut older = older.build().unwrap();
+    with_layers(&mut older, one);
+    let mut tower = connected(Tower::new(older, server(), || Box::new(Unveiled::one())));
+    let now = tower.at();
+    tower.publish(QoS::AtMostOnce, b"x");
+    assert!(tower.connection.session().has_transmit());
+    let silent = mqtt_proto::Disconnect::new(mqtt_proto::ReasonCode::DISCONNECT_WITH_WILL);
+    let session = tower.connection.session_mut();
+    session.disconnect(now, silent, Duration::ZERO).unwrap();
+    tower.wire().sent.clear();
+    while tower.hangups() == 0 {
+        tower.step();
+    }
+    let sent = tower.wire.as_ref().map(|wire| wire.sent.clone()).unwrap();
+    assert_eq!(sent, frame(Kind::Low, END, &[]));
+    tower.run();
+    assert!(tower.accepted().is_empty());
+    assert!(matches!(tower.events.last(), Some(Event::Closed)));
 }
