@@ -360,6 +360,30 @@ fn subscribing_again_before_the_unsuback_came_keeps_the_new_subscription() {
 }
 
 #[test]
+fn what_is_granted_again_before_the_unsuback_came_is_asked_for_anew_whatever_else_waits() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let queue = raw.session.open_queue();
+    raw.subscribe("a", queue);
+    raw.feed(&suback(65535, &[1]));
+    raw.session
+        .unsubscribe(raw.now, vec!["a".try_into().expect("a filter")], NONE)
+        .expect("accepted");
+    raw.subscribe("a", queue);
+    raw.subscribe("b", queue);
+    raw.packets();
+    raw.feed(&suback(65534, &[1]));
+    raw.feed(&unsuback(65535));
+    raw.reconnect(false, NONE);
+    let mut filters: Vec<_> = raw
+        .lines()
+        .iter()
+        .map(|line| line.split(' ').next_back().map(str::to_owned))
+        .collect();
+    filters.sort_unstable();
+    assert_eq!(filters, [Some("a".to_owned()), Some("b".to_owned())]);
+}
+
+#[test]
 fn an_unsubscribe_that_is_not_accepted_leaves_the_subscription_alone() {
     let mut raw = Raw::connected(config(Version::V5));
     raw.subscribe("a", QueueId::DEFAULT);
