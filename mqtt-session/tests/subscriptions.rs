@@ -384,6 +384,91 @@ fn what_is_granted_again_before_the_unsuback_came_is_asked_for_anew_whatever_els
 }
 
 #[test]
+fn what_is_granted_again_before_the_unsuback_came_stays_though_another_has_taken_its_subscribe_back()
+ {
+    let mut raw = Raw::connected(config(Version::V5));
+    let [queue, another] = [0; 2].map(|_| raw.session.open_queue());
+    raw.subscribe("a", queue);
+    raw.feed(&suback(65535, &[1]));
+    raw.session
+        .unsubscribe(raw.now, vec!["a".try_into().expect("a filter")], NONE)
+        .expect("accepted");
+    raw.subscribe("a", queue);
+    raw.feed(&suback(65534, &[1]));
+    raw.packets();
+    let token = raw.subscribe("a", another);
+    assert_eq!(raw.lines(), ["SUBSCRIBE 65534 a"]);
+    raw.session.withdraw(raw.now, token);
+    raw.feed(&unsuback(65535));
+    raw.reconnect(false, NONE);
+    assert_eq!(raw.lines(), ["SUBSCRIBE 65535 a"]);
+    raw.feed_publish("a", at_least_once(1), b"x");
+    assert_eq!(raw.take(queue).publish.payload(), b"x");
+}
+
+/// A subscribe that was answered, and an unsubscribe and another subscribe behind it that were not.
+fn granted_until_it_ends() -> (Raw, QueueId) {
+    let mut raw = Raw::connected(config(Version::V5));
+    let queue = raw.session.open_queue();
+    raw.subscribe("a", queue);
+    raw.session
+        .unsubscribe(raw.now, vec!["a".try_into().expect("a filter")], NONE)
+        .expect("accepted");
+    raw.subscribe("a", queue);
+    let lines = [
+        "SUBSCRIBE 65535 a",
+        "UNSUBSCRIBE 65534 a",
+        "SUBSCRIBE 65533 a",
+    ];
+    assert_eq!(raw.lines(), lines);
+    raw.feed(&suback(65535, &[1]));
+    (raw, queue)
+}
+
+#[test]
+fn what_an_unsubscribe_under_way_will_end_is_not_shared() {
+    let (mut raw, _) = granted_until_it_ends();
+    let another = raw.session.open_queue();
+    let token = raw.subscribe("a", another);
+    assert_eq!(raw.lines(), ["SUBSCRIBE 65535 a"]);
+    let told = |raw: &Raw| {
+        let mut events = raw.events.iter();
+        events.any(|event| matches!(event, Event::Subscribed { token: of, .. } if *of == token))
+    };
+    assert!(!told(&raw));
+    raw.feed(&unsuback(65534));
+    raw.feed(&suback(65533, &[0x87]));
+    raw.feed(&suback(65535, &[1]));
+    assert!(told(&raw));
+    raw.feed_publish("a", at_least_once(1), b"x");
+    assert_eq!(raw.take(another).publish.payload(), b"x");
+}
+
+#[test]
+fn what_an_unsubscribe_under_way_will_end_is_not_asked_for_anew() {
+    let (mut raw, _) = granted_until_it_ends();
+    raw.reconnect(false, NONE);
+    assert_eq!(raw.lines(), ["UNSUBSCRIBE 65535 a", "SUBSCRIBE 65534 a"]);
+}
+
+#[test]
+fn undoing_what_one_was_granted_leaves_those_alone_who_wait_for_something_else() {
+    let mut raw = Raw::connected(config(Version::V5));
+    let queues = [0; 3].map(|_| raw.session.open_queue());
+    let first = raw.subscribe("a", queues[0]);
+    raw.subscribe("a", queues[1]);
+    raw.subscribe("b", queues[2]);
+    raw.packets();
+    raw.session.withdraw(raw.now, first);
+    raw.feed(&suback(65535, &[1]));
+    assert_eq!(raw.lines(), Vec::<String>::new(), "the second wants it");
+    raw.feed(&suback(65533, &[0x87]));
+    assert_eq!(raw.lines(), Vec::<String>::new(), "b was never granted");
+    raw.feed(&suback(65534, &[0x87]));
+    assert_eq!(raw.lines(), ["UNSUBSCRIBE 65535 a"], "the first had it");
+}
+
+#[test]
 fn an_unsubscribe_that_is_not_accepted_leaves_the_subscription_alone() {
     let mut raw = Raw::connected(config(Version::V5));
     raw.subscribe("a", QueueId::DEFAULT);

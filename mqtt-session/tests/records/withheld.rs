@@ -19,6 +19,12 @@ fn qos_0_is_not_recorded_and_waits_for_nothing() {
     raw.publish(QoS::AtMostOnce, b"1");
     assert_eq!(raw.lines(), ["PUBLISH"]);
     assert_eq!(take(&mut raw), []);
+    // Nor where it waits for a connection.
+    raw.closed(Cause::Eof);
+    raw.publish(QoS::AtMostOnce, b"2");
+    assert_eq!(take(&mut raw), []);
+    raw.publish(QoS::AtLeastOnce, b"3");
+    assert_eq!(take(&mut raw).len(), 1);
 }
 
 #[test]
