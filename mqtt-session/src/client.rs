@@ -46,7 +46,7 @@ pub use message::{AckMode, Acker, Message};
 pub use port::{Next, Port, Report, Turn};
 pub use publish::{PublishClosed, Publishing, SendError};
 pub use subscribe::SubscribeFailed;
-pub use subscription::Subscription;
+pub use subscription::{NextMessage, Subscription};
 
 use shared::Shared;
 

@@ -48,10 +48,30 @@ impl Decoder {
         match input.first() {
             None => Ok(None),
             // By far the most frequent, and on a path of its own: what is small is inlined.
-            Some(first) if first >> 4 == PacketType::Publish as u8 => {
-                PublishView::decode(*first, input, self)
+            Some(first) if is_publish(*first) => {
+                // Made where the caller wants it: on its way through `?` it would be copied.
+                match PublishView::decode(*first, input, self) {
+                    Ok(Some(publish)) => Ok(Some(Packet::Publish(publish))),
+                    Ok(None) => Ok(None),
+                    Err(error) => Err(error),
+                }
             }
             Some(first) => self.decode_other(*first, input),
+        }
+    }
+
+    /// Takes a PUBLISH from the front of `input`, as [`decode`](Self::decode) does. `None` also where another packet stands there.
+    ///
+    /// For who is given many: what is no [`Packet`] needs not be told from others, and is moved less.
+    ///
+    /// # Errors
+    ///
+    /// As for [`decode`](Self::decode), where a PUBLISH stands at the front.
+    #[inline(always)]
+    pub fn decode_publish(&self, input: &mut BytesMut) -> Result<Option<PublishView>, DecodeError> {
+        match input.first() {
+            Some(first) if is_publish(*first) => PublishView::decode(*first, input, self),
+            _ => Ok(None),
         }
     }
 
@@ -120,7 +140,8 @@ impl Decoder {
             PacketType::Disconnect => Packet::Disconnect(Disconnect::decode(&frame, &mut r, self)?),
             PacketType::Auth => Packet::Auth(Auth::decode(&frame, &mut r, self)?),
             PacketType::Publish => {
-                return PublishView::decode(frame[0], &mut BytesMut::from(frame), self);
+                let publish = PublishView::decode(frame[0], &mut BytesMut::from(frame), self)?;
+                return Ok(publish.map(Packet::Publish));
             }
         };
         r.expect_empty(packet_type)?;
@@ -164,6 +185,12 @@ impl Decoder {
         }
         Ok(packet)
     }
+}
+
+/// By its first byte.
+#[inline(always)]
+const fn is_publish(first: u8) -> bool {
+    first >> 4 == PacketType::Publish as u8
 }
 
 const fn ack(packet_type: PacketType, ack: Ack) -> Packet {

@@ -8,8 +8,7 @@ use crate::frame::read_publish_properties;
 use crate::property::{self, Properties, PropertiesRef};
 use crate::reader::Reader;
 use crate::{
-    DecodeError, Decoder, Flow, Packet, PacketId, PropertyId, QoS, Topic, TopicError, TopicRef,
-    text, topic,
+    DecodeError, Decoder, Flow, PacketId, PropertyId, QoS, Topic, TopicError, TopicRef, text, topic,
 };
 
 /// A message to send: what a PUBLISH says apart from its delivery (section 3.3).
@@ -131,7 +130,7 @@ impl PublishView {
         first: u8,
         input: &mut BytesMut,
         decoder: &Decoder,
-    ) -> Result<Option<Packet>, DecodeError> {
+    ) -> Result<Option<Self>, DecodeError> {
         let Some((header, size)) = decoder.frame(input)? else {
             return Ok(None);
         };
@@ -163,8 +162,7 @@ impl PublishView {
         }
         let topic_len = topic.len() as u16;
         let (properties_at, payload_at) = (properties_at as u32, r.at() as u32);
-        // Made where the caller wants it: on its way through `?` it would be copied.
-        Ok(Some(Packet::Publish(Self {
+        Ok(Some(Self {
             present,
             topic_at,
             properties_at,
@@ -173,7 +171,7 @@ impl PublishView {
             id,
             first,
             frame: input.split_to(size).freeze(),
-        })))
+        }))
     }
 
     /// The QoS, with packet identifier and DUP where it has them.

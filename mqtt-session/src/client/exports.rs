@@ -4,8 +4,8 @@
 
 pub use super::{
     AckMode, Acker, Answers, BuildError, Client, ClientEvent, Closed, ConnectError, Delivery,
-    DeliveryError, Events, HandlerPanicked, Hooks, Intercepted, Interceptor, Message, Observer,
-    PublishClosed, Publishing, Refusal, SendError, SubscribeFailed, Subscription,
+    DeliveryError, Events, HandlerPanicked, Hooks, Intercepted, Interceptor, Message, Next,
+    Observer, PublishClosed, Publishing, Refusal, SendError, SubscribeFailed, Subscription,
 };
 pub use crate::auth::{self, AuthError};
 pub use crate::transport;

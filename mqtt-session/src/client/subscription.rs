@@ -127,8 +127,13 @@ impl Subscription {
     /// The next message; `None` when the session is closed. Under [`AckMode::Taken`] this acknowledges the message before.
     ///
     /// Cancel-safe: a message is taken only when this resolves.
-    pub async fn next(&mut self) -> Option<Message> {
-        std::future::poll_fn(|context| self.poll(Some(context))).await
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "of futures' streams, not of iterators"
+    )]
+    #[inline]
+    pub fn next(&mut self) -> NextMessage<'_> {
+        NextMessage(self)
     }
 
     /// The next message, if there is one. Acknowledges as [`next`](Self::next) does.
@@ -290,6 +295,22 @@ impl Subscription {
         if let Err(ticket) = joined {
             self.spent.push(ticket);
         }
+    }
+}
+
+/// The future of [`Subscription::next`].
+///
+/// Cancel-safe: a message is taken only when this resolves.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct NextMessage<'a>(&'a mut Subscription);
+
+impl Future for NextMessage<'_> {
+    type Output = Option<Message>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.get_mut().0.poll(Some(context))
     }
 }
 

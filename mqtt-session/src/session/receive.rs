@@ -3,7 +3,9 @@
 use alloc::string::ToString;
 
 use bytes::BytesMut;
-use mqtt_proto::{Ack, Packet, PacketId, PacketType, PublishView, QoS, ReasonCode};
+use mqtt_proto::{
+    Ack, DecodeError, Flow, Packet, PacketId, PacketType, PublishView, QoS, ReasonCode,
+};
 
 use super::Session;
 use super::asked::has_problem_information;
@@ -28,28 +30,27 @@ impl Session {
         };
         while self.is_open() && self.wants_read() {
             let before = input.len();
-            match self.link.decoder.decode(input) {
-                Ok(Some(packet)) => {
-                    let size = before - input.len();
-                    self.events
-                        .packet(|| PacketSummary::of(Direction::Received, &packet, size));
-                    self.packet(packet);
+            match self.link.decoder.decode_publish(input) {
+                Ok(Some(publish)) => {
+                    let flow = publish.flow();
+                    self.events.packet(|| {
+                        PacketSummary::publish(Direction::Received, flow, before - input.len())
+                    });
+                    self.publish_received(publish);
+                    continue;
                 }
-                Ok(None) => break,
+                Ok(None) => {}
                 Err(error) => {
-                    let Some(addr) = self.peer() else { break };
-                    match begin {
-                        // What the network cuts up is waited for, no longer than for CONNACK.
-                        Some(Begin::Part) => break,
-                        Some(Begin::Whole(protocol)) => {
-                            let error = ConnectionError::OtherProtocol { addr, protocol };
-                            self.lose(error, Farewell::Silent);
-                        }
-                        None => {
-                            let farewell = Farewell::Reason(error.reason());
-                            self.lose(ConnectionError::Decode { addr, error }, farewell);
-                        }
-                    }
+                    self.undecodable(error, begin);
+                    break;
+                }
+            }
+            match self.decode_other(input) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    self.undecodable(error, begin);
+                    break;
                 }
             }
         }
@@ -58,6 +59,37 @@ impl Session {
             input.clear();
         }
         self.link.left = input.len();
+    }
+
+    /// What is no PUBLISH. Whether there was a whole packet.
+    #[inline(never)]
+    fn decode_other(&mut self, input: &mut BytesMut) -> Result<bool, DecodeError> {
+        let before = input.len();
+        let Some(packet) = self.link.decoder.decode(input)? else {
+            return Ok(false);
+        };
+        let size = before - input.len();
+        self.events
+            .packet(|| PacketSummary::of(Direction::Received, &packet, size));
+        self.packet(packet);
+        Ok(true)
+    }
+
+    #[cold]
+    fn undecodable(&mut self, error: DecodeError, begin: Option<Begin>) {
+        let Some(addr) = self.peer() else { return };
+        match begin {
+            // What the network cuts up is waited for, no longer than for CONNACK.
+            Some(Begin::Part) => {}
+            Some(Begin::Whole(protocol)) => {
+                let error = ConnectionError::OtherProtocol { addr, protocol };
+                self.lose(error, Farewell::Silent);
+            }
+            None => {
+                let farewell = Farewell::Reason(error.reason());
+                self.lose(ConnectionError::Decode { addr, error }, farewell);
+            }
+        }
     }
 
     /// Whether the driver shall read. Not while the inbox is full, unless the session itself waits for something from the
@@ -109,7 +141,6 @@ impl Session {
             };
         }
         match packet {
-            Packet::Publish(publish) => self.publish_received(publish),
             Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubComp(ack) => {
                 self.acknowledged(packet_type, ack.id, ack.reason);
             }
@@ -143,21 +174,36 @@ impl Session {
         }
     }
 
+    /// Its parts go from the decoder to a queue by way of registers, as long as nothing on the way is given a reference to the whole.
     #[inline(always)]
     fn publish_received(&mut self, mut publish: PublishView) {
+        if !self.link.connected {
+            // [MQTT-3.2.0-1], [MQTT-3.14.0-1]
+            return self.violated(Violation::BeforeConnAck {
+                packet: PacketType::Publish,
+            });
+        }
         self.stats.received += 1;
-        if let Some(alias) = publish.topic_alias() {
-            let max = self.config.limits.topic_alias_maximum;
-            if let Err(violation) = self.link.known.resolve(alias, max, &mut publish) {
-                return self.violated(violation);
+        if publish.topic_alias().is_some() {
+            match self.resolve_alias(publish) {
+                Ok(resolved) => publish = resolved,
+                Err(violation) => return self.violated(violation),
             }
         }
-        let full =
-            self.inbox.bytes().saturating_add(cost(&publish)) > self.config.limits.inbox_bytes;
-        let arrival = match publish.packet_id() {
-            None if full && !self.makes_room_for(&publish) => return,
-            None => None,
-            Some(id) => match self.arrives(id, &publish, full) {
+        let cost = cost(publish.size());
+        let full = self.inbox.bytes().saturating_add(cost) > self.config.limits.inbox_bytes;
+        let flow = publish.flow();
+        let arrival = match flow.packet_id() {
+            None => {
+                if full {
+                    let queue = self.queues_of(&publish).first().copied();
+                    if !self.makes_room(cost, queue.unwrap_or(QueueId::DEFAULT)) {
+                        return;
+                    }
+                }
+                None
+            }
+            Some(id) => match self.arrives(id, flow, full) {
                 None => return,
                 new => new,
             },
@@ -165,10 +211,26 @@ impl Session {
         self.deliver(publish, arrival);
     }
 
+    #[inline(never)]
+    fn resolve_alias(&mut self, mut publish: PublishView) -> Result<PublishView, Violation> {
+        if let Some(alias) = publish.topic_alias() {
+            let max = self.config.limits.topic_alias_maximum;
+            self.link.known.resolve(alias, max, &mut publish)?;
+        }
+        Ok(publish)
+    }
+
+    #[inline(always)]
+    fn queues_of(&mut self, publish: &PublishView) -> &[QueueId] {
+        self.subscriptions
+            .matches(publish.topic(), publish.properties())
+    }
+
     /// Takes note of a message of QoS 1 or 2. Nothing, where it is none to deliver.
     #[inline]
-    fn arrives(&mut self, id: PacketId, publish: &PublishView, full: bool) -> Option<u32> {
-        let is_another = publish.qos() != QoS::ExactlyOnce || !publish.dup();
+    fn arrives(&mut self, id: PacketId, flow: Flow, full: bool) -> Option<u32> {
+        let (qos, dup) = (flow.qos(), flow.dup());
+        let is_another = qos != QoS::ExactlyOnce || !dup;
         if is_another && self.records.is_some() {
             if self.inbox.is_taken(id) {
                 // Only a snapshot has it, and only what is recorded can be released.
@@ -178,7 +240,7 @@ impl Session {
                 self.record(|| Record::Released { id });
             }
         }
-        let (seen, arrival) = self.inbox.see(id, publish.qos(), publish.dup());
+        let (seen, arrival) = self.inbox.see(id, qos, dup);
         self.stats.duplicates += u64::from(seen != Seen::New);
         match seen {
             Seen::New => {
@@ -209,20 +271,13 @@ impl Session {
         None
     }
 
-    /// The inbox is full, and a message of QoS 0 came. `false` where it is dropped.
+    /// The inbox is full, and a message of QoS 0 came for this queue. `false` where it is dropped.
     #[cold]
-    fn makes_room_for(&mut self, publish: &PublishView) -> bool {
+    fn makes_room(&mut self, cost: usize, queue: QueueId) -> bool {
         let limit = self.config.limits.inbox_bytes;
-        let queue = self
-            .subscriptions
-            .matches(publish)
-            .first()
-            .copied()
-            .unwrap_or(QueueId::DEFAULT);
-        while self.inbox.bytes() + cost(publish) > limit && self.drop_one(queue) {}
-        let dropped = self.inbox.bytes() > 0
-            && self.inbox.bytes() + cost(publish) > limit
-            && !self.may_exceed();
+        while self.inbox.bytes() + cost > limit && self.drop_one(queue) {}
+        let dropped =
+            self.inbox.bytes() > 0 && self.inbox.bytes() + cost > limit && !self.may_exceed();
         self.stats.dropped += u64::from(dropped);
         self.stats.dropped_full += u64::from(dropped);
         !dropped
@@ -252,7 +307,10 @@ impl Session {
     /// somebody may look.
     #[inline(always)]
     fn deliver(&mut self, publish: PublishView, arrival: Option<u32>) {
-        let queues = match self.subscriptions.matches(&publish) {
+        let queues = match self
+            .subscriptions
+            .matches(publish.topic(), publish.properties())
+        {
             [] if arrival.is_none() && !self.inbox.keep_unclaimed => {
                 self.stats.dropped += 1;
                 self.stats.dropped_unclaimed += 1;

@@ -5,7 +5,9 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 
-use mqtt_proto::{Properties, PropertyId, PublishView, ReasonCode, SubscribeOptions, TopicFilter};
+use mqtt_proto::{
+    Properties, PropertiesRef, PropertyId, ReasonCode, SubscribeOptions, TopicFilter, TopicRef,
+};
 
 use super::request::{Request, RequestKind};
 use super::slab::Slab;
@@ -376,7 +378,7 @@ impl Routes {
     ///
     /// The subscriptions that its Subscription Identifiers name get it, and no others. An identifier may be one of an earlier process whose
     /// session goes on: so one counts only where the filter matches, and where none does, everything that matches gets the message.
-    fn matches(&mut self, publish: &PublishView) -> &[QueueId] {
+    fn matches(&mut self, topic: TopicRef<'_>, properties: PropertiesRef<'_>) -> &[QueueId] {
         let Self {
             all,
             tree,
@@ -388,7 +390,6 @@ impl Routes {
             last_found,
             ..
         } = self;
-        let topic = publish.topic();
         if *topic.as_bytes() == **last
             && let Some(one) = all.get(*last_found)
         {
@@ -413,7 +414,6 @@ impl Routes {
             }
             return all.get(one).map(|one| &*one.queues).unwrap_or_default();
         }
-        let properties = publish.properties();
         if properties.has(PropertyId::SUBSCRIPTION_IDENTIFIER) {
             // Each is looked at once, however many a server names.
             *naming += 1;
@@ -456,9 +456,13 @@ impl Routes {
 impl Subscriptions {
     /// As [`Routes::matches`].
     #[inline]
-    pub(super) fn matches(&mut self, publish: &PublishView) -> &[QueueId] {
+    pub(super) fn matches(
+        &mut self,
+        topic: TopicRef<'_>,
+        properties: PropertiesRef<'_>,
+    ) -> &[QueueId] {
         match &mut self.routes {
-            Some(routes) => routes.matches(publish),
+            Some(routes) => routes.matches(topic, properties),
             None => &[],
         }
     }

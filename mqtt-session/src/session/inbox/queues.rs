@@ -55,9 +55,9 @@ fn is_droppable(publish: &PublishView) -> bool {
     publish.qos() == QoS::AtMostOnce
 }
 
-/// What a message costs while it waits: its packet, and its place in the queues, which grow by doubling.
-pub(in crate::session) fn cost(publish: &PublishView) -> usize {
-    publish.size() + Received::OVERHEAD
+/// What a message costs while it waits: its packet of this size, and its place in the queues, which grow by doubling.
+pub(in crate::session) const fn cost(size: usize) -> usize {
+    size + Received::OVERHEAD
 }
 
 impl Received {
@@ -301,7 +301,7 @@ impl Queues {
         queues: &[QueueId],
         mut woken: impl FnMut(QueueId),
     ) {
-        let bytes = u32::try_from(cost(&publish)).unwrap_or(u32::MAX);
+        let bytes = u32::try_from(cost(publish.size())).unwrap_or(u32::MAX);
         let number = self.next;
         self.next += 1;
         let [others @ .., last] = queues else {
