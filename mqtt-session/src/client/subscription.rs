@@ -18,10 +18,6 @@ use super::state::{Reader, State};
 use super::subscribe::{self, SubscribeFailed};
 use super::wake::Wakes;
 
-/// How many messages are taken over from the session under one lock, and how many bytes at most but for the last. They are of one read
-/// buffer, which they keep alive.
-const BATCH: usize = 64;
-const BATCH_BYTES: usize = 64 * 1024;
 /// So many bytes of the inbox's bound stand for one stream that holds more than the message it is at: where there are more of these, they
 /// take message by message.
 const BOUND_FOR_EACH: usize = 512 * 1024;
@@ -315,6 +311,7 @@ impl Future for NextMessage<'_> {
 }
 
 impl State {
+    /// Takes messages over from the session, as many under one lock as a run has at most. They are of one read buffer, which they keep alive.
     fn fill(
         &mut self,
         now: Instant,
@@ -324,13 +321,19 @@ impl State {
     ) {
         let bound = self.connection.session().config().limits().inbox_bytes;
         let most = if self.batches < bound / BOUND_FOR_EACH {
-            BATCH
+            Received::RUN
         } else {
             1
         };
+        if most == Received::RUN
+            && mode != AckMode::Queued
+            && self.connection.session_mut().poll_run_of(queue, batch)
+        {
+            return;
+        }
         let (mut bytes, mut block) = (0, None);
         while batch.len() < most
-            && bytes < BATCH_BYTES
+            && bytes < Received::RUN_BYTES
             && let Some(Received { publish, ticket }) = self
                 .connection
                 .session_mut()

@@ -1,6 +1,7 @@
 //! Received messages until the application has dealt with them, and the acknowledgements that wait for it.
 
 mod blocks;
+mod fifo;
 mod ids;
 mod queues;
 
@@ -175,6 +176,12 @@ impl Inbox {
     #[inline]
     pub(super) fn pop_of(&mut self, id: QueueId, block: &mut Option<u32>) -> Option<Received> {
         self.queues.pop_of(id, block)
+    }
+
+    #[cfg(feature = "client")]
+    #[inline]
+    pub(super) fn take_run(&mut self, id: QueueId, batch: &mut VecDeque<Received>) -> bool {
+        self.queues.take_run(id, batch)
     }
 
     #[inline]

@@ -456,6 +456,17 @@ impl Session {
         self.inbox.pop_of(queue, block)
     }
 
+    /// Takes some messages of a queue together: a whole run of them that wait in one read buffer, for `batch`, which is empty. `false` where there is
+    /// none of which all come before the others.
+    #[cfg(feature = "client")]
+    pub(crate) fn poll_run_of(
+        &mut self,
+        queue: QueueId,
+        batch: &mut alloc::collections::VecDeque<crate::Received>,
+    ) -> bool {
+        self.inbox.take_run(queue, batch)
+    }
+
     /// Takes unread messages back into the default queue, in the order of arrival: for a later subscription or reader, whom the caller tells.
     #[cfg(feature = "client")]
     pub(crate) fn take_back(&mut self, unread: alloc::vec::Vec<crate::Received>) {

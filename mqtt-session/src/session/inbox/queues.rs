@@ -1,14 +1,17 @@
 //! The queues that received messages wait in, and what they hold.
 
+use alloc::boxed::Box;
+#[cfg(feature = "client")]
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::mem::size_of;
+use core::mem::{self, size_of};
 use core::num::{NonZeroU32, NonZeroUsize};
 
 use bytes::BytesMut;
 use mqtt_proto::{PublishView, QoS};
 
 use super::blocks::{Blocks, OWN, Oldest};
+use super::fifo::{Fifo, Spare};
 use crate::{QueueId, QueueOptions, Received, Ticket};
 
 /// A buffer of a usual read. A small message of a larger one is copied when it is taken.
@@ -30,23 +33,30 @@ pub(super) struct Queues {
     /// Numbers the messages.
     next: u64,
     blocks: Blocks,
+    spare: Spare,
     /// Where QoS 0 messages were found last.
     cursor: usize,
 }
 
-/// Messages of QoS 0 wait apart, so that the oldest is found at once. Their numbers tell the order of all.
 #[derive(Debug, Default)]
 struct Queue {
-    droppable: VecDeque<Received>,
-    kept: VecDeque<Received>,
+    /// Made with the first message, as an idle session is to be small.
+    waiting: Option<Box<Waiting>>,
     open: bool,
     /// As its [`QueueId`] has it.
     generation: u32,
     ack_on_arrival: bool,
-    /// How many of QoS 0 may wait. Small, as an idle session is to be.
+    /// How many of QoS 0 may wait. Small, for the same reason.
     max_at_most_once: Option<NonZeroU32>,
     /// Of QoS 0, since it was opened.
     dropped: u64,
+}
+
+/// Messages of QoS 0 wait apart, so that the oldest is found at once. Their numbers tell the order of all.
+#[derive(Debug, Default)]
+struct Waiting {
+    droppable: Fifo,
+    kept: Fifo,
 }
 
 /// Whether a message may be dropped.
@@ -67,6 +77,33 @@ impl Received {
 
 impl Queue {
     fn is_empty(&self) -> bool {
+        self.waiting
+            .as_ref()
+            .is_none_or(|waiting| waiting.is_empty())
+    }
+
+    /// Puts those in that come from elsewhere, each where its number says.
+    fn merge(&mut self, messages: Vec<Received>, spare: &mut Spare) {
+        if !messages.is_empty() {
+            self.waiting.get_or_insert_default().merge(messages, spare);
+        }
+    }
+
+    /// The oldest message of QoS 0.
+    fn pop_droppable(&mut self, spare: &mut Spare) -> Option<Received> {
+        self.waiting.as_mut()?.droppable.pop_front(spare)
+    }
+
+    /// How many wait at QoS 0.
+    fn droppable(&self) -> usize {
+        self.waiting
+            .as_ref()
+            .map_or(0, |waiting| waiting.droppable.len())
+    }
+}
+
+impl Waiting {
+    const fn is_empty(&self) -> bool {
         self.droppable.is_empty() && self.kept.is_empty()
     }
 
@@ -81,7 +118,7 @@ impl Queue {
     }
 
     #[inline]
-    const fn fifo(&mut self, droppable: bool) -> &mut VecDeque<Received> {
+    const fn fifo(&mut self, droppable: bool) -> &mut Fifo {
         if droppable {
             &mut self.droppable
         } else {
@@ -90,17 +127,34 @@ impl Queue {
     }
 
     /// Puts those in that come from elsewhere, each where its number says.
-    fn merge(&mut self, messages: impl IntoIterator<Item = Received>) {
-        for received in messages {
-            self.fifo(is_droppable(&received.publish))
-                .push_back(received);
-        }
-        for fifo in [&mut self.droppable, &mut self.kept] {
+    fn merge(&mut self, messages: Vec<Received>, spare: &mut Spare) {
+        let (droppable, kept): (Vec<_>, Vec<_>) = messages
+            .into_iter()
+            .partition(|received| is_droppable(&received.publish));
+        for (fifo, others) in [(&mut self.droppable, droppable), (&mut self.kept, kept)] {
+            if others.is_empty() {
+                continue;
+            }
+            let mut all = mem::take(fifo).into_vec();
+            all.extend(others);
             // Two runs in order: merging them costs no more than going through them.
-            fifo.make_contiguous()
-                .sort_by_key(|received| received.ticket.number);
+            all.sort_by_key(|received| received.ticket.number);
+            for received in all {
+                fifo.push_back(received, spare);
+            }
         }
     }
+}
+
+/// What is taken of a buffer of this size is copied where it is a small part of a large one.
+#[inline]
+fn copy_small(Received { publish, ticket }: &mut Received, extent: usize) -> bool {
+    let copies = extent > USUAL_READ && extent / 4 > publish.size();
+    if copies {
+        publish.detach();
+        ticket.block = OWN;
+    }
+    copies
 }
 
 #[inline]
@@ -125,6 +179,7 @@ impl Queues {
             over_bound: 0,
             next: 0,
             blocks: Blocks::new(),
+            spare: Spare::new(),
             cursor: 0,
         }
     }
@@ -134,7 +189,8 @@ impl Queues {
         let lens = self
             .queues
             .iter()
-            .map(|queue| queue.droppable.len() + queue.kept.len());
+            .filter_map(|queue| queue.waiting.as_deref())
+            .map(|waiting| waiting.droppable.len() + waiting.kept.len());
         lens.sum()
     }
 
@@ -175,11 +231,12 @@ impl Queues {
         let Some(queue) = get_mut(&mut self.queues, id) else {
             return Vec::new();
         };
-        let Queue {
-            droppable, kept, ..
-        } = core::mem::take(queue);
-        self.queues[0].merge(kept);
-        let dropped: Vec<_> = droppable.into();
+        let Some(waiting) = mem::take(queue).waiting else {
+            return Vec::new();
+        };
+        let Waiting { droppable, kept } = *waiting;
+        self.queues[0].merge(kept.into_vec(), &mut self.spare);
+        let dropped = droppable.into_vec();
         for received in &dropped {
             self.leaves(received);
         }
@@ -194,7 +251,7 @@ impl Queues {
             ticket.block = OWN;
             self.droppable += usize::from(is_droppable(publish));
         }
-        self.queues[0].merge(unread);
+        self.queues[0].merge(unread, &mut self.spare);
     }
 
     pub(super) fn acks_on_arrival(&self, id: QueueId) -> bool {
@@ -217,7 +274,8 @@ impl Queues {
             .and_then(|max| NonZeroU32::try_from(max).ok());
         let mut acked = Vec::new();
         if options.ack_on_arrival {
-            for Received { ticket, .. } in &mut queue.kept {
+            let kept = queue.waiting.iter_mut();
+            for Received { ticket, .. } in kept.flat_map(|waiting| waiting.kept.iter_mut()) {
                 acked.push(Ticket {
                     bytes: 0,
                     arrival: ticket.arrival.take(),
@@ -228,9 +286,10 @@ impl Queues {
         let max = options
             .max_at_most_once
             .map_or(usize::MAX, NonZeroUsize::get);
-        let beyond = queue.droppable.len().saturating_sub(max);
+        let beyond = queue.droppable().saturating_sub(max);
         queue.dropped += beyond as u64;
-        let dropped: Vec<_> = queue.droppable.drain(..beyond).collect();
+        let oldest = || queue.pop_droppable(&mut self.spare);
+        let dropped: Vec<_> = core::iter::from_fn(oldest).take(beyond).collect();
         self.over_bound += beyond as u64;
         for received in &dropped {
             self.free(&received.ticket);
@@ -241,7 +300,8 @@ impl Queues {
 
     /// The first message of QoS 1 or 2.
     pub(super) fn first_kept(&self, id: QueueId) -> Option<&PublishView> {
-        self.get(id)?.kept.front().map(|received| &received.publish)
+        let waiting = self.get(id)?.waiting.as_ref()?;
+        waiting.kept.front().map(|received| &received.publish)
     }
 
     pub(super) fn is_readable(&self, id: QueueId) -> bool {
@@ -256,24 +316,50 @@ impl Queues {
     /// The next message, if it waits in this read buffer (in any, for the first) or has memory of its own.
     #[inline]
     pub(super) fn pop_of(&mut self, id: QueueId, block: &mut Option<u32>) -> Option<Received> {
-        let queue = get_mut(&mut self.queues, id)?;
-        let droppable = queue.next_is_droppable();
-        let fifo = queue.fifo(droppable);
-        let Received { publish, ticket } = fifo.front_mut()?;
-        if ticket.block != OWN && *block.get_or_insert(ticket.block) != ticket.block {
-            return None;
+        let waiting = get_mut(&mut self.queues, id)?.waiting.as_mut()?;
+        let droppable = waiting.next_is_droppable();
+        let fifo = waiting.fifo(droppable);
+        let received = fifo.front_mut(&mut self.spare)?;
+        let of = received.ticket.block;
+        if of != OWN {
+            if *block.get_or_insert(of) != of {
+                return None;
+            }
+            let extent = self.blocks.let_go(of, received.publish.size());
+            self.copied += u64::from(copy_small(received, extent));
         }
         self.droppable -= usize::from(droppable);
-        if ticket.block != OWN {
-            let size = publish.size();
-            let extent = self.blocks.let_go(ticket.block, size);
-            if extent > USUAL_READ && extent / 4 > size {
-                publish.detach();
-                ticket.block = OWN;
-                self.copied += 1;
+        fifo.pop_front(&mut self.spare)
+    }
+
+    /// Takes the messages of one run into `batch`, which is empty, where all of them come before others of this queue.
+    #[cfg(feature = "client")]
+    pub(super) fn take_run(&mut self, id: QueueId, batch: &mut VecDeque<Received>) -> bool {
+        let queue = get_mut(&mut self.queues, id);
+        let Some(waiting) = queue.and_then(|queue| queue.waiting.as_mut()) else {
+            return false;
+        };
+        let droppable = waiting.next_is_droppable();
+        let (fifo, other) = match droppable {
+            true => (&mut waiting.droppable, &waiting.kept),
+            false => (&mut waiting.kept, &waiting.droppable),
+        };
+        let before = other.front().map(|received| received.ticket.number);
+        let Some(taken) = fifo.take_run(batch, before, &mut self.spare) else {
+            return false;
+        };
+        if droppable {
+            self.droppable -= batch.len();
+        }
+        if taken.block != OWN {
+            let extent = self.blocks.let_go(taken.block, taken.bytes);
+            if extent > USUAL_READ {
+                for received in batch {
+                    self.copied += u64::from(copy_small(received, extent));
+                }
             }
         }
-        fifo.pop_front()
+        true
     }
 
     /// The room of a ticket is free. One of another client may have freed more than it had taken here.
@@ -351,8 +437,8 @@ impl Queues {
         // One of several, and only where it is bounded.
         if droppable
             && let Some(max) = to.max_at_most_once
-            && to.droppable.len() >= max.get() as usize
-            && let Some(oldest) = to.droppable.pop_front()
+            && to.droppable() >= max.get() as usize
+            && let Some(oldest) = to.pop_droppable(&mut self.spare)
         {
             to.dropped += 1;
             self.over_bound += 1;
@@ -366,16 +452,17 @@ impl Queues {
         self.bytes += bytes as usize;
         self.droppable += usize::from(droppable);
         let block = self.blocks.hold(publish.size(), number);
-        to.fifo(droppable).push_back(Received {
-            publish,
-            ticket: Ticket {
-                epoch,
-                bytes,
-                arrival,
-                block,
-                number,
-            },
-        });
+        let ticket = Ticket {
+            epoch,
+            bytes,
+            arrival,
+            block,
+            number,
+        };
+        let waiting = to.waiting.get_or_insert_default();
+        waiting
+            .fifo(droppable)
+            .push_back(Received { publish, ticket }, &mut self.spare);
         was_empty
     }
 
@@ -401,7 +488,8 @@ impl Queues {
     /// Drops the oldest QoS 0 message in this place.
     pub(super) fn drop_oldest_at(&mut self, index: usize) -> bool {
         let queue = self.queues.get_mut(index);
-        let Some(dropped) = queue.and_then(|queue| queue.droppable.pop_front()) else {
+        let oldest = queue.and_then(|queue| queue.pop_droppable(&mut self.spare));
+        let Some(dropped) = oldest else {
             return false;
         };
         self.free(&dropped.ticket);
@@ -423,15 +511,21 @@ impl Queues {
         let Some(to) = index.and_then(|index| others.get_mut(index)) else {
             return;
         };
-        for fifo in [&mut default.droppable, &mut default.kept] {
-            let (claimed, left): (VecDeque<_>, VecDeque<_>) = core::mem::take(fifo)
+        let Some(waiting) = &mut default.waiting else {
+            return;
+        };
+        for fifo in [&mut waiting.droppable, &mut waiting.kept] {
+            let (claimed, left): (Vec<_>, Vec<_>) = mem::take(fifo)
+                .into_vec()
                 .into_iter()
                 .partition(|message| claims(&message.publish));
-            *fifo = left;
+            for received in left {
+                fifo.push_back(received, &mut self.spare);
+            }
             claimed
                 .iter()
                 .for_each(|received| moves(received.ticket.arrival));
-            to.merge(claimed);
+            to.merge(claimed, &mut self.spare);
         }
     }
 
@@ -450,44 +544,33 @@ impl Queues {
             && let Some(block) = self.blocks.oldest(false)
         {
             excess -= block.excess;
-            self.copy_block(block);
+            self.copy_block(&block);
         }
     }
 
     /// So much time has passed that nothing that waits shall keep a read buffer, nor the queues what a burst has left behind.
     pub(super) fn give_memory_back(&mut self) {
         while let Some(block) = self.blocks.oldest(true) {
-            self.copy_block(block);
+            self.copy_block(&block);
         }
         self.blocks.give_memory_back();
+        self.spare = Spare::new();
         for queue in &mut self.queues {
-            for fifo in [&mut queue.droppable, &mut queue.kept] {
-                if fifo.len() <= fifo.capacity() / 4 {
-                    fifo.shrink_to(fifo.len() * 2);
-                }
+            queue.waiting.take_if(|waiting| waiting.is_empty());
+            if let Some(waiting) = &mut queue.waiting {
+                waiting.droppable.give_memory_back();
+                waiting.kept.give_memory_back();
             }
         }
     }
 
-    fn copy_block(&mut self, block: Oldest) {
-        let Oldest {
-            index, first, last, ..
-        } = block;
-        for queue in &mut self.queues {
-            for fifo in [&mut queue.droppable, &mut queue.kept] {
-                let from = fifo.partition_point(|received| received.ticket.number < first);
-                for Received { publish, ticket } in fifo.range_mut(from..) {
-                    if ticket.number > last {
-                        break;
-                    }
-                    if ticket.block == index {
-                        publish.detach();
-                        ticket.block = OWN;
-                        self.copied += 1;
-                    }
-                }
+    fn copy_block(&mut self, block: &Oldest) {
+        let all = self.queues.iter_mut();
+        for waiting in all.filter_map(|queue| queue.waiting.as_mut()) {
+            for fifo in [&mut waiting.droppable, &mut waiting.kept] {
+                self.copied += fifo.copy_out(block);
             }
         }
-        self.blocks.forget(index);
+        self.blocks.forget(block.index);
     }
 }
