@@ -2,7 +2,8 @@
 
 use bytes::BytesMut;
 use mqtt_proto::{
-    Connect, DecodeError, EncodeError, Packet, PacketType, PropertyId, PublishView, Version,
+    Connect, DecodeError, EncodeError, Packet, PacketId, PacketType, PropertyId, PublishView,
+    Version,
 };
 
 use crate::codec::{Codec, frame_len, written};
@@ -21,6 +22,9 @@ fn stream(codec: Codec, mut data: &[u8], reached: &mut Reached) {
     let decoder = codec.decoder();
     let mut input = BytesMut::from(data);
     loop {
+        let (mut at_publish, mut at_ack) = (input.clone(), input.clone());
+        let publish = decoder.decode_publish(&mut at_publish);
+        let ack = decoder.decode_ack_success(&mut at_ack);
         match decoder.decode(&mut input) {
             Ok(Some(packet)) => {
                 let size =
@@ -29,6 +33,10 @@ fn stream(codec: Codec, mut data: &[u8], reached: &mut Reached) {
                 let frame;
                 (frame, data) = data.split_at(size);
                 let _ = format!("{packet:?}");
+                same_apart(frame, &packet, &publish, ack);
+                let left = |taken| if taken { data.len() } else { size + data.len() };
+                assert_eq!(at_publish.len(), left(publish.is_ok_and(|it| it.is_some())));
+                assert_eq!(at_ack.len(), left(ack.is_some()));
                 same_within_its_size(codec, frame, &packet);
                 same_again(codec, frame, &packet);
                 reached.add(codec, packet.packet_type());
@@ -37,6 +45,7 @@ fn stream(codec: Codec, mut data: &[u8], reached: &mut Reached) {
                 assert_eq!(input[..], data[..], "bytes are gone, but no packet came");
                 let whole = frame_len(data).is_some_and(|size| size <= data.len());
                 assert!(!whole, "a whole frame, and no packet: {data:02x?}");
+                assert_eq!((publish, ack), (Ok(None), None));
                 return;
             }
             Err(error) => {
@@ -45,10 +54,33 @@ fn stream(codec: Codec, mut data: &[u8], reached: &mut Reached) {
                     error.reason().is_error(),
                     "{error} is answered with success"
                 );
+                let is_publish = data[0] >> 4 == PacketType::Publish as u8;
+                let of_publish = if is_publish { Err(error) } else { Ok(None) };
+                assert_eq!((publish, ack), (of_publish, None));
                 return;
             }
         }
     }
+}
+
+/// What has a way of its own through the decoder comes out as it does among others, and nothing else does.
+fn same_apart(
+    frame: &[u8],
+    packet: &Packet,
+    publish: &Result<Option<PublishView>, DecodeError>,
+    ack: Option<(PacketType, PacketId)>,
+) {
+    let (view, success) = match packet {
+        Packet::Publish(view) => (Some(view), None),
+        Packet::PubAck(one) | Packet::PubRec(one) | Packet::PubRel(one) | Packet::PubComp(one) => {
+            // In 3.1 a PUBREL may have DUP.
+            let is_short = frame.len() == 4 && frame[0] != 0x6a;
+            (None, is_short.then(|| (packet.packet_type(), one.id)))
+        }
+        _ => (None, None),
+    };
+    assert_eq!(publish.as_ref().map(Option::as_ref), Ok(view));
+    assert_eq!(ack, success);
 }
 
 fn same_within_its_size(codec: Codec, frame: &[u8], packet: &Packet) {

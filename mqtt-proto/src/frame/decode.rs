@@ -75,6 +75,28 @@ impl Decoder {
         }
     }
 
+    /// Takes a PUBACK, PUBREC, PUBREL or PUBCOMP from the front of `input` that tells success in four bytes, without reason code and properties.
+    /// `None` where something else stands there.
+    #[inline(always)]
+    pub fn decode_ack_success(&self, input: &mut BytesMut) -> Option<(PacketType, PacketId)> {
+        let [first @ (0x40 | 0x50 | 0x62 | 0x70), 2, high, low, ..] = **input else {
+            return None;
+        };
+        let id = PacketId::new(u16::from_be_bytes([high, low]))?;
+        if self.max_packet_size < 4 {
+            return None;
+        }
+        // Nothing of the frame is kept.
+        input.advance(4);
+        let packet_type = match first {
+            0x40 => PacketType::PubAck,
+            0x50 => PacketType::PubRec,
+            0x62 => PacketType::PubRel,
+            _ => PacketType::PubComp,
+        };
+        Some((packet_type, id))
+    }
+
     /// The length of the fixed header and of the whole packet, where both are there.
     #[inline(always)]
     pub(crate) fn frame(&self, input: &[u8]) -> Result<Option<(usize, usize)>, DecodeError> {
@@ -94,19 +116,8 @@ impl Decoder {
     }
 
     fn decode_other(&self, first: u8, input: &mut BytesMut) -> Result<Option<Packet>, DecodeError> {
-        // An acknowledgement without reason code and properties: nothing of the frame is kept.
-        if let [0x40 | 0x50 | 0x62 | 0x70, 2, high, low, ..] = **input
-            && let Some(id) = PacketId::new(u16::from_be_bytes([high, low]))
-            && self.max_packet_size >= 4
-        {
-            input.advance(4);
-            let ack = Ack::new(id);
-            return Ok(Some(match first {
-                0x40 => Packet::PubAck(ack),
-                0x50 => Packet::PubRec(ack),
-                0x62 => Packet::PubRel(ack),
-                _ => Packet::PubComp(ack),
-            }));
+        if let Some((packet_type, id)) = self.decode_ack_success(input) {
+            return Ok(Some(ack(packet_type, Ack::new(id))));
         }
         let packet_type = self.other_type(first)?;
         let Some((header, size)) = self.frame(input)? else {

@@ -68,10 +68,45 @@ pub fn id(id: u16) -> PacketId {
 #[track_caller]
 pub fn decode(version: Version, sender: Sender, bytes: &[u8]) -> Result<Packet, DecodeError> {
     let mut input = BytesMut::from(bytes);
-    let packet = Decoder::new(version, sender).decode(&mut input)?;
-    let packet = packet.unwrap_or_else(|| panic!("{bytes:02X?} is no whole packet"));
+    let decoder = Decoder::new(version, sender);
+    let decoded = decoder.decode(&mut input);
+    is_the_same_apart(decoder, bytes, &decoded);
+    let packet = decoded?.unwrap_or_else(|| panic!("{bytes:02X?} is no whole packet"));
     assert!(input.is_empty(), "bytes are left of {bytes:02X?}");
     Ok(packet)
+}
+
+/// What has a way of its own through the decoder comes out as it does among others, and nothing else does.
+#[track_caller]
+fn is_the_same_apart(
+    decoder: Decoder,
+    bytes: &[u8],
+    decoded: &Result<Option<Packet>, DecodeError>,
+) {
+    let (publish, ack) = match decoded {
+        Ok(Some(Packet::Publish(publish))) => (Ok(Some(publish.clone())), None),
+        Ok(Some(
+            packet @ (Packet::PubAck(ack)
+            | Packet::PubRec(ack)
+            | Packet::PubRel(ack)
+            | Packet::PubComp(ack)),
+        )) => {
+            // In 3.1 a PUBREL may have DUP.
+            let is_short = bytes.len() == 4 && bytes[0] != 0x6A;
+            (Ok(None), is_short.then(|| (packet.packet_type(), ack.id)))
+        }
+        Err(error) if bytes.first().is_some_and(|first| first >> 4 == 3) => (Err(*error), None),
+        _ => (Ok(None), None),
+    };
+    let mut input = BytesMut::from(bytes);
+    assert_eq!(decoder.decode_publish(&mut input), publish, "{bytes:02X?}");
+    assert_eq!(
+        input.is_empty(),
+        matches!(publish, Ok(Some(_))) || bytes.is_empty()
+    );
+    let mut input = BytesMut::from(bytes);
+    assert_eq!(decoder.decode_ack_success(&mut input), ack, "{bytes:02X?}");
+    assert_eq!(input.is_empty(), ack.is_some() || bytes.is_empty());
 }
 
 #[track_caller]

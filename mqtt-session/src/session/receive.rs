@@ -45,6 +45,10 @@ impl Session {
                     break;
                 }
             }
+            if let Some((packet, id)) = self.link.decoder.decode_ack_success(input) {
+                self.succeeded(packet, id);
+                continue;
+            }
             match self.decode_other(input) {
                 Ok(true) => {}
                 Ok(false) => break,
@@ -61,7 +65,33 @@ impl Session {
         self.link.left = input.len();
     }
 
-    /// What is no PUBLISH. Whether there was a whole packet.
+    /// An acknowledgement that needs no words.
+    #[inline]
+    fn succeeded(&mut self, packet: PacketType, id: PacketId) {
+        const SIZE: usize = 4;
+        let reason = ReasonCode::SUCCESS;
+        self.events.packet(|| PacketSummary {
+            id: Some(id),
+            reason: Some(reason),
+            ..PacketSummary::new(Direction::Received, packet, SIZE)
+        });
+        if self.link.connected {
+            self.ack_received(packet, id, reason);
+        } else {
+            // [MQTT-3.2.0-1], [MQTT-3.14.0-1]
+            self.violated(Violation::BeforeConnAck { packet });
+        }
+    }
+
+    #[inline]
+    fn ack_received(&mut self, packet: PacketType, id: PacketId, reason: ReasonCode) {
+        match packet {
+            PacketType::PubRel => self.released(id),
+            _ => self.acknowledged(packet, id, reason),
+        }
+    }
+
+    /// What is neither. Whether there was a whole packet.
     #[inline(never)]
     fn decode_other(&mut self, input: &mut BytesMut) -> Result<bool, DecodeError> {
         let before = input.len();
@@ -141,10 +171,10 @@ impl Session {
             };
         }
         match packet {
-            Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubComp(ack) => {
-                self.acknowledged(packet_type, ack.id, ack.reason);
-            }
-            Packet::PubRel(ack) => self.released(ack.id),
+            Packet::PubAck(ack)
+            | Packet::PubRec(ack)
+            | Packet::PubRel(ack)
+            | Packet::PubComp(ack) => self.ack_received(packet_type, ack.id, ack.reason),
             Packet::SubAck(suback) => self.request_answered(packet_type, suback.id, &suback.codes),
             Packet::UnsubAck(unsuback) => {
                 self.request_answered(packet_type, unsuback.id, &unsuback.codes)
