@@ -179,7 +179,7 @@ async fn connect(setup: &Setup) -> Result<()> {
 
 /// Nothing is connected while all of it is published; the last is written when all are.
 async fn queue(client: &Client, job: &Job, mut begun: Begun) -> Result<Begun> {
-    let (topic, payload, qos) = (Topic::try_from(TOPIC)?, job.payload(), qos(job));
+    let (topic, payload, qos) = (Topic::from_static(TOPIC)?, job.payload(), qos(job));
     for _ in 1..job.count {
         client.try_publish(topic.clone(), qos, payload.clone())?;
     }
@@ -202,7 +202,7 @@ async fn publish(client: &Client, job: &Job, mut begun: Begun, awaited: bool) ->
     if awaited {
         return publish_awaited(client, job, begun).await;
     }
-    let (topic, payload, qos) = (Topic::try_from(TOPIC)?, job.payload(), qos(job));
+    let (topic, payload, qos) = (Topic::from_static(TOPIC)?, job.payload(), qos(job));
     for _ in 1..job.count {
         client.publish(topic.clone(), qos, payload.clone()).await?;
     }
@@ -213,7 +213,7 @@ async fn publish(client: &Client, job: &Job, mut begun: Begun, awaited: bool) ->
 }
 
 async fn publish_awaited(client: &Client, job: &Job, mut begun: Begun) -> Result<Begun> {
-    let (topic, payload, qos) = (Topic::try_from(TOPIC)?, job.payload(), qos(job));
+    let (topic, payload, qos) = (Topic::from_static(TOPIC)?, job.payload(), qos(job));
     let kept = match job.work() {
         Work::Publish1 { window } | Work::Publish2 { window } => window.into(),
         _ => KEPT,
@@ -236,7 +236,7 @@ async fn publish_awaited(client: &Client, job: &Job, mut begun: Begun) -> Result
 }
 
 async fn latency(client: &Client, job: &Job, mut begun: Begun) -> Result<Begun> {
-    let (topic, payload, qos) = (Topic::try_from(TOPIC)?, job.payload(), qos(job));
+    let (topic, payload, qos) = (Topic::from_static(TOPIC)?, job.payload(), qos(job));
     let mut latencies = job.latencies();
     for _ in 0..job.count {
         let start = Instant::now();

@@ -117,7 +117,7 @@ fn config(job: &Job, id: &str, tls: Option<&Tls>) -> Result<Config> {
 
 /// Nothing is connected while all of it is published; the last is written when all are.
 fn queue(client: &Client, job: &Job, begun: &mut Begun) -> Result<()> {
-    let (topic, payload, qos) = (Topic::try_from(TOPIC)?, job.payload(), qos(job));
+    let (topic, payload, qos) = (Topic::from_static(TOPIC)?, job.payload(), qos(job));
     for _ in 1..job.count {
         client.try_publish(topic.clone(), qos, payload.clone())?;
     }
@@ -138,7 +138,7 @@ const fn qos(job: &Job) -> QoS {
 
 /// Those before it are written, or acknowledged, when the one that is returned is.
 fn publish(client: &Client, job: &Job) -> Result<Delivery> {
-    let (topic, payload, qos) = (Topic::try_from(TOPIC)?, job.payload(), qos(job));
+    let (topic, payload, qos) = (Topic::from_static(TOPIC)?, job.payload(), qos(job));
     for _ in 1..job.count {
         client.publish(topic.clone(), qos, payload.clone())?;
     }
@@ -146,7 +146,7 @@ fn publish(client: &Client, job: &Job) -> Result<Delivery> {
 }
 
 fn latency(client: &Client, job: &Job, begun: &mut Begun) -> Result<()> {
-    let (topic, payload, qos) = (Topic::try_from(TOPIC)?, job.payload(), qos(job));
+    let (topic, payload, qos) = (Topic::from_static(TOPIC)?, job.payload(), qos(job));
     let mut latencies = job.latencies();
     for _ in 0..job.count {
         let start = Instant::now();

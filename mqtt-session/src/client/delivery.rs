@@ -22,9 +22,17 @@ use super::shared::Shared;
 pub struct Delivery {
     shared: Arc<Shared>,
     token: Token,
-    outcome: Option<Outcome>,
+    state: State,
+}
+
+/// Its tag is as wide as a word, so that it is moved without bytes between words, which costs more than all else.
+#[derive(Debug)]
+#[repr(u64)]
+enum State {
+    Unknown,
     /// Somebody may wait for the outcome.
-    parked: bool,
+    Parked,
+    Known(Outcome),
 }
 
 /// A message that did not reach the server, or may not have.
@@ -45,8 +53,7 @@ impl Delivery {
         Self {
             shared: Arc::clone(shared),
             token,
-            outcome: None,
-            parked: false,
+            state: State::Unknown,
         }
     }
 
@@ -57,14 +64,23 @@ impl Delivery {
 
     /// The outcome, if it is known already.
     pub fn outcome(&mut self) -> Option<Outcome> {
-        if self.outcome.is_none()
-            && let Poll::Ready(outcome) = self
-                .shared
-                .run(|state| state.deliveries.poll(self.token, None))
-        {
-            self.outcome = outcome;
+        if let State::Known(outcome) = self.state {
+            return Some(outcome);
         }
-        self.outcome
+        let polled = self
+            .shared
+            .run(|state| state.deliveries.poll(self.token, None));
+        match polled {
+            Poll::Ready(outcome) => Some(self.know(outcome)),
+            Poll::Pending => None,
+        }
+    }
+
+    /// There is an entry for as long as there is a delivery without an outcome.
+    fn know(&mut self, outcome: Option<Outcome>) -> Outcome {
+        let outcome = outcome.unwrap_or(Outcome::Closed);
+        self.state = State::Known(outcome);
+        outcome
     }
 }
 
@@ -73,27 +89,24 @@ impl Future for Delivery {
     type Output = Result<Outcome, DeliveryError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self {
-            shared,
-            token,
-            outcome,
-            parked,
-        } = self.get_mut();
-        if outcome.is_none() {
-            *parked = true;
-            match shared.poll(context, |state, park| {
-                state.deliveries.poll(*token, Some(park))
-            }) {
-                Poll::Ready(known) => *outcome = known,
-                Poll::Pending => return Poll::Pending,
+        let this = self.get_mut();
+        let outcome = match this.state {
+            State::Known(outcome) => outcome,
+            State::Unknown | State::Parked => {
+                this.state = State::Parked;
+                let polled = this.shared.poll(context, |state, park| {
+                    state.deliveries.poll(this.token, Some(park))
+                });
+                match polled {
+                    Poll::Ready(outcome) => this.know(outcome),
+                    Poll::Pending => return Poll::Pending,
+                }
             }
-        }
-        // There is an entry for as long as there is a delivery without an outcome.
-        let outcome = outcome.unwrap_or(Outcome::Closed);
+        };
         Poll::Ready(if outcome.is_success() {
             Ok(outcome)
         } else {
-            Err(DeliveryError::of(shared, outcome))
+            Err(DeliveryError::of(&this.shared, outcome))
         })
     }
 }
@@ -101,10 +114,10 @@ impl Future for Delivery {
 impl Drop for Delivery {
     #[inline]
     fn drop(&mut self) {
-        match self.outcome {
-            None if self.parked => self.shared.forget_now(self.token),
-            None => self.shared.forget(self.token),
-            Some(_) => {}
+        match self.state {
+            State::Unknown => self.shared.forget(self.token),
+            State::Parked => self.shared.forget_now(self.token),
+            State::Known(_) => {}
         }
     }
 }

@@ -132,43 +132,73 @@ pub struct Publishing<'a> {
     shared: &'a Arc<Shared>,
     place: Place,
     qos: QoS,
+    /// The interceptors have seen it.
+    intercepted: bool,
     options: PublishOptions,
     /// Until it is accepted: it is moved once, from here to where it waits.
     publish: Option<Publish>,
     /// What it resolves to where there is none.
-    refused: Option<SendError>,
+    refused: Option<Box<SendError>>,
+}
+
+/// Why a message is not accepted at the first look.
+enum Later {
+    /// Others shall have their turn first.
+    GivesWay,
+    /// There is no message, no room, or something else to be told.
+    Refused,
 }
 
 impl<'a> Publishing<'a> {
     #[inline]
-    pub(super) fn new(
+    pub(super) const fn new(
         shared: &'a Arc<Shared>,
         qos: QoS,
         publish: Publish,
         options: PublishOptions,
     ) -> Self {
-        let mut publishing = Self {
+        Self {
             shared,
             place: None,
             qos,
+            intercepted: false,
             options,
             publish: Some(publish),
             refused: None,
-        };
-        if shared.hooked.intercepts() {
-            publishing.intercept();
         }
-        publishing
     }
 
     #[cold]
     fn intercept(&mut self) {
+        self.intercepted = true;
         if let Some(publish) = self.publish.take() {
             match self.shared.hooked.outgoing(&mut self.qos, publish) {
                 Ok(publish) => self.publish = Some(publish),
-                Err(error) => self.refused = Some(error),
+                Err(error) => self.refused = Some(Box::new(error)),
             }
         }
+    }
+
+    /// Tries once. What it returns fits into registers.
+    #[inline(never)]
+    fn accept(&mut self) -> Result<Token, Later> {
+        if self.shared.count_message() {
+            return Err(Later::GivesWay);
+        }
+        if !self.intercepted && self.shared.hooked.intercepts() {
+            self.intercept();
+        }
+        if self.publish.is_none() {
+            return Err(Later::Refused);
+        }
+        let Self {
+            shared,
+            qos,
+            publish,
+            options,
+            ..
+        } = self;
+        publish_now(shared, *qos, publish, options).map_err(|_| Later::Refused)
     }
 
     /// Ends the waiting where that takes too long: the message is accepted if there is room now, and is in the error where there is none.
@@ -181,6 +211,9 @@ impl<'a> Publishing<'a> {
     ///
     /// If it has resolved.
     pub fn give_up(mut self) -> Result<Delivery, SendError> {
+        if !self.intercepted && self.shared.hooked.intercepts() {
+            self.intercept();
+        }
         if self.publish.is_none() {
             return Err(self.refusal());
         }
@@ -192,21 +225,22 @@ impl<'a> Publishing<'a> {
 
     /// One that fails when it is polled.
     #[cold]
-    pub(super) const fn refused(shared: &'a Arc<Shared>, error: SendError) -> Self {
+    pub(super) fn refused(shared: &'a Arc<Shared>, error: SendError) -> Self {
         Self {
             shared,
             place: None,
             qos: QoS::AtMostOnce,
+            intercepted: true,
             options: PublishOptions::new(),
             publish: None,
-            refused: Some(error),
+            refused: Some(Box::new(error)),
         }
     }
 
     /// Why there is no message, for a future that has not resolved.
     #[cold]
     fn refusal(&mut self) -> SendError {
-        self.refused.take().unwrap_or_else(|| has_resolved())
+        *self.refused.take().unwrap_or_else(|| has_resolved())
     }
 
     /// The error that gives the message back.
@@ -228,26 +262,34 @@ impl Future for Publishing<'_> {
     /// # Panics
     ///
     /// If it is polled after it has resolved.
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        if this.shared.count_message() {
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        if this.publish.is_none() {
-            return Poll::Ready(Err(this.refusal()));
-        }
-        match publish_now(this.shared, this.qos, &mut this.publish, &this.options) {
+        match this.accept() {
             Ok(token) => Poll::Ready(Ok(Delivery::new(this.shared, token))),
-            Err(reason) if reason.is_full() => this.wait(context),
-            Err(reason) => Poll::Ready(Err(this.turned_away(reason))),
+            Err(later) => this.poll_later(later, context),
         }
     }
 }
 
 impl Publishing<'_> {
-    /// Tries again and parks where there is still no room, under one lock: nothing comes between.
     #[cold]
+    fn poll_later(
+        &mut self,
+        later: Later,
+        context: &Context<'_>,
+    ) -> Poll<Result<Delivery, SendError>> {
+        match later {
+            Later::GivesWay => {
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Later::Refused if self.publish.is_none() => Poll::Ready(Err(self.refusal())),
+            Later::Refused => self.wait(context),
+        }
+    }
+
+    /// Tries again and parks where there is still no room, under one lock: nothing comes between.
     fn wait(&mut self, context: &Context<'_>) -> Poll<Result<Delivery, SendError>> {
         let Self {
             shared,
