@@ -141,12 +141,11 @@ pub struct Publishing<'a> {
     refused: Option<Box<SendError>>,
 }
 
-/// Why a message is not accepted at the first look.
-enum Later {
-    /// Others shall have their turn first.
-    GivesWay,
-    /// There is no message, no room, or something else to be told.
-    Refused,
+/// What a look at a message comes to. It fits into registers: in memory it would be waited for.
+enum Look {
+    Accepted(Token),
+    Waits,
+    Fails(Box<SendError>),
 }
 
 impl<'a> Publishing<'a> {
@@ -179,28 +178,6 @@ impl<'a> Publishing<'a> {
         }
     }
 
-    /// Tries once. What it returns fits into registers.
-    #[inline(never)]
-    fn accept(&mut self) -> Result<Token, Later> {
-        if self.shared.count_message() {
-            return Err(Later::GivesWay);
-        }
-        if !self.intercepted && self.shared.hooked.intercepts() {
-            self.intercept();
-        }
-        if self.publish.is_none() {
-            return Err(Later::Refused);
-        }
-        let Self {
-            shared,
-            qos,
-            publish,
-            options,
-            ..
-        } = self;
-        publish_now(shared, *qos, publish, options).map_err(|_| Later::Refused)
-    }
-
     /// Ends the waiting where that takes too long: the message is accepted if there is room now, and is in the error where there is none.
     ///
     /// # Errors
@@ -211,15 +188,20 @@ impl<'a> Publishing<'a> {
     ///
     /// If it has resolved.
     pub fn give_up(mut self) -> Result<Delivery, SendError> {
-        if !self.intercepted && self.shared.hooked.intercepts() {
-            self.intercept();
-        }
+        self.let_intercept();
         if self.publish.is_none() {
-            return Err(self.refusal());
+            return Err(*self.refusal());
         }
         match publish_now(self.shared, self.qos, &mut self.publish, &self.options) {
             Ok(token) => Ok(Delivery::new(self.shared, token)),
             Err(reason) => Err(self.turned_away(reason)),
+        }
+    }
+
+    #[inline]
+    fn let_intercept(&mut self) {
+        if !self.intercepted && self.shared.hooked.intercepts() {
+            self.intercept();
         }
     }
 
@@ -239,8 +221,8 @@ impl<'a> Publishing<'a> {
 
     /// Why there is no message, for a future that has not resolved.
     #[cold]
-    fn refusal(&mut self) -> SendError {
-        *self.refused.take().unwrap_or_else(|| has_resolved())
+    fn refusal(&mut self) -> Box<SendError> {
+        self.refused.take().unwrap_or_else(|| has_resolved())
     }
 
     /// The error that gives the message back.
@@ -265,32 +247,35 @@ impl Future for Publishing<'_> {
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        match this.accept() {
-            Ok(token) => Poll::Ready(Ok(Delivery::new(this.shared, token))),
-            Err(later) => this.poll_later(later, context),
+        match this.look(context) {
+            Look::Accepted(token) => Poll::Ready(Ok(Delivery::new(this.shared, token))),
+            Look::Waits => Poll::Pending,
+            Look::Fails(error) => Poll::Ready(Err(*error)),
         }
     }
 }
 
 impl Publishing<'_> {
-    #[cold]
-    fn poll_later(
-        &mut self,
-        later: Later,
-        context: &Context<'_>,
-    ) -> Poll<Result<Delivery, SendError>> {
-        match later {
-            Later::GivesWay => {
-                context.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Later::Refused if self.publish.is_none() => Poll::Ready(Err(self.refusal())),
-            Later::Refused => self.wait(context),
+    #[inline(never)]
+    fn look(&mut self, context: &Context<'_>) -> Look {
+        if self.shared.count_message() {
+            context.waker().wake_by_ref();
+            return Look::Waits;
+        }
+        self.let_intercept();
+        if self.publish.is_none() {
+            return Look::Fails(self.refusal());
+        }
+        match publish_now(self.shared, self.qos, &mut self.publish, &self.options) {
+            Ok(token) => Look::Accepted(token),
+            Err(reason) if reason.is_full() => self.wait(context),
+            Err(reason) => Look::Fails(Box::new(self.turned_away(reason))),
         }
     }
 
     /// Tries again and parks where there is still no room, under one lock: nothing comes between.
-    fn wait(&mut self, context: &Context<'_>) -> Poll<Result<Delivery, SendError>> {
+    #[cold]
+    fn wait(&mut self, context: &Context<'_>) -> Look {
         let Self {
             shared,
             place,
@@ -315,10 +300,11 @@ impl Publishing<'_> {
             }
         });
         drop(parked);
-        polled.map(|result| match result {
-            Ok(token) => Ok(Delivery::new(self.shared, token)),
-            Err(reason) => Err(self.turned_away(reason)),
-        })
+        match polled {
+            Poll::Pending => Look::Waits,
+            Poll::Ready(Ok(token)) => Look::Accepted(token),
+            Poll::Ready(Err(reason)) => Look::Fails(Box::new(self.turned_away(reason))),
+        }
     }
 
     #[cold]
