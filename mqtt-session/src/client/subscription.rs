@@ -158,18 +158,20 @@ impl Subscription {
         self.unfinished = unfinished;
     }
 
-    /// Mostly one is at hand.
+    /// Mostly one is at hand. It is handed out in one place, as what several ways lead to is made in memory, and waited for there.
     #[inline]
     fn poll(&mut self, context: Option<&Context<'_>>) -> Poll<Option<Message>> {
-        if !self.batch.is_empty() && !self.shared.hooked.intercepts() {
-            if self.current.is_some() {
-                self.acknowledge();
+        if self.batch.is_empty() || self.shared.hooked.intercepts() {
+            match self.fetch(context) {
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
             }
-            if let Some(received) = self.batch.pop_front() {
-                return Poll::Ready(Some(self.hand_out(received)));
-            }
+        } else if self.current.is_some() {
+            self.acknowledge();
         }
-        self.poll_session(context)
+        let received = self.batch.pop_front();
+        Poll::Ready(received.map(|received| self.hand_out(received)))
     }
 
     /// The application is done with the message that it was at.
@@ -182,24 +184,27 @@ impl Subscription {
         }
     }
 
-    fn poll_session(&mut self, context: Option<&Context<'_>>) -> Poll<Option<Message>> {
-        loop {
-            let polled = self.poll_received(context);
-            let Poll::Ready(Some(received)) = polled else {
-                return polled.map(|_| None);
-            };
+    /// Sees to it that a message is at hand that interceptors let pass. `false` where there will be none any more.
+    #[inline(never)]
+    fn fetch(&mut self, context: Option<&Context<'_>>) -> Poll<bool> {
+        while self.poll_session(context).is_ready() {
             if !self.shared.hooked.intercepts() {
-                return Poll::Ready(Some(self.hand_out(received)));
+                return Poll::Ready(!self.batch.is_empty());
             }
-            if let Some(message) = self.intercept(received) {
-                return Poll::Ready(Some(message));
+            let Some(received) = self.batch.pop_front() else {
+                return Poll::Ready(false);
+            };
+            if let Some(received) = self.intercept(received) {
+                self.batch.push_front(received);
+                return Poll::Ready(true);
             }
         }
+        Poll::Pending
     }
 
     /// What the interceptors leave of it.
     #[cold]
-    fn intercept(&mut self, received: Received) -> Option<Message> {
+    fn intercept(&mut self, received: Received) -> Option<Received> {
         let mut publish = received.publish.clone();
         // If one of them panics, this is what the application was at.
         self.current = Some(received);
@@ -209,15 +214,14 @@ impl Subscription {
             return None;
         }
         let Received { ticket, .. } = self.current.take()?;
-        Some(self.hand_out(Received { publish, ticket }))
+        Some(Received { publish, ticket })
     }
 
-    /// The next message, and acknowledges the one before.
-    fn poll_received(&mut self, context: Option<&Context<'_>>) -> Poll<Option<Received>> {
-        if self.current.is_none()
-            && let Some(received) = self.batch.pop_front()
-        {
-            return Poll::Ready(Some(received));
+    /// Acknowledges the message that the application was at, and takes more over from the session where none is at hand. Ready where there is one,
+    /// or will be none any more.
+    fn poll_session(&mut self, context: Option<&Context<'_>>) -> Poll<()> {
+        if self.current.is_none() && !self.batch.is_empty() {
+            return Poll::Ready(());
         }
         let now = self.shared.now_for_many();
         // The payload is dropped after unlocking.
@@ -246,7 +250,7 @@ impl Subscription {
             }
             !batch.is_empty() || state.closed.is_some()
         };
-        let polled = match context {
+        match context {
             None => shared.run(|state| {
                 if exchange(state) {
                     Poll::Ready(())
@@ -263,8 +267,7 @@ impl Subscription {
                 }
                 Poll::Pending
             }),
-        };
-        polled.map(|()| self.batch.pop_front())
+        }
     }
 
     #[inline]
