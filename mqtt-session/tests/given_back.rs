@@ -33,7 +33,7 @@ fn publish(hand: &Hand, qos: QoS) -> Delivery {
 
 #[test]
 fn the_outcomes_of_a_burst_leave_nothing_when_they_have_been_told() {
-    let _alone = one_at_a_time();
+    one_at_a_time();
     let mut hand = connected();
     let region = Region::new(ALLOCATOR);
     let mut deliveries = Vec::new();
@@ -54,7 +54,7 @@ fn the_outcomes_of_a_burst_leave_nothing_when_they_have_been_told() {
 
 #[test]
 fn deliveries_that_are_dropped_leave_nothing_though_others_are_kept() {
-    let _alone = one_at_a_time();
+    one_at_a_time();
     let mut hand = connected();
     let first = publish(&hand, QoS::AtMostOnce);
     let region = Region::new(ALLOCATOR);
@@ -83,7 +83,7 @@ fn deliveries_that_are_dropped_leave_nothing_though_others_are_kept() {
 
 #[test]
 fn those_who_have_waited_for_room_leave_nothing() {
-    let _alone = one_at_a_time();
+    one_at_a_time();
     let mut limits = Limits::default();
     limits.max_queued = 1;
     let mut hand = Hand::new(config(Version::V5).limits(limits));
@@ -128,7 +128,7 @@ fn after_connections(watched: bool) -> usize {
 
 #[test]
 fn no_event_is_kept_when_the_last_who_watched_is_gone() {
-    let _alone = one_at_a_time();
+    one_at_a_time();
     let never = after_connections(false);
     let no_more = after_connections(true);
     assert!(no_more < never + 4096, "{no_more} bytes for {never}");

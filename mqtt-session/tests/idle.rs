@@ -62,7 +62,7 @@ fn idle(version: Version) -> usize {
 
 #[test]
 fn an_idle_connected_session_holds_at_most_two_kibibytes() {
-    let _one = one_at_a_time();
+    one_at_a_time();
     let itself = size_of::<Session>();
     for version in VERSIONS {
         // The least of some: the count is of the whole process, and what runs the test allocates, too.
@@ -77,7 +77,7 @@ fn an_idle_connected_session_holds_at_most_two_kibibytes() {
 /// What an earlier process had in flight has its identifiers, wherever numbers begin now.
 #[test]
 fn a_restored_session_holds_what_is_in_flight_and_no_more() {
-    let _one = one_at_a_time();
+    one_at_a_time();
     for (durability, number) in [(Durability::Behind, 1), (Durability::WriteAhead, 60_000)] {
         let mut limits = Limits::default();
         limits.max_queued = number;

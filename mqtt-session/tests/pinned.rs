@@ -68,7 +68,7 @@ fn flow(qos: QoS, number: u16) -> Flow {
 
 #[test]
 fn small_messages_each_the_last_of_a_large_read_hold_no_more_than_the_bound() {
-    let _alone = one_at_a_time();
+    one_at_a_time();
     const BOUND: usize = 100_000;
     for version in VERSIONS {
         for qos in pair::QOS {
@@ -108,7 +108,7 @@ fn small_messages_each_the_last_of_a_large_read_hold_no_more_than_the_bound() {
 /// The server sends without an end, and the application takes nothing.
 #[test]
 fn a_flood_that_nobody_reads_is_bounded() {
-    let _alone = one_at_a_time();
+    one_at_a_time();
     const BOUND: usize = 400_000;
     for version in VERSIONS {
         for qos in pair::QOS {
@@ -145,7 +145,7 @@ fn a_flood_that_nobody_reads_is_bounded() {
 
 #[test]
 fn a_flood_beyond_receive_maximum_is_ended_with_its_reason_before_it_holds_more() {
-    let _alone = one_at_a_time();
+    one_at_a_time();
     let mut limits = Limits::default();
     limits.receive_maximum = 10.try_into().unwrap();
     for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
@@ -170,7 +170,7 @@ fn a_flood_beyond_receive_maximum_is_ended_with_its_reason_before_it_holds_more(
 
 #[test]
 fn a_backlog_that_fills_its_buffers_is_not_copied() {
-    let _alone = one_at_a_time();
+    one_at_a_time();
     let mut raw = Raw::connected(bounded(VERSIONS[2], 16 << 20));
     let one = raw.encode_publish("a", Flow::AtMostOnce, &[1; 500]);
     let bytes = one.repeat(READ / one.len());
@@ -200,7 +200,7 @@ fn a_backlog_that_fills_its_buffers_is_not_copied() {
 
 #[test]
 fn a_message_that_is_left_alone_lets_its_read_buffer_go_after_a_while() {
-    let _alone = one_at_a_time();
+    one_at_a_time();
     for version in VERSIONS {
         let mut raw = Raw::connected(bounded(version, 16 << 20));
         let large = raw.session.open_queue();
@@ -225,7 +225,7 @@ fn a_message_that_is_left_alone_lets_its_read_buffer_go_after_a_while() {
 
 #[test]
 fn a_small_message_of_a_very_large_buffer_is_copied_when_it_is_taken() {
-    let _alone = one_at_a_time();
+    one_at_a_time();
     let mut raw = Raw::connected(bounded(VERSIONS[2], 16 << 20));
     let region = Region::new(ALLOCATOR);
     let mut bytes = raw.encode_publish("a", Flow::AtMostOnce, &[1; 900_000]);
@@ -258,7 +258,7 @@ fn write(raw: &mut Raw) {
 
 #[test]
 fn the_queues_memory_is_given_back_when_a_burst_is_over() {
-    let _alone = one_at_a_time();
+    one_at_a_time();
     for version in VERSIONS {
         for qos in pair::QOS {
             let mut raw = Raw::connected(bounded(version, 64 << 20));
@@ -302,7 +302,7 @@ mod client {
     /// Each stream is read once, and then no more, while its messages come each at the end of a large read.
     #[test]
     fn what_streams_have_taken_over_is_bounded_however_many_there_are() {
-        let _alone = one_at_a_time();
+        one_at_a_time();
         const BOUND: usize = 400_000;
         for mode in [AckMode::Taken, AckMode::Queued, AckMode::Manual] {
             for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
@@ -342,7 +342,7 @@ mod client {
 
     #[test]
     fn messages_that_are_acknowledged_when_queued_take_their_room_until_they_are_read() {
-        let _alone = one_at_a_time();
+        one_at_a_time();
         let mut hand = Hand::connected(bounded(VERSIONS[2], 100_000));
         let mut stream = hand
             .subscribe("a", QoS::AtLeastOnce)
