@@ -39,6 +39,8 @@ impl Session {
                     self.publish_received(publish);
                     continue;
                 }
+                // The rest of it is awaited.
+                Ok(None) if begins_publish(input) => break,
                 Ok(None) => {}
                 Err(error) => {
                     self.undecodable(error, begin);
@@ -524,6 +526,12 @@ impl Session {
             self.events.push_back(Event::Readable(QueueId::DEFAULT));
         }
     }
+}
+
+fn begins_publish(input: &[u8]) -> bool {
+    input
+        .first()
+        .is_some_and(|first| first >> 4 == PacketType::Publish as u8)
 }
 
 /// What tells another protocol.
