@@ -29,13 +29,13 @@ pub(super) struct Fifo {
 #[derive(Debug)]
 struct Run {
     messages: Vec<Received>,
-    /// The read buffer that all of them are in that have no memory of their own, or [`SEVERAL`].
+    /// The read buffer that all of them are in, [`OWN`] where all have memory of their own, else [`SEVERAL`].
     block: u32,
     /// Their packets.
     bytes: usize,
 }
 
-/// No block either: messages are in more than one.
+/// No block either: the messages are not all of one.
 const SEVERAL: u32 = OWN - 1;
 
 /// What is told of messages that were taken together.
@@ -196,12 +196,11 @@ impl Fifo {
         }
         let last = self.others.len() - 1;
         let run = &mut self.others[last];
-        run.block = match (run.block, block) {
-            (known, OWN) => known,
-            (OWN, block) => block,
-            (known, block) if known == block => block,
-            _ => SEVERAL,
-        };
+        if run.messages.is_empty() {
+            run.block = block;
+        } else if run.block != block {
+            run.block = SEVERAL;
+        }
         run
     }
 
@@ -341,7 +340,7 @@ mod tests {
                                 prop_assert!(before.is_none_or(|before| one.ticket.number <= before));
                                 prop_assert!(bytes < Received::RUN_BYTES);
                                 bytes += one.publish.size();
-                                prop_assert!([OWN, taken.block].contains(&one.ticket.block));
+                                prop_assert_eq!(one.ticket.block, taken.block);
                                 let one = (one.ticket.number, one.ticket.block, one.publish.size());
                                 prop_assert_eq!(Some(one), model.pop_front());
                             }
