@@ -9,6 +9,7 @@ mod delivering;
 mod driver;
 mod driving;
 mod fake;
+mod mixed;
 #[path = "../pair/mod.rs"]
 mod pair;
 mod port;
