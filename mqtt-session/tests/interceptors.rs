@@ -6,10 +6,14 @@
 mod pair;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use mqtt_session::Limits;
 use mqtt_session::client::{AckMode, Client, Hooks, Interceptor, Refusal, SendError};
 use mqtt_session::proto::{Packet, Publish, PublishView, QoS, Version};
-use pair::hand::{Hand, ready};
+use pair::hand::{Hand, poll, ready};
 use pair::raw::at_least_once;
 use pair::{VERSIONS, config, message};
 
@@ -239,4 +243,74 @@ fn hooks_are_set_once() {
     assert!(again.is_err());
     ready(hand.client.publish("a", QoS::AtMostOnce, "y")).unwrap();
     assert_eq!(payloads(&mut hand), [b"y"]);
+}
+
+/// Counts, and says a word more each time.
+struct Counts(Arc<AtomicUsize>);
+
+impl Interceptor for Counts {
+    fn outgoing(&self, qos: &mut QoS, publish: &mut Publish) -> Result<(), Refusal> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Says("+").outgoing(qos, publish)
+    }
+}
+
+#[test]
+fn a_message_that_waits_for_room_is_seen_once_and_one_whose_future_is_not_used_never() {
+    let mut limits = Limits::default();
+    limits.max_queued = 1;
+    let mut hand = Hand::new(config(Version::V5).limits(limits));
+    let seen = Arc::new(AtomicUsize::new(0));
+    let count = || seen.load(Ordering::Relaxed);
+    let counts = Counts(Arc::clone(&seen));
+    hand.client
+        .set_hooks(Hooks::new().interceptor(counts))
+        .unwrap();
+    let client = hand.client.clone();
+    drop(client.publish("a", QoS::AtMostOnce, "unused"));
+    assert_eq!(count(), 0);
+    // There is room for one until it is sent.
+    client.publish("a", QoS::AtMostOnce, "1").give_up().unwrap();
+    let mut second = Box::pin(client.publish("a", QoS::AtMostOnce, "2"));
+    let mut dropped = Box::pin(client.publish("a", QoS::AtMostOnce, "dropped"));
+    let mut given_up = Box::pin(client.publish("a", QoS::AtMostOnce, "given up"));
+    for _ in 0..3 {
+        for publishing in [&mut second, &mut dropped, &mut given_up] {
+            assert!(poll(publishing.as_mut()).is_pending());
+        }
+    }
+    assert_eq!(count(), 4);
+    drop(dropped);
+    let error = Pin::into_inner(given_up).give_up().unwrap_err();
+    assert_eq!(error.into_publish().unwrap().payload(), b"given up+");
+    hand.connect();
+    ready(second).unwrap();
+    assert_eq!(payloads(&mut hand), [b"1+", b"2+"]);
+    assert_eq!((count(), hand.client.stats().accepted), (4, 2));
+}
+
+#[test]
+fn a_message_that_is_given_up_before_its_future_is_polled_is_refused_as_another_is() {
+    let mut hand = hooked(Version::V5, Refuses);
+    let refused = hand.client.publish("a", QoS::AtLeastOnce, "no").give_up();
+    assert!(matches!(refused, Err(SendError::Intercepted(_))));
+    let accepted = hand.client.publish("a", QoS::AtLeastOnce, "yes").give_up();
+    assert!(accepted.is_ok());
+    assert_eq!(payloads(&mut hand), [b"yes"]);
+    assert_eq!(hand.client.stats().refused_out, 1);
+}
+
+/// Whoever catches the panic and goes on does not publish it unseen.
+#[test]
+fn a_message_at_which_an_interceptor_panics_is_not_accepted_later() {
+    let mut hand = hooked(Version::V5, Panics);
+    let client = hand.client.clone();
+    let mut publishing = Box::pin(client.publish("a", QoS::AtLeastOnce, "panic"));
+    for _ in 0..2 {
+        let polls = AssertUnwindSafe(|| poll(publishing.as_mut()));
+        assert!(catch_unwind(polls).is_err());
+    }
+    let gives_up = AssertUnwindSafe(|| Pin::into_inner(publishing).give_up());
+    assert!(catch_unwind(gives_up).is_err());
+    assert!(payloads(&mut hand).is_empty());
 }
