@@ -358,4 +358,56 @@ mod client {
         assert!(stream.try_next().is_none());
         assert_eq!(hand.client.stats().inbox_bytes, 0);
     }
+
+    /// Some were copied out of their buffers before the others came, and all of them are taken together: what waits in another queue in the
+    /// buffer of those others is still known to be there.
+    #[test]
+    fn a_run_with_copied_messages_leaves_the_buffer_to_those_who_wait_in_it() {
+        one_at_a_time();
+        // So that a stream may take several at once.
+        const BOUND: usize = 600_000;
+        // Of which one is more than may be kept alive beyond what is counted.
+        const READ: usize = 128 * 1024;
+        let mut hand = Hand::connected(bounded(VERSIONS[2], BOUND));
+        let mut stream = hand.subscribe("a", QoS::AtMostOnce);
+        let mut other = hand.subscribe("b", QoS::AtMostOnce);
+        let encode = |topic, payload: &[u8]| hand.encode_publish(topic, Flow::AtMostOnce, payload);
+        let (large, small) = (encode("large", &[1; READ - 1000]), encode("a", &[2; 10]));
+        let first = [&large[..], &small[..]].concat();
+        let second = [&first[..], &encode("b", &[3; 10])[..]].concat();
+        let region = Region::new(ALLOCATOR);
+        const ROUNDS: usize = 50;
+        let mut most = 0;
+        for _ in 0..ROUNDS {
+            for bytes in [&first, &second] {
+                hand.input.reserve(READ);
+                hand.bytes_in(bytes);
+            }
+            assert_eq!(std::iter::from_fn(|| stream.try_next()).count(), 2);
+            most = most.max(held(&region));
+        }
+        assert!(
+            most <= BOUND + BOUND / 8 + 2 * READ,
+            "{most} bytes are held"
+        );
+        assert_eq!(std::iter::from_fn(|| other.try_next()).count(), ROUNDS);
+    }
+
+    #[test]
+    fn a_message_that_is_copied_already_is_not_copied_again_with_others_of_its_run() {
+        one_at_a_time();
+        let mut hand = Hand::connected(bounded(VERSIONS[2], 16 << 20));
+        let mut stream = hand.subscribe("a", QoS::AtMostOnce);
+        let encode = |topic, payload: &[u8]| hand.encode_publish(topic, Flow::AtMostOnce, payload);
+        let (large, small) = (encode("large", &[1; 900_000]), encode("a", &[2; 10]));
+        let bytes = [large, small].concat();
+        for _ in 0..2 {
+            // A buffer of its own for each, by which what waits in the one before is copied out.
+            hand.input = BytesMut::from(&bytes[..]);
+            hand.turn();
+        }
+        assert_eq!(hand.client.stats().copied, 1);
+        assert_eq!(std::iter::from_fn(|| stream.try_next()).count(), 2);
+        assert_eq!(hand.client.stats().copied, 2);
+    }
 }
