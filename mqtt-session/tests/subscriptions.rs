@@ -340,8 +340,8 @@ fn a_subscribe_that_is_refused_at_its_first_sending_needs_no_undoing() {
     assert_eq!(raw.lines(), Vec::<String>::new());
 }
 
-#[test]
-fn subscribing_again_before_the_unsuback_came_keeps_the_new_subscription() {
+/// Granted, then unsubscribed and subscribed to again, with neither answered.
+fn left_and_asked_for_again() -> (Raw, QueueId) {
     let mut raw = Raw::connected(config(Version::V5));
     let queue = raw.session.open_queue();
     raw.subscribe("a", queue);
@@ -350,6 +350,12 @@ fn subscribing_again_before_the_unsuback_came_keeps_the_new_subscription() {
         .unsubscribe(raw.now, vec!["a".try_into().expect("a filter")], NONE)
         .expect("accepted");
     raw.subscribe("a", queue);
+    (raw, queue)
+}
+
+#[test]
+fn subscribing_again_before_the_unsuback_came_keeps_the_new_subscription() {
+    let (mut raw, queue) = left_and_asked_for_again();
     raw.packets();
     raw.feed(&unsuback(65535));
     raw.feed(&suback(65534, &[1]));
@@ -361,14 +367,7 @@ fn subscribing_again_before_the_unsuback_came_keeps_the_new_subscription() {
 
 #[test]
 fn what_is_granted_again_before_the_unsuback_came_is_asked_for_anew_whatever_else_waits() {
-    let mut raw = Raw::connected(config(Version::V5));
-    let queue = raw.session.open_queue();
-    raw.subscribe("a", queue);
-    raw.feed(&suback(65535, &[1]));
-    raw.session
-        .unsubscribe(raw.now, vec!["a".try_into().expect("a filter")], NONE)
-        .expect("accepted");
-    raw.subscribe("a", queue);
+    let (mut raw, queue) = left_and_asked_for_again();
     raw.subscribe("b", queue);
     raw.packets();
     raw.feed(&suback(65534, &[1]));

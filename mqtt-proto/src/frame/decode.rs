@@ -48,7 +48,7 @@ impl Decoder {
         match input.first() {
             None => Ok(None),
             // By far the most frequent, and on a path of its own: what is small is inlined.
-            Some(first) if is_publish(*first) => {
+            Some(first) if Self::begins_publish(input) => {
                 // Made where the caller wants it: on its way through `?` it would be copied.
                 match PublishView::decode(*first, input, self) {
                     Ok(Some(publish)) => Ok(Some(Packet::Publish(publish))),
@@ -62,7 +62,7 @@ impl Decoder {
 
     /// Takes a PUBLISH from the front of `input`, as [`decode`](Self::decode) does. `None` also where another packet stands there.
     ///
-    /// For who is given many: what is no [`Packet`] needs not be told from others, and is moved less.
+    /// For who is given many: a message that is no [`Packet`] need not be told from others, and is moved less.
     ///
     /// # Errors
     ///
@@ -70,9 +70,17 @@ impl Decoder {
     #[inline(always)]
     pub fn decode_publish(&self, input: &mut BytesMut) -> Result<Option<PublishView>, DecodeError> {
         match input.first() {
-            Some(first) if is_publish(*first) => PublishView::decode(*first, input, self),
+            Some(first) if Self::begins_publish(input) => PublishView::decode(*first, input, self),
             _ => Ok(None),
         }
+    }
+
+    /// Whether a PUBLISH stands at the front, whole or not.
+    #[inline(always)]
+    pub fn begins_publish(input: &[u8]) -> bool {
+        input
+            .first()
+            .is_some_and(|first| first >> 4 == PacketType::Publish as u8)
     }
 
     /// Takes a PUBACK, PUBREC, PUBREL or PUBCOMP from the front of `input` that tells success in four bytes, without reason code and properties.
@@ -196,12 +204,6 @@ impl Decoder {
         }
         Ok(packet)
     }
-}
-
-/// By its first byte.
-#[inline(always)]
-const fn is_publish(first: u8) -> bool {
-    first >> 4 == PacketType::Publish as u8
 }
 
 const fn ack(packet_type: PacketType, ack: Ack) -> Packet {

@@ -4,7 +4,7 @@
 
 pub use super::{
     AckMode, Acker, Answers, BuildError, Client, ClientEvent, Closed, ConnectError, Delivery,
-    DeliveryError, Events, HandlerPanicked, Hooks, Intercepted, Interceptor, Message, Next,
+    DeliveryError, Events, HandlerPanicked, Hooks, Intercepted, Interceptor, Message, NextMessage,
     Observer, PublishClosed, Publishing, Refusal, SendError, SubscribeFailed, Subscription,
 };
 pub use crate::auth::{self, AuthError};

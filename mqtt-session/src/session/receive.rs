@@ -4,7 +4,7 @@ use alloc::string::ToString;
 
 use bytes::BytesMut;
 use mqtt_proto::{
-    Ack, DecodeError, Flow, Packet, PacketId, PacketType, PublishView, QoS, ReasonCode,
+    Ack, DecodeError, Decoder, Flow, Packet, PacketId, PacketType, PublishView, QoS, ReasonCode,
 };
 
 use super::Session;
@@ -40,7 +40,7 @@ impl Session {
                     continue;
                 }
                 // The rest of it is awaited.
-                Ok(None) if begins_publish(input) => break,
+                Ok(None) if Decoder::begins_publish(input) => break,
                 Ok(None) => {}
                 Err(error) => {
                     self.undecodable(error, begin);
@@ -228,8 +228,11 @@ impl Session {
         let arrival = match flow.packet_id() {
             None => {
                 if full {
-                    let queue = self.queues_of(&publish).first().copied();
-                    if !self.makes_room(cost, queue.unwrap_or(QueueId::DEFAULT)) {
+                    let queues = self
+                        .subscriptions
+                        .matches(publish.topic(), publish.properties());
+                    let queue = queues.first().copied().unwrap_or(QueueId::DEFAULT);
+                    if !self.makes_room(cost, queue) {
                         return;
                     }
                 }
@@ -250,12 +253,6 @@ impl Session {
             self.link.known.resolve(alias, max, &mut publish)?;
         }
         Ok(publish)
-    }
-
-    #[inline(always)]
-    fn queues_of(&mut self, publish: &PublishView) -> &[QueueId] {
-        self.subscriptions
-            .matches(publish.topic(), publish.properties())
     }
 
     /// Takes note of a message of QoS 1 or 2. Nothing, where it is none to deliver.
@@ -526,12 +523,6 @@ impl Session {
             self.events.push_back(Event::Readable(QueueId::DEFAULT));
         }
     }
-}
-
-fn begins_publish(input: &[u8]) -> bool {
-    input
-        .first()
-        .is_some_and(|first| first >> 4 == PacketType::Publish as u8)
 }
 
 /// What tells another protocol.

@@ -271,7 +271,7 @@ mod tests {
             4 => (1..200_usize, prop_oneof![8..20_usize, 2_000..9_000_usize], 0..3_u32)
                 .prop_map(|(count, size, block)| Step::Push(count, size, block)),
             2 => (0..100_usize).prop_map(Step::Pop),
-                4 => proptest::option::of(0..400_u64).prop_map(Step::TakeRun),
+            4 => proptest::option::of(0..400_u64).prop_map(Step::TakeRun),
             1 => (0..300_usize).prop_map(Step::CopyOut),
             1 => Just(Step::GiveMemoryBack),
             1 => Just(Step::IntoVec),
@@ -318,7 +318,7 @@ mod tests {
             // Numbers, blocks and sizes.
             let mut model: Model<(u64, u32, usize)> = Model::new();
             let mut next = 0;
-                let mut batch = VecDeque::new();
+            let mut batch = VecDeque::new();
             for step in steps {
                 match step {
                     Step::Push(count, size, block) => for _ in 0..count {
@@ -331,7 +331,7 @@ mod tests {
                         let popped = popped.map(|one| (one.ticket.number, one.ticket.block, one.publish.size()));
                         prop_assert_eq!(popped, model.pop_front());
                     },
-                                Step::TakeRun(ahead) => {
+                    Step::TakeRun(ahead) => {
                         let before = ahead.map(|ahead| model.front().map_or(0, |one| one.0) + ahead);
                         if let Some(taken) = fifo.take_run(&mut batch, before, &mut spare) {
                             prop_assert!((1..=Received::RUN).contains(&batch.len()));
