@@ -207,7 +207,7 @@ pub use observation::{Direction, Observation, PacketSummary};
 pub use options::PublishOptions;
 pub use peer::Peer;
 pub use record::{
-    Accepted, Ending, Identity, Lifetime, Record, RecordError, RestoreError, Seq, Snapshot,
+    Accepted, Ending, Identity, Lifetime, Moved, Record, RecordError, RestoreError, Seq, Snapshot,
     UnixTime, WallClock,
 };
 pub use router::Router;

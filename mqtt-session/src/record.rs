@@ -161,14 +161,23 @@ pub enum Record {
     },
 }
 
+/// A redirect has moved a server for good (section 4.11).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// The server of the list.
+    pub from: String,
+    /// The one that has its place.
+    pub to: String,
+}
+
 /// Whose session it is, and where its counters stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Identity {
     /// The name of the group of servers that share the session.
     pub group: String,
-    /// The server of the list in whose place that one stands, where a redirect has moved it for good.
-    pub moved_from: Option<String>,
+    /// Where servers of the list have moved for good that are of this group: first the one that was connected to, if it is one of them.
+    pub moved: Vec<Moved>,
     /// The client identifier; empty where the server is to assign one and has not yet.
     pub client_id: String,
     /// The protocol version.

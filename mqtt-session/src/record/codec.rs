@@ -12,6 +12,8 @@
 //! each, lowest first), and a message is a PUBLISH of MQTT 5.0, whatever version it is for: its bytes are what the codec checks anyway.
 
 use alloc::string::String;
+use alloc::vec::Vec;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use mqtt_proto::{
     Decoder, EncodeError, Encoder, Flow, Outbox, Packet, PacketId, Publish, QoS, ReasonCode,
@@ -19,7 +21,7 @@ use mqtt_proto::{
 };
 
 use super::crc::crc32c;
-use super::{Accepted, Ending, Identity, Lifetime, Record, RecordError, UnixTime};
+use super::{Accepted, Ending, Identity, Lifetime, Moved, Record, RecordError, UnixTime};
 use crate::Token;
 
 /// The version of the format, which [`Record::Identity`] carries.
@@ -52,7 +54,6 @@ const HAS_TAG: u8 = 1;
 const EXPIRES: u8 = 2;
 const REPUBLISHED: u8 = 4;
 const WRITE_AHEAD: u8 = 8;
-const MOVED: u8 = 16;
 
 impl Record {
     /// The version of the format that [`encode`](Self::encode) writes, and the only one that [`decode`](Self::decode) reads.
@@ -88,17 +89,17 @@ impl Record {
     fn put_body(&self, out: &mut BytesMut) -> Result<(), EncodeError> {
         match self {
             Self::Identity(identity) => {
-                let write_ahead = u8::from(identity.write_ahead) * WRITE_AHEAD;
-                let moved = u8::from(identity.moved_from.is_some()) * MOVED;
-                let flags = write_ahead | moved;
+                let flags = u8::from(identity.write_ahead) * WRITE_AHEAD;
                 out.put_slice(&[kind::IDENTITY, FORMAT, identity.version.level(), flags]);
                 out.put_u32_le(identity.session_expiry);
                 out.put_u16_le(identity.base);
                 put_number(out, identity.next_token.0);
                 put_bytes(out, identity.group.as_bytes());
                 put_bytes(out, identity.client_id.as_bytes());
-                if let Some(from) = &identity.moved_from {
+                put_number(out, identity.moved.len() as u64);
+                for Moved { from, to } in &identity.moved {
                     put_bytes(out, from.as_bytes());
+                    put_bytes(out, to.as_bytes());
                 }
             }
             Self::SessionBegan => out.put_u8(kind::SESSION_BEGAN),
@@ -189,7 +190,7 @@ impl Record {
                         known: FORMAT,
                     });
                 }
-                let (version, flags) = (r.version()?, r.flags(WRITE_AHEAD | MOVED)?);
+                let (version, flags) = (r.version()?, r.flags(WRITE_AHEAD)?);
                 Self::Identity(Identity {
                     version,
                     write_ahead: flags & WRITE_AHEAD != 0,
@@ -198,10 +199,7 @@ impl Record {
                     next_token: r.token()?,
                     group: r.text("group")?,
                     client_id: r.text("client identifier")?,
-                    moved_from: match flags & MOVED {
-                        0 => None,
-                        _ => Some(r.text("moved from")?),
-                    },
+                    moved: r.moved()?,
                 })
             }
             kind::SESSION_BEGAN => Self::SessionBegan,
@@ -425,6 +423,17 @@ impl<'a> Reader<'a> {
         let text = core::str::from_utf8(self.bytes()?);
         text.map(String::from)
             .map_err(|_| RecordError::Bad { field })
+    }
+
+    fn moved(&mut self) -> Result<Vec<Moved>, RecordError> {
+        let mut moved = Vec::new();
+        for _ in 0..self.number()? {
+            moved.push(Moved {
+                from: self.text("moved from")?,
+                to: self.text("moved to")?,
+            });
+        }
+        Ok(moved)
     }
 
     fn version(&mut self) -> Result<Version, RecordError> {

@@ -6,7 +6,7 @@ use mqtt_proto::{PacketId, Properties, Publish, QoS, ReasonCode, Topic, Version}
 use mqtt_testkit::Rng;
 
 use super::crc::crc32c;
-use super::{Accepted, Ending, Identity, Lifetime, Record, RecordError, UnixTime};
+use super::{Accepted, Ending, Identity, Lifetime, Moved, Record, RecordError, UnixTime};
 use crate::Token;
 
 fn number(rng: &mut Rng) -> u64 {
@@ -53,7 +53,12 @@ fn record(rng: &mut Rng) -> Record {
     match rng.below(11) {
         0 => Record::Identity(Identity {
             group: text(rng, 40),
-            moved_from: rng.chance(3).then(|| text(rng, 40)),
+            moved: (0..rng.below(3))
+                .map(|_| Moved {
+                    from: text(rng, 40),
+                    to: text(rng, 40),
+                })
+                .collect(),
             client_id: text(rng, 40),
             version: *rng.pick(&[Version::V3_1, Version::V3_1_1, Version::V5]),
             session_expiry: rng.next_u64() as u32,
@@ -255,7 +260,7 @@ fn records_without_a_message_take_few_bytes() {
 fn tokens_that_no_process_ever_came_to_are_refused() {
     let identity = Identity {
         group: "192.0.2.1:1883".into(),
-        moved_from: None,
+        moved: Vec::new(),
         client_id: "client".into(),
         version: Version::V5,
         session_expiry: 3600,

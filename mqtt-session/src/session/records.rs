@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::ToString;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 use mqtt_proto::{Publish, QoS};
@@ -59,7 +60,7 @@ impl Records {
         };
         let mut records = Self::silent(Identity {
             group: endpoint.to_string(),
-            moved_from: None,
+            moved: Vec::new(),
             client_id: config.connect.client_id.as_str().to_string(),
             version: config.version(),
             session_expiry: config.expiry_seconds(),
@@ -256,15 +257,12 @@ impl Session {
         let client_id = self.round.assigned();
         let client_id = client_id.unwrap_or(&self.config.connect.client_id).as_str();
         let group = self.round.group_name().to_string();
-        let moved_from = self.round.stands_for();
+        let moved = self.round.moved();
         let identity = &mut records.identity;
-        if identity.client_id != client_id
-            || identity.group != group
-            || identity.moved_from != moved_from
-        {
+        if identity.client_id != client_id || identity.group != group || identity.moved != moved {
             identity.client_id = client_id.to_string();
             identity.group = group;
-            identity.moved_from = moved_from;
+            identity.moved = moved;
             identity.next_token = self.outgoing.upcoming_token();
             records.push(Record::Identity(records.identity.clone()));
         }
@@ -272,16 +270,18 @@ impl Session {
         records.push(Record::SessionBegan);
     }
 
-    /// The session is at the server that it was at, which may have taken another's place for good since.
+    /// The session is where it was. Servers of its group may have moved for good since.
     pub(super) fn record_session_resumed(&mut self) {
         let Some(records) = &mut self.records else {
             return;
         };
-        let moved_from = self.round.stands_for();
-        if records.identity.moved_from != moved_from
+        let moved = self.round.moved();
+        // The list may have changed since the session began, and another name may stand for its group: that it has kept its old one says that the session
+        // goes on.
+        if records.identity.moved != moved
             && records.identity.group == self.round.group_name().to_string()
         {
-            records.identity.moved_from = moved_from;
+            records.identity.moved = moved;
             records.identity.next_token = self.outgoing.upcoming_token();
             records.push(Record::Identity(records.identity.clone()));
         }

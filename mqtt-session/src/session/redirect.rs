@@ -7,7 +7,7 @@ use mqtt_proto::{PropertiesRef, ReasonCode};
 
 use super::Session;
 use super::round::IN_A_ROW;
-use crate::{Endpoint, Event, RedirectRefused, Redirects};
+use crate::{Endpoint, Event, Moved, RedirectRefused, Redirects};
 
 /// Servers that one reference may name; further ones are not looked at.
 const NAMED: usize = 16;
@@ -81,33 +81,41 @@ impl Session {
         Ok(target.with_credentials_of(from))
     }
 
-    /// A session is restored that the group of this name has: one of the list, or a server to which an earlier process was sent. Such a server joins the
-    /// list, in the place of the one that has moved there for good, where we may still be sent there. Whether the session can be gone on with.
-    pub(super) fn settle_in(&mut self, group: &str, moved_from: Option<&str>) -> bool {
-        let known = self.round.place_of(group);
-        let moved_from = moved_from.and_then(|name| self.round.place_of(name));
-        if let (Some(place), None) = (known, moved_from) {
-            self.round.settle_in(place);
-            return true;
-        }
-        let from = match moved_from {
-            Some(place) => self.round.endpoint_at(place),
-            None => self.round.endpoint(),
-        };
-        let target = match known {
-            Some(place) => Some(self.round.endpoint_at(place).clone()),
-            None => self.named(group, from),
-        };
-        match (target, moved_from) {
-            (Some(target), Some(place)) => {
+    /// A session is restored that the group of this name has. Servers that have moved for good stand in their places of the list again, where we may still be
+    /// sent there; a server off the list, to which an earlier process was sent, joins it. Whether the session can be gone on with.
+    pub(super) fn settle_in(&mut self, group: &str, moved: &[Moved]) -> bool {
+        let mut settled = false;
+        // The first is the one that was connected to: with that the rounds begin.
+        for Moved { from, to } in moved.iter().rev() {
+            let Some(place) = self.round.place_of(from) else {
+                continue;
+            };
+            let from = self.round.endpoint_at(place);
+            if let Some(target) = self.listed(to).or_else(|| self.named(to, from)) {
                 let redirects = self.config.redirects();
                 let sharing = redirects.is_some_and(Redirects::shares_sessions);
                 self.round.settle_instead(place, target, sharing);
-                true
+                settled = true;
             }
-            (Some(target), None) => self.round.settle_at(target),
-            (None, _) => false,
         }
+        if settled {
+            return true;
+        }
+        // Of servers that are no longer in the list, those may be to which they moved.
+        let names = || core::iter::once(group).chain(moved.iter().map(|moved| moved.to.as_str()));
+        if let Some(place) = names().find_map(|name| self.round.place_of(name)) {
+            self.round.settle_in(place);
+            return true;
+        }
+        let from = self.round.endpoint();
+        let target = names().find_map(|name| self.named(name, from));
+        target.is_some_and(|target| self.round.settle_at(target))
+    }
+
+    /// The server of the list with this name.
+    fn listed(&self, name: &str) -> Option<Endpoint> {
+        let place = self.round.place_of(name)?;
+        Some(self.round.endpoint_at(place).clone())
     }
 
     /// The server with this name, where we may be sent there.

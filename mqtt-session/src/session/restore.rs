@@ -53,7 +53,7 @@ impl Session {
             return Err(RestoreError::Off);
         };
         if let Some(identity) = replay.identity.take() {
-            if session.settle_in(&identity.group, identity.moved_from.as_deref()) {
+            if session.settle_in(&identity.group, &identity.moved) {
                 configured.group.clone_from(&identity.group);
             }
             check(&identity, &configured)?;

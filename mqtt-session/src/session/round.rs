@@ -2,13 +2,13 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use mqtt_proto::{Text, Version};
 
 use crate::servers::Server;
-use crate::{Credentials, Endpoint};
+use crate::{Credentials, Endpoint, Moved};
 
 /// Redirects that are followed until a connection was stable or a round of attempts has failed.
 pub(super) const IN_A_ROW: u8 = 3;
@@ -36,7 +36,7 @@ struct Detour {
     /// They take its place in the list.
     moved: bool,
     /// The servers of the configuration whose places others have taken.
-    replaced: BTreeMap<u16, Endpoint>,
+    replaced: BTreeMap<u16, Server>,
     /// How many since a round began, or a connection was stable.
     in_a_row: u8,
     /// The targets are new, and have not had their turn.
@@ -114,17 +114,31 @@ impl Round {
     fn replace(&mut self, place: u16, server: Server) {
         let was = core::mem::replace(&mut self.servers[usize::from(place)], server);
         let replaced = &mut self.detour.get_or_insert_default().replaced;
-        replaced.entry(place).or_insert(was.endpoint);
+        replaced.entry(place).or_insert(was);
     }
 
-    /// The name of the server of the configuration whose place the one that has the turn has taken, where its group goes by its name.
-    pub(super) fn stands_for(&self) -> Option<String> {
-        let replaced = self.detour.as_ref()?.replaced.get(&self.at)?;
-        let place = self.servers.get(usize::from(self.at))?;
-        // A stand-in of the same group has the same session.
-        let itself =
-            self.server().group == place.group && self.group_name().is_same_server(&place.endpoint);
-        itself.then(|| replaced.to_string())
+    fn replaced(&self, place: u16) -> Option<&Server> {
+        self.detour.as_ref()?.replaced.get(&place)
+    }
+
+    /// Which servers of the configuration have given their places to others of the group of the server whose turn it is: first the one whose place has
+    /// the turn.
+    pub(super) fn moved(&self) -> Vec<Moved> {
+        let Some(detour) = &self.detour else {
+            return Vec::new();
+        };
+        let group = self.server().group;
+        let mut places: Vec<_> = detour.replaced.keys().copied().collect();
+        places.sort_by_key(|place| *place != self.at);
+        let moved = places.into_iter().filter_map(|place| {
+            let to = &self.servers[usize::from(place)];
+            let from = self.replaced(place).filter(|_| to.group == group)?;
+            Some(Moved {
+                from: from.endpoint.to_string(),
+                to: to.endpoint.to_string(),
+            })
+        });
+        moved.collect()
     }
 
     /// The server whose turn it is can't serve for now: the next round begins with the one after it.
@@ -245,10 +259,13 @@ impl Round {
     }
 
     /// What the group of the server whose turn it is goes by, in any order of the list: that of its servers which comes first by its
-    /// text, or the target itself.
+    /// text, or the target itself. It stays the same for as long as the session: a server that has moved within the group counts as what it was.
     pub(super) fn group_name(&self) -> &Endpoint {
         let own = self.server();
-        let of_group = self.servers.iter().filter(|s| s.group == own.group);
+        let of_group = (0..).zip(&self.servers).filter_map(|(place, server)| {
+            let was = self.replaced(place).filter(|was| was.group == own.group);
+            (server.group == own.group).then(|| was.unwrap_or(server))
+        });
         let first = of_group.min_by_key(|server| server.endpoint.to_string());
         &first.unwrap_or(own).endpoint
     }

@@ -31,12 +31,10 @@ fn log_of_one_sent_away(servers: Servers, reason: ReasonCode) -> Vec<Record> {
 }
 
 /// Where the next process looks for a server, while none answers.
-fn dialled_next(servers: Servers, log: Vec<Record>) -> Vec<String> {
-    let config = allowing()
-        .build()
-        .expect("the test's configuration is good");
-    let mut raw = Raw::of(allowing(), servers.clone());
-    raw.session = Session::restore(config, servers, 7, CLOCK, log).expect("good records");
+fn dialled_next(config: ConfigBuilder, servers: Servers, log: Vec<Record>) -> Vec<String> {
+    let built = config.clone().build().expect("a good configuration");
+    let mut raw = Raw::of(config, servers.clone());
+    raw.session = Session::restore(built, servers, 7, CLOCK, log).expect("good records");
     raw.session.start(raw.now);
     let mut dialled = Vec::new();
     while dialled.len() < 4 {
@@ -75,24 +73,24 @@ fn endpoint(number: u8) -> Endpoint {
 fn a_server_that_has_moved_for_good_is_not_looked_for_where_it_was() {
     let one = || Servers::new(endpoint(1));
     let log = log_of_one_sent_away(one(), ReasonCode::SERVER_MOVED);
-    assert_eq!(dialled_next(one(), log), [ELSEWHERE; 4]);
+    assert_eq!(dialled_next(allowing(), one(), log), [ELSEWHERE; 4]);
 
     let two = || one().or(endpoint(2));
     let log = log_of_one_sent_away(two(), ReasonCode::SERVER_MOVED);
     let other = "192.0.2.2:1883";
     assert_eq!(
-        dialled_next(two(), log.clone()),
+        dialled_next(allowing(), two(), log.clone()),
         [ELSEWHERE, other, ELSEWHERE, other]
     );
     // In another order the place is the same server's.
     let turned = Servers::new(endpoint(2)).or(endpoint(1));
     assert_eq!(
-        dialled_next(turned, log.clone()),
+        dialled_next(allowing(), turned, log.clone()),
         [ELSEWHERE, other, ELSEWHERE, other]
     );
     // It is no longer in the list.
     assert_eq!(
-        dialled_next(Servers::new(endpoint(2)), log),
+        dialled_next(allowing(), Servers::new(endpoint(2)), log),
         [ELSEWHERE, other, ELSEWHERE, other]
     );
 }
@@ -101,7 +99,10 @@ fn a_server_that_has_moved_for_good_is_not_looked_for_where_it_was() {
 fn a_server_that_stands_in_for_another_leaves_the_turn_to_it() {
     let one = || Servers::new(endpoint(1));
     let log = log_of_one_sent_away(one(), ReasonCode::USE_ANOTHER_SERVER);
-    assert_eq!(dialled_next(one(), log)[..2], [ELSEWHERE, "192.0.2.1:1883"]);
+    assert_eq!(
+        dialled_next(allowing(), one(), log)[..2],
+        [ELSEWHERE, "192.0.2.1:1883"]
+    );
 }
 
 #[test]
@@ -120,7 +121,7 @@ fn a_server_that_first_stood_in_may_take_the_place_for_good_later() {
     raw.open();
     raw.accept(true, NONE);
     log.extend(store(&mut raw));
-    assert_eq!(dialled_next(one(), log.clone()), [ELSEWHERE; 4]);
+    assert_eq!(dialled_next(allowing(), one(), log.clone()), [ELSEWHERE; 4]);
     // The session is the same: what is in flight is sent again there.
     let mut next = resumed(allowing(), log);
     assert_eq!(next.lines(), ["PUBLISH 1 DUP"]);
@@ -143,7 +144,7 @@ fn a_moved_server_that_sends_us_to_itself_for_now_stays_moved() {
     raw.open();
     raw.accept(true, NONE);
     log.extend(store(&mut raw));
-    assert_eq!(dialled_next(one(), log), [ELSEWHERE; 4]);
+    assert_eq!(dialled_next(allowing(), one(), log), [ELSEWHERE; 4]);
 }
 
 /// It counts as a node of the cluster that the list has.
@@ -157,17 +158,16 @@ fn a_moved_server_that_shares_sessions_is_of_the_same_group_after_a_restart() {
 
 fn check_moved_server_that_shares_sessions(network: &str) {
     let endpoint = |number: u8| Endpoint::new(format!("{network}.{number}"), 1883);
-    let config = || ahead().redirects(Redirects::to(["192.0.2.9"]).sharing_sessions());
     let servers = || Servers::new(endpoint(1)).or_sharing(endpoint(2));
-    let mut raw = Raw::of(config(), servers());
+    let mut raw = Raw::of(sharing(), servers());
     raw.session.start(raw.now);
     send_away(&mut raw, ReasonCode::SERVER_MOVED);
     raw.open();
     raw.accept(false, NONE);
     raw.publish(QoS::AtLeastOnce, b"x");
     let log = store(&mut raw);
-    let built = config().build().expect("the test's configuration is good");
-    let mut next = Raw::of(config(), servers());
+    let built = sharing().build().expect("a good configuration");
+    let mut next = Raw::of(sharing(), servers());
     next.session = Session::restore(built, servers(), 7, CLOCK, log).expect("good records");
     next.session.start(next.now);
     next.poll();
@@ -247,9 +247,12 @@ fn a_moved_server_that_is_not_said_to_share_sessions_shares_none_after_a_restart
     }
 }
 
+fn sharing() -> ConfigBuilder {
+    ahead().redirects(Redirects::to(["192.0.2.9"]).sharing_sessions())
+}
+
 #[test]
 fn servers_that_share_sessions_are_all_tried_after_one_of_them_has_moved() {
-    let sharing = || ahead().redirects(Redirects::to(["192.0.2.9"]).sharing_sessions());
     let servers = || Servers::new(endpoint(1)).or_sharing(endpoint(2));
     let mut raw = Raw::of(sharing(), servers());
     raw.session.start(raw.now);
@@ -260,9 +263,113 @@ fn servers_that_share_sessions_are_all_tried_after_one_of_them_has_moved() {
     raw.open();
     raw.accept(false, NONE);
     let log = store(&mut raw);
-    let dialled = dialled_next(servers(), log);
-    let expected = ["192.0.2.1:1883", "192.0.2.2:1883"].repeat(2);
-    assert_eq!(dialled, expected);
+    let dialled = dialled_next(sharing(), servers(), log);
+    assert_eq!(dialled, [ELSEWHERE, "192.0.2.1:1883"].repeat(2));
+}
+
+/// Such a session is not begun anew: what is in flight at one of the servers goes on at each.
+#[test]
+fn a_server_that_moved_shares_the_session_after_a_restart_whichever_was_connected_to() {
+    // The server that was moved to comes before those of the list by its text, and behind them.
+    for network in ["198.51.100", "192.0.2"] {
+        for back_at_the_first in [false, true] {
+            check_one_of_three_that_moved(network, back_at_the_first);
+        }
+    }
+}
+
+fn check_one_of_three_that_moved(network: &str, back_at_the_first: bool) {
+    let endpoint = |number: u8| Endpoint::new(format!("{network}.{number}"), 1883);
+    let servers = || {
+        let cluster = Servers::new(endpoint(1)).or_sharing(endpoint(2));
+        cluster.or(endpoint(3))
+    };
+    let mut raw = Raw::of(sharing(), servers());
+    raw.session.start(raw.now);
+    raw.open();
+    raw.accept(false, NONE);
+    raw.closed(Cause::Eof);
+    raw.wait_for_dial();
+    raw.closed(Cause::ConnectionRefused);
+    send_away(&mut raw, ReasonCode::SERVER_MOVED);
+    raw.open();
+    raw.accept(true, NONE);
+    if back_at_the_first {
+        raw.closed(Cause::Eof);
+        raw.wait_for_dial();
+        while raw.session.server() != &endpoint(1) {
+            raw.closed(Cause::ConnectionRefused);
+            raw.poll();
+        }
+        raw.open();
+        raw.accept(true, NONE);
+    }
+    let log = store(&mut raw);
+    let built = sharing().build().expect("a good configuration");
+    let mut next = Raw::of(sharing(), servers());
+    next.session = Session::restore(built, servers(), 7, CLOCK, log).expect("good records");
+    next.session.start(next.now);
+    next.poll();
+    let mut asked = Vec::new();
+    for _ in 0..3 {
+        let Packet::Connect(connect) = next.open() else {
+            panic!("no CONNECT");
+        };
+        asked.push((next.session.server().to_string(), connect.clean_start));
+        next.closed(Cause::Eof);
+    }
+    asked.sort();
+    let mut expected = [
+        (ELSEWHERE.to_owned(), false),
+        (endpoint(1).to_string(), false),
+        (endpoint(3).to_string(), true),
+    ];
+    expected.sort();
+    assert_eq!(asked, expected, "{back_at_the_first}");
+}
+
+/// A process whose session is moved for good while it lasts, and the records that it leaves.
+fn log_of_one_moved_meanwhile() -> Vec<Record> {
+    let mut raw = Raw::of(sharing(), Servers::new(endpoint(1)).or(endpoint(2)));
+    raw.session.start(raw.now);
+    raw.open();
+    raw.accept(false, NONE);
+    raw.closed(Cause::Eof);
+    raw.wait_for_dial();
+    send_away(&mut raw, ReasonCode::SERVER_MOVED);
+    raw.open();
+    raw.accept(true, NONE);
+    store(&mut raw)
+}
+
+#[test]
+fn a_server_that_took_the_session_along_is_not_looked_for_where_it_was() {
+    let servers = Servers::new(endpoint(1)).or(endpoint(2));
+    let dialled = dialled_next(sharing(), servers, log_of_one_moved_meanwhile());
+    assert_eq!(dialled, [ELSEWHERE, "192.0.2.2:1883"].repeat(2));
+}
+
+#[test]
+fn the_list_may_name_a_moved_server_where_it_is_now() {
+    let servers = || Servers::new(Endpoint::new("192.0.2.9", 1884)).or(endpoint(2));
+    // Whether or not we may still be sent there.
+    for config in [sharing, ahead] {
+        let mut log = log_of_one_moved_meanwhile();
+        for _ in 0..2 {
+            let built = config().build().expect("a good configuration");
+            let mut next = Raw::of(config(), servers());
+            next.session = Session::restore(built, servers(), 7, CLOCK, log.clone())
+                .expect("the session of the list");
+            next.session.start(next.now);
+            let Packet::Connect(connect) = next.open() else {
+                panic!("no CONNECT");
+            };
+            assert_eq!(next.session.server().to_string(), ELSEWHERE);
+            assert!(!connect.clean_start);
+            next.accept(true, NONE);
+            log.extend(store(&mut next));
+        }
+    }
 }
 
 /// [MQTT-4.3.3-10]: an identifier of ours could meet an old one there.
