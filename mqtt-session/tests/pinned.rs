@@ -198,6 +198,43 @@ fn a_backlog_that_fills_its_buffers_is_not_copied() {
     );
 }
 
+/// A PUBLISH of QoS 0 with the topic alias 1.
+fn under_an_alias(topic: &str, payload: &[u8]) -> Vec<u8> {
+    let topic = [&(topic.len() as u16).to_be_bytes(), topic.as_bytes()].concat();
+    let alias = [3, 0x23, 0, 1];
+    let mut len = topic.len() + alias.len() + payload.len();
+    let mut frame = vec![0x30];
+    while len > 127 {
+        frame.push(len as u8 | 0x80);
+        len >>= 7;
+    }
+    frame.push(len as u8);
+    frame.extend([&topic, &alias[..], payload].concat());
+    frame
+}
+
+/// What gets its topic from an alias is copied to where the topic is, and holds nothing of the buffer that it came in.
+#[test]
+fn messages_under_an_alias_do_not_count_as_a_part_of_the_buffer_that_others_hold() {
+    one_at_a_time();
+    const BOUND: usize = 400_000;
+    let mut raw = Raw::connected(bounded(VERSIONS[2], BOUND));
+    raw.bytes_in(&under_an_alias("large", &[]));
+    let mut bytes = raw.encode_publish("small", Flow::AtMostOnce, &[2; 10]);
+    bytes.extend(under_an_alias("", &[1; 60_000]));
+    let region = Region::new(ALLOCATOR);
+    let mut socket = Socket::new(BytesMut::new());
+    while raw.session.wants_read() {
+        socket.read(&mut raw, &bytes);
+    }
+    let held = held(&region);
+    assert!(
+        held <= BOUND + BOUND / 8 + 2 * READ,
+        "{held} bytes are held"
+    );
+    assert!(raw.session.stats().inbox_messages > 10);
+}
+
 #[test]
 fn a_message_that_is_left_alone_lets_its_read_buffer_go_after_a_while() {
     one_at_a_time();

@@ -5,6 +5,7 @@
 //! what is found out here: only whether a message is copied.
 
 use bytes::BytesMut;
+use mqtt_proto::TopicRef;
 
 use crate::session::slab::Slab;
 
@@ -67,6 +68,13 @@ impl Blocks {
             }
         }
         false
+    }
+
+    /// Whether this topic is in the present buffer.
+    #[cold]
+    pub(super) fn has(&self, topic: TopicRef<'_>) -> bool {
+        let at = topic.as_bytes().as_ptr() as usize;
+        (1..=self.extent).contains(&self.end.wrapping_sub(at))
     }
 
     /// A message of the present buffer waits. Tells its block.

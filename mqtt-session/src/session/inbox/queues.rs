@@ -451,7 +451,12 @@ impl Queues {
         // The memory is shared, but nobody knows which copy will hold it last: each counts in full.
         self.bytes += bytes as usize;
         self.droppable += usize::from(droppable);
-        let block = self.blocks.hold(publish.size(), number);
+        // One comparison for most: only what has an alias may have been copied to where its topic is.
+        let block = if publish.topic_alias().is_some() && !self.blocks.has(publish.topic()) {
+            OWN
+        } else {
+            self.blocks.hold(publish.size(), number)
+        };
         let ticket = Ticket {
             epoch,
             bytes,
