@@ -19,4 +19,4 @@ pub mod topic_match;
 mod wire;
 
 pub use codec::Codec;
-pub use outcome::{Reached, TopicOutcome};
+pub use outcome::{Reached, ReadOutcome, TopicOutcome};

@@ -17,6 +17,11 @@ impl Reached {
         self.0 |= 1 << outcome as u32;
     }
 
+    /// Adds what a read of the session held.
+    pub fn add_read(&mut self, outcome: ReadOutcome) {
+        self.0 |= outcome.bit();
+    }
+
     /// Adds all of `other`.
     pub fn merge(&mut self, other: Self) {
         self.0 |= other.0;
@@ -30,6 +35,11 @@ impl Reached {
     /// Whether this outcome is among them.
     pub fn has_topic(self, outcome: TopicOutcome) -> bool {
         self.0 & 1 << outcome as u32 != 0
+    }
+
+    /// Whether a read was so.
+    pub fn has_read(self, outcome: ReadOutcome) -> bool {
+        self.0 & outcome.bit() != 0
     }
 
     fn bit(codec: Codec, packet: PacketType) -> u128 {
@@ -61,4 +71,51 @@ impl TopicOutcome {
         Self::SharedNoMatch,
         Self::DollarHiddenFromWildcard,
     ];
+}
+
+/// What a read of the session can hold, and what comes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ReadOutcome {
+    SeveralMessages,
+    MoreMessagesThanARun,
+    SeveralAcknowledgements,
+    MessagesAndAcknowledgements,
+    AnswersBetweenPackets,
+    ConnAckAndMore,
+    PartBehindPackets,
+    RestOfAPacket,
+    RestOfAPacketAndMore,
+    OneByteOfAPacket,
+    BreachBetweenPackets,
+    ErrorBehindPackets,
+    InboxFullBetweenPackets,
+    StopsBetweenPackets,
+    LostOutput,
+}
+
+impl ReadOutcome {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::SeveralMessages,
+        Self::MoreMessagesThanARun,
+        Self::SeveralAcknowledgements,
+        Self::MessagesAndAcknowledgements,
+        Self::AnswersBetweenPackets,
+        Self::ConnAckAndMore,
+        Self::PartBehindPackets,
+        Self::RestOfAPacket,
+        Self::RestOfAPacketAndMore,
+        Self::OneByteOfAPacket,
+        Self::BreachBetweenPackets,
+        Self::ErrorBehindPackets,
+        Self::InboxFullBetweenPackets,
+        Self::StopsBetweenPackets,
+        Self::LostOutput,
+    ];
+
+    /// Behind those of packets.
+    const fn bit(self) -> u128 {
+        1 << (96 + self as u32)
+    }
 }

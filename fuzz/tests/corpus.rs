@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mqtt_fuzz::{
-    Codec, Reached, TopicOutcome, chunked, decode, properties, round_trip, seeds, session,
-    topic_match,
+    Codec, Reached, ReadOutcome, TopicOutcome, chunked, decode, properties, round_trip, seeds,
+    session, topic_match,
 };
 use mqtt_proto::{PacketType, Version};
 
@@ -95,6 +95,14 @@ fn session_sends_and_takes_every_packet_that_its_side_may() {
                 "{packet} with {codec:?}"
             );
         }
+    }
+}
+
+#[test]
+fn session_is_given_reads_of_every_kind() {
+    let reached = replay("session", session::run);
+    for outcome in ReadOutcome::ALL {
+        assert!(reached.has_read(outcome), "{outcome:?}");
     }
 }
 

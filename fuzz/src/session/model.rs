@@ -1,11 +1,15 @@
 //! What a client may do, told in the simplest way: maps and lists of everything that passed, looked through each time.
 
+mod in_vain;
+mod inbox;
 mod server;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mqtt_proto::{Packet, PublishView, QoS, ReasonCode, Version};
 use mqtt_session::{Event, Outcome, Token};
+
+pub(super) use inbox::{Bounds, Waiting};
 
 /// The session as an onlooker on the wire and at the API sees it.
 #[derive(Debug)]
@@ -24,10 +28,17 @@ pub(super) struct Model {
     unheard: bool,
     /// Messages of the server that are not acknowledged.
     unacknowledged: BTreeMap<u16, Arrival>,
-    /// Those of QoS 1 and 2 that the application has not taken yet, in their order.
+    bounds: Bounds,
+    /// Those that the application has not taken yet, in their order.
     waiting: VecDeque<Waiting>,
-    /// How many of them there were.
+    /// What they and those cost that it has.
+    bytes: usize,
+    /// Those of QoS 0 that there was no room for.
+    pub(super) dropped: u64,
+    /// How many messages there were.
     arrived: u32,
+    /// The read buffer that packets come out of.
+    buffer: Option<usize>,
     link: Link,
     pub(super) closed: bool,
 }
@@ -52,17 +63,6 @@ struct Arrival {
     given_back: bool,
 }
 
-/// What the application is to be given.
-#[derive(Debug, PartialEq, Eq)]
-struct Waiting {
-    number: u32,
-    id: u16,
-    qos: QoS,
-    retain: bool,
-    topic: String,
-    payload: Vec<u8>,
-}
-
 #[derive(Debug)]
 struct Flight {
     number: u32,
@@ -72,6 +72,8 @@ struct Flight {
     here: bool,
     /// Where its PUBLISH begins among the bytes of the connection that it was sent on last.
     start: u64,
+    /// It was encoded, and the connection ended before anybody took it.
+    in_vain: bool,
     /// A byte of it had left when an earlier connection ended.
     left: bool,
 }
@@ -95,6 +97,8 @@ struct Link {
     pubrecs_again: Vec<u16>,
     pubrels: Vec<u16>,
     pubcomps: Vec<u16>,
+    /// How many were recorded over it and not released.
+    recorded_here: usize,
     asked: BTreeMap<u16, Asked>,
     sent: u64,
     written: u64,
@@ -158,6 +162,7 @@ impl Link {
             pubrecs_again: Vec::new(),
             pubrels: Vec::new(),
             pubcomps: Vec::new(),
+            recorded_here: 0,
             asked: BTreeMap::new(),
             sent: 0,
             written: 0,
@@ -167,7 +172,7 @@ impl Link {
 }
 
 impl Model {
-    pub(super) fn new(version: Version) -> Self {
+    pub(super) fn new(version: Version, bounds: Bounds) -> Self {
         Self {
             version,
             messages: BTreeMap::new(),
@@ -177,8 +182,12 @@ impl Model {
             doubtful: BTreeSet::new(),
             unheard: false,
             unacknowledged: BTreeMap::new(),
+            bounds,
             waiting: VecDeque::new(),
+            bytes: 0,
+            dropped: 0,
             arrived: 0,
+            buffer: None,
             link: Link::new(),
             closed: false,
         }
@@ -232,7 +241,7 @@ impl Model {
         let written = self.link.written;
         self.link = Link::new();
         self.flights.values_mut().for_each(|flight| {
-            flight.left |= flight.here && flight.start < written;
+            flight.left |= flight.here && !flight.in_vain && flight.start < written;
             flight.here = false;
         });
         self.messages
@@ -242,29 +251,6 @@ impl Model {
 
     pub(super) fn wrote(&mut self, n: usize) {
         self.link.written += n as u64;
-    }
-
-    /// The application is given a message of QoS 1 or 2. Which one it is.
-    pub(super) fn taken(&mut self, publish: &PublishView) -> u32 {
-        let next = self.waiting.pop_front();
-        let next = next.unwrap_or_else(|| panic!("{publish:?} is delivered again"));
-        let taken = Waiting {
-            number: next.number,
-            id: publish.packet_id().expect("of QoS 1 or 2").get(),
-            qos: publish.qos(),
-            retain: publish.retain(),
-            topic: publish.topic().as_str().to_owned(),
-            payload: publish.payload().to_vec(),
-        };
-        assert_eq!(taken, next, "delivered in the order of arrival");
-        next.number
-    }
-
-    /// Its ticket is taken back. Whether there is somebody to acknowledge it to.
-    pub(super) fn ticket(&mut self, id: u16, number: u32) -> bool {
-        let arrival = self.unacknowledged.get_mut(&id);
-        let arrival = arrival.filter(|arrival| arrival.number == number);
-        arrival.is_some_and(|arrival| !std::mem::replace(&mut arrival.given_back, true))
     }
 
     /// The client sends this.
@@ -306,6 +292,7 @@ impl Model {
                 assert_eq!(self.link.pubrecs.pop_front(), Some(id), "PUBRECs in order");
                 self.acknowledges(id);
                 self.recorded.insert(id);
+                self.link.recorded_here += 1;
             }
             Packet::PubRel(ack) => {
                 let id = ack.id.get();
@@ -385,6 +372,7 @@ impl Model {
             released: false,
             here: true,
             start: self.link.sent - len,
+            in_vain: false,
             left,
         };
         match self.flights.insert(id, flight) {
@@ -433,6 +421,27 @@ impl Model {
         }
     }
 
+    /// Whether what came up to now can have led to this: an event may be behind packets that came with others.
+    pub(super) fn explains(&self, event: &Event) -> bool {
+        match event {
+            Event::Published {
+                token,
+                outcome: Outcome::Acknowledged { reason, .. } | Outcome::Rejected(reason),
+            } => {
+                let mut messages = self.messages.values();
+                let message = messages.find(|message| message.token == *token);
+                message.is_none_or(|message| message.answer == Some(*reason))
+            }
+            Event::Lost { .. } | Event::Closed => false,
+            _ => true,
+        }
+    }
+
+    /// Whether the server has accepted the connection.
+    pub(super) fn is_connected(&self) -> bool {
+        self.link.connected
+    }
+
     fn outcome(&mut self, token: Token, outcome: Outcome) {
         let message = self
             .messages
@@ -478,12 +487,6 @@ impl Model {
         for (token, told) in &self.requests {
             assert!(told, "{token:?} was never answered");
         }
-    }
-
-    /// The application has taken all that there was.
-    pub(super) fn check_taken(&self) {
-        let first = self.waiting.front();
-        assert_eq!(first, None, "never delivered");
     }
 }
 

@@ -2,11 +2,11 @@
 
 use mqtt_proto::{ConnAck, Packet, PublishView, QoS, ReasonCode, Version};
 
-use super::{Arrival, Model, Server, Verdict, Waiting};
+use super::{Model, Server, Verdict};
 
 impl Model {
-    /// The server sends this.
-    pub(in crate::session) fn came(&mut self, packet: &Packet) -> Verdict {
+    /// The server sends this packet of so many bytes.
+    pub(in crate::session) fn came(&mut self, packet: &Packet, size: usize) -> Verdict {
         use Verdict::{Either, Ends, Goes};
         if !self.link.connected {
             return match packet {
@@ -15,7 +15,7 @@ impl Model {
             };
         }
         match packet {
-            Packet::Publish(publish) => self.publish_came(publish),
+            Packet::Publish(publish) => self.publish_came(publish, size),
             Packet::PubAck(ack) => match self.flights.get(&ack.id.get()) {
                 None => Goes,
                 Some(flight) if flight.qos == QoS::AtLeastOnce => {
@@ -40,7 +40,10 @@ impl Model {
                 if released { Goes } else { Either }
             }
             Packet::PubRel(ack) => {
-                self.recorded.remove(&ack.id.get());
+                if self.recorded.remove(&ack.id.get()) {
+                    // It may be of an earlier connection: the server counts no more than it may send.
+                    self.link.recorded_here = self.link.recorded_here.saturating_sub(1);
+                }
                 self.doubtful.remove(&ack.id.get());
                 self.link.pubcomps.push(ack.id.get());
                 Goes
@@ -100,7 +103,7 @@ impl Model {
         }
     }
 
-    fn publish_came(&mut self, publish: &PublishView) -> Verdict {
+    fn publish_came(&mut self, publish: &PublishView, mut size: usize) -> Verdict {
         let mut topic = publish.topic().as_str().to_owned();
         if let Some(alias) = publish.topic_alias() {
             let max = self
@@ -116,11 +119,13 @@ impl Model {
                 known.insert(alias.get(), topic.clone());
             } else if let Some(known) = known.get(&alias.get()) {
                 topic.clone_from(known);
+                size += topic.len();
             } else {
                 return Verdict::Ends;
             }
         }
         let Some(id) = publish.packet_id().map(|id| id.get()) else {
+            self.droppable_came(publish, &topic, size);
             return Verdict::Goes;
         };
         let (qos, dup) = (publish.qos(), publish.dup());
@@ -141,35 +146,12 @@ impl Model {
         if dup && !had && held.is_some_and(|held| held.qos == qos) {
             return Verdict::Goes;
         }
-        self.arrived += 1;
-        let arrival = Arrival {
-            number: self.arrived,
-            qos,
-            // The application has it: PUBREC has its turn.
-            given_back: had,
-        };
-        self.unacknowledged.insert(id, arrival);
+        // Where the application has it, PUBREC has its turn.
+        self.arrives(id, qos, had);
         if had {
             return Verdict::Goes;
         }
-        self.waiting.push_back(Waiting {
-            number: self.arrived,
-            id,
-            qos,
-            retain: publish.retain(),
-            topic,
-            payload: publish.payload().to_vec(),
-        });
-        // It may have been one too many: of messages, or of bytes.
-        Verdict::Either
-    }
-
-    /// The message that came was one too many: the server is to send it again.
-    pub(in crate::session) fn refuses(&mut self, publish: &PublishView) {
-        if let Some(id) = publish.packet_id().map(|id| id.get()) {
-            self.unacknowledged.remove(&id);
-            self.waiting.pop_back();
-        }
+        self.kept_came(publish, &topic, size)
     }
 
     fn pubrec(&mut self, id: u16, reason: ReasonCode) -> Verdict {
