@@ -133,6 +133,7 @@ impl Subscription {
     }
 
     /// The next message, if there is one. Acknowledges as [`next`](Self::next) does.
+    #[inline]
     pub fn try_next(&mut self) -> Option<Message> {
         match self.poll(None) {
             Poll::Ready(message) => message,
@@ -159,7 +160,7 @@ impl Subscription {
     }
 
     /// Mostly one is at hand. It is handed out in one place, as what several ways lead to is made in memory, and waited for there.
-    #[inline]
+    #[inline(always)]
     fn poll(&mut self, context: Option<&Context<'_>>) -> Poll<Option<Message>> {
         if self.batch.is_empty() || self.shared.hooked.intercepts() {
             match self.fetch(context) {

@@ -17,6 +17,22 @@ const SMALL_READS: u8 = 16;
 /// Chunks for one write: large payloads are chunks of their own.
 const CHUNKS: usize = 64;
 
+/// Room for a read behind what is there: the beginning of a packet mostly, for which there is some room more. `reserve` doubles a buffer that is a few bytes
+/// too small.
+fn make_room(input: &mut BytesMut, size: usize) {
+    let more = size / 16;
+    if input.capacity() - input.len() >= size || input.try_reclaim(size) {
+        return;
+    }
+    if input.len() > more {
+        input.reserve(size);
+        return;
+    }
+    let mut fresh = BytesMut::with_capacity(size + more);
+    fresh.extend_from_slice(input);
+    *input = fresh;
+}
+
 pub(super) struct Stream<S> {
     pub(super) attempt: Attempt,
     bytes: S,
@@ -57,7 +73,7 @@ impl<S: ByteStream> Stream<S> {
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         ready!(self.bytes.poll_readable(context))?;
-        input.reserve(self.size);
+        make_room(input, self.size);
         let room = input.capacity() - input.len();
         let n = ready!(self.bytes.poll_read(input, context))?;
         self.adapt(n, room);
