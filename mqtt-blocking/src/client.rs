@@ -1,4 +1,5 @@
 use std::fmt;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use mqtt_session::{
 use crate::delivery::Delivery;
 use crate::events::Events;
 use crate::subscription::Subscription;
-use crate::wait::{TimedOut, WaitError, wait, wait_pinned, wait_result, wait_timeout};
+use crate::wait::{TimedOut, WaitError, wait, wait_for, wait_pinned, wait_result, wait_timeout};
 
 /// The application's handle on a session, for any number of threads. Clones are handles on the same session.
 ///
@@ -111,7 +112,7 @@ impl Client {
         T: TryInto<Topic>,
         SendError: From<T::Error>,
     {
-        wait(self.0.publish(topic, qos, payload)).map(Delivery::new)
+        wait_for(pin!(self.0.publish(topic, qos, payload))).map(Delivery::new)
     }
 
     /// The same for so long at most. When it is given up the message was not accepted, and is in the error.
@@ -155,7 +156,7 @@ impl Client {
         publish: Publish,
         options: PublishOptions,
     ) -> Result<Delivery, SendError> {
-        wait(self.0.publish_with(qos, publish, options)).map(Delivery::new)
+        wait_for(pin!(self.0.publish_with(qos, publish, options))).map(Delivery::new)
     }
 
     /// The same for so long at most: see [`publish_timeout`](Self::publish_timeout).

@@ -110,8 +110,10 @@ impl ByteStream for Stream {
             return Poll::Pending;
         }
         let polled = polled(|| socket.write_vectored(chunks));
-        if polled.is_pending() {
-            set(&ready.write, false);
+        match &polled {
+            Poll::Ready(Ok(n)) => self.0.wrote(*n),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => set(&ready.write, false),
         }
         polled
     }

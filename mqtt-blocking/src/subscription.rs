@@ -144,8 +144,13 @@ impl Subscription {
 impl Iterator for Subscription {
     type Item = Message;
 
+    #[inline]
     fn next(&mut self) -> Option<Message> {
-        wait(self.0.next())
+        // Mostly one is at hand.
+        match self.0.try_next() {
+            None => wait(self.0.next()),
+            message => message,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Waiting for a future on the thread that calls, parked: nothing is polled but when it was woken.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -78,7 +78,12 @@ impl<E: std::error::Error> std::error::Error for WaitError<E> {
 
 /// Waits as long as it takes.
 pub(crate) fn wait<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
+    wait_for(pin!(future))
+}
+
+/// The same for a future that stays where it was made.
+#[inline]
+pub(crate) fn wait_for<F: Future>(mut future: Pin<&mut F>) -> F::Output {
     Parker::with(|parker| {
         loop {
             if let Poll::Ready(output) = parker.poll(future.as_mut()) {
@@ -132,22 +137,47 @@ struct Signal {
     woken: AtomicBool,
 }
 
+/// What a thread keeps from one wait to the next.
+struct Kept {
+    parker: OnceCell<Parker>,
+    in_use: Cell<bool>,
+}
+
 thread_local! {
-    /// That of this thread, while it does not wait.
-    static PARKER: Cell<Option<Parker>> = const { Cell::new(None) };
+    static KEPT: Kept = const { Kept { parker: OnceCell::new(), in_use: Cell::new(false) } };
+}
+
+/// Lets the next wait have the thread's parker, also where this one ends by a panic.
+struct Using<'a>(&'a Cell<bool>);
+
+impl Drop for Using<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
 }
 
 impl Parker {
-    /// A future that waits itself while it is polled has a parker of its own: it must not take the other's wake.
+    /// A future that waits itself while it is polled has a parker of its own: it must not take the other's wake. So has one that is waited for while the
+    /// thread ends.
+    #[inline]
     fn with<R>(wait: impl FnOnce(&Self) -> R) -> R {
-        // None also while the thread ends.
-        let parker = PARKER.try_with(Cell::take).ok().flatten();
-        let parker = parker.unwrap_or_else(Self::new);
-        let result = wait(&parker);
-        let _ = PARKER.try_with(|kept| kept.set(Some(parker)));
-        result
+        let mut wait = Some(wait);
+        let waited = KEPT.try_with(|kept| {
+            if kept.in_use.replace(true) {
+                return None;
+            }
+            let _using = Using(&kept.in_use);
+            let wait = wait.take()?;
+            Some(wait(kept.parker.get_or_init(Self::new)))
+        });
+        match (waited, wait) {
+            (Ok(Some(waited)), _) => waited,
+            (_, Some(wait)) => wait(&Self::new()),
+            (_, None) => unreachable!("what was called has returned"),
+        }
     }
 
+    #[cold]
     fn new() -> Self {
         let signal = Arc::new(Signal {
             thread: thread::current(),
