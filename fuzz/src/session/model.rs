@@ -97,6 +97,8 @@ struct Link {
     pubrecs_again: Vec<u16>,
     pubrels: Vec<u16>,
     pubcomps: Vec<u16>,
+    /// PINGREQ has no answer.
+    pinging: bool,
     /// How many were recorded over it and not released.
     recorded_here: usize,
     asked: BTreeMap<u16, Asked>,
@@ -162,6 +164,7 @@ impl Link {
             pubrecs_again: Vec::new(),
             pubrels: Vec::new(),
             pubcomps: Vec::new(),
+            pinging: false,
             recorded_here: 0,
             asked: BTreeMap::new(),
             sent: 0,
@@ -314,7 +317,7 @@ impl Model {
             Packet::Unsubscribe(unsubscribe) => {
                 self.asks(unsubscribe.id.get(), false, unsubscribe.filters.len());
             }
-            Packet::PingReq => {}
+            Packet::PingReq => self.link.pinging = true,
             other => panic!("a client sends {other:?}"),
         }
     }

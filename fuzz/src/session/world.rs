@@ -49,6 +49,8 @@ pub(super) struct World {
     held: Vec<(Received, Waiting)>,
     /// The application has asked for the end.
     leaving: bool,
+    /// A message was refused because there was no room, and there is none yet.
+    awaits_room: bool,
     next: u32,
     /// How many messages the server has made.
     said: u32,
@@ -77,6 +79,7 @@ impl World {
         let bounds = Bounds {
             inbox: limits.inbox_bytes,
             receive_maximum: limits.receive_maximum.get().into(),
+            answers: limits.outbox_bytes,
             drop_oldest: has(8),
         };
         let config = Config::builder("client")
@@ -123,6 +126,7 @@ impl World {
             bounds,
             held: Vec::new(),
             leaving: false,
+            awaits_room: false,
             next: 0,
             said: 0,
             reached: Reached::default(),
@@ -220,7 +224,10 @@ impl World {
         let message = Publish::new(topic, payload).with_retain(shape % 5 == 0);
         match self.session.publish(self.now, qos, message.clone()) {
             Ok(token) => self.model.accepted(self.next, token, qos),
-            Err(refused) => assert_eq!(refused.publish, message, "it is given back"),
+            Err(refused) => {
+                self.awaits_room |= refused.reason.is_full();
+                assert_eq!(refused.publish, message, "it is given back");
+            }
         }
     }
 

@@ -12,6 +12,8 @@ pub(in crate::session) struct Bounds {
     pub(in crate::session) inbox: usize,
     /// Messages of QoS 1 and 2 at once, in 5.0.
     pub(in crate::session) receive_maximum: usize,
+    /// Bytes of acknowledgements that wait for the driver.
+    pub(in crate::session) answers: usize,
     /// Of QoS 0 the oldest are dropped where there is no room; else reading stops.
     pub(in crate::session) drop_oldest: bool,
 }
@@ -82,6 +84,12 @@ impl Model {
     /// How many messages wait, and what they and those cost that the application has.
     pub(in crate::session) fn inbox(&self) -> (usize, usize) {
         (self.waiting.len(), self.bytes)
+    }
+
+    /// Whether nothing is read: the inbox is full, and no answer of the server is awaited to a PINGREQ.
+    pub(in crate::session) fn is_full(&self) -> bool {
+        let pauses = !self.bounds.drop_oldest && !self.link.pinging;
+        pauses && self.bytes >= self.bounds.inbox
     }
 
     /// What waits in this read buffer.

@@ -50,7 +50,10 @@ impl Model {
             }
             Packet::SubAck(suback) => self.told(suback.id.get(), true, suback.codes.len()),
             Packet::UnsubAck(unsuback) => self.told(unsuback.id.get(), false, unsuback.codes.len()),
-            Packet::PingResp => Goes,
+            Packet::PingResp => {
+                self.link.pinging = false;
+                Goes
+            }
             _ => Ends,
         }
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use arbitrary::Unstructured;
 use bytes::BytesMut;
-use mqtt_proto::{DecodeError, Decoder, Outbox, Packet, Sender};
+use mqtt_proto::{DecodeError, Decoder, Outbox, Packet, PacketType, Sender};
 use mqtt_session::{
     ConnectionError, Direction, Event, Observation, PacketSummary, Phase, Received,
 };
@@ -217,6 +217,8 @@ impl World {
         }
         self.reads_from_buffer();
         let read = self.what_is_read();
+        let awaits_nothing = self.awaits_nothing();
+        let mut answers = 0;
         self.handle_input();
         let is_open = self.is_open();
         let wants_read = self.session.wants_read();
@@ -227,6 +229,11 @@ impl World {
         let (mut came, mut verdict) = (0, Verdict::Goes);
         for summary in trace {
             if summary.direction == Direction::Sent {
+                answers += if is_ack(summary.packet_type) {
+                    summary.size
+                } else {
+                    0
+                };
                 if came > 0 && came < read.packets.len() {
                     self.reached.add_read(ReadOutcome::AnswersBetweenPackets);
                 }
@@ -242,6 +249,12 @@ impl World {
                 continue;
             }
             assert_ne!(verdict, Verdict::Ends, "{summary:?} is acted on");
+            let pauses = awaits_nothing && self.model.is_full();
+            assert!(!pauses, "{summary:?} is taken into a full inbox");
+            assert!(
+                answers < self.bounds.answers,
+                "{summary:?} is taken above a full outbox"
+            );
             let (packet, size) = &read.packets[came];
             assert_summary(summary, packet, *size);
             self.reached
@@ -264,6 +277,13 @@ impl World {
         }
         assert!(output.is_empty(), "not observed: {output:?}");
         self.check_inbox();
+    }
+
+    /// Nothing but messages is to be read: with a full inbox, nothing is.
+    fn awaits_nothing(&self) -> bool {
+        let stats = self.session.stats();
+        let asks = stats.queued + stats.in_flight + stats.requests;
+        asks == 0 && !self.awaits_room && self.session.phase() == Phase::Connected
     }
 
     fn handle_input(&mut self) {
@@ -328,12 +348,7 @@ impl World {
         let taken = &read.packets[..came];
         let count = |is: fn(&Packet) -> bool| taken.iter().filter(|(packet, _)| is(packet)).count();
         let messages = count(|packet| matches!(packet, Packet::Publish(_)));
-        let acks = count(|packet| {
-            matches!(
-                packet,
-                Packet::PubAck(_) | Packet::PubRec(_) | Packet::PubRel(_) | Packet::PubComp(_)
-            )
-        });
+        let acks = count(|packet| is_ack(packet.packet_type()));
         let has_connack = count(|packet| matches!(packet, Packet::ConnAck(_))) > 0;
         let is_full = |event: &Event| {
             let full = |error: &ConnectionError| matches!(error, ConnectionError::InboxFull { .. });
@@ -459,6 +474,7 @@ impl World {
 
     fn tell(&mut self, event: &Event) {
         self.model.event(event);
+        self.awaits_room &= !matches!(event, Event::Room);
         if let Event::Lost {
             error: ConnectionError::InboxFull { bytes },
             ..
@@ -517,6 +533,11 @@ impl World {
             assert!(!is_there, "a message keeps a read buffer alive");
         }
     }
+}
+
+const fn is_ack(packet: PacketType) -> bool {
+    use PacketType::{PubAck, PubComp, PubRec, PubRel};
+    matches!(packet, PubAck | PubRec | PubRel | PubComp)
 }
 
 fn assert_summary(summary: PacketSummary, packet: &Packet, size: usize) {
