@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::crypto::ring;
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -56,7 +56,12 @@ fn server(certificate: &Path) -> Result<Arc<ServerConfig>> {
     let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
     fs::write(certificate, own.cert.pem())?;
     let key = PrivateKeyDer::try_from(own.signing_key.serialize_der())?;
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    // One suite, so that no client has a cheaper one.
+    let provider = CryptoProvider {
+        cipher_suites: vec![ring::cipher_suite::TLS13_AES_256_GCM_SHA384],
+        ..ring::default_provider()
+    };
+    let config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_no_client_auth()
         .with_single_cert(vec![own.cert.der().clone()], key)?;
