@@ -93,6 +93,7 @@ const SAME: Option<&str> = Some("the same as without");
 const NO_QUEUE: Option<&str> =
     Some("not measured: what it accepts before it is connected is bounded otherwise");
 const NO_TLS: Option<&str> = Some("not measured over TLS");
+const TLS_NOT_BUILT: Option<&str> = Some("not built: its TLS needs the feature `tls`");
 const NO_CLIENT: Option<&str> = Some("not measured: no client");
 const NO_CROWD: Option<&str> = Some("not measured with many clients at work");
 const NO_QOS2: Option<&str> = Some("not measured at QoS 2");
@@ -128,10 +129,11 @@ const fn with_tls(row: Row, _: Against) -> Option<&'static str> {
     }
 }
 
+/// Those who speak TLS only where this program was built with the feature `tls`.
 #[allow(dead_code, reason = "where all of them are left out")]
-const fn without_tls(row: Row, against: Against) -> Option<&'static str> {
+const fn with_built_tls(row: Row, against: Against) -> Option<&'static str> {
     match against {
-        Against::Tls => NO_TLS,
+        Against::Tls if !cfg!(feature = "tls") => TLS_NOT_BUILT,
         _ => with_tls(row, against),
     }
 }
@@ -141,7 +143,7 @@ const fn without_tls(row: Row, against: Against) -> Option<&'static str> {
 const fn releases_one(row: Row, against: Against) -> Option<&'static str> {
     match row.work {
         Work::Publish2 { .. } => Some("not measured: it can't have two of QoS 2 in flight"),
-        _ => without_tls(row, against),
+        _ => with_tls(row, against),
     }
 }
 
@@ -150,7 +152,7 @@ const fn releases_one(row: Row, against: Against) -> Option<&'static str> {
 const fn alone(row: Row, against: Against) -> Option<&'static str> {
     match row.crowd {
         Some(_) => NO_CROWD,
-        None => without_tls(row, against),
+        None => with_built_tls(row, against),
     }
 }
 
@@ -241,7 +243,7 @@ pub(crate) const ALL: &[Client] = &[
     #[cfg(feature = "ntex")]
     Client {
         name: "ntex",
-        about: "ntex-mqtt 9.0.0, MQTT 5.0, on ntex over tokio; calls that do not block, a callback for acknowledgements, a handler for messages",
+        about: "ntex-mqtt 9.0.0, MQTT 5.0, on ntex over tokio; calls that do not block, a callback for acknowledgements, a handler for messages; TLS by ntex-tls 4.0.0",
         role: Role::Rival,
         run: ntex::run,
         not: releases_one,
@@ -264,7 +266,7 @@ pub(crate) const ALL: &[Client] = &[
         about: "mqtt-endpoint-tokio 0.6.6 on mqtt-protocol-core, MQTT 3.1.1; a task that publishes and one that receives",
         role: Role::Rival,
         run: endpoint::run,
-        not: without_tls,
+        not: with_built_tls,
     },
     #[cfg(not(feature = "endpoint"))]
     absent("endpoint"),
@@ -274,14 +276,14 @@ pub(crate) const ALL: &[Client] = &[
         about: "flowsdk 0.7.0, MQTT 5.0; publish() without waiting, callbacks for acknowledgements and messages",
         role: Role::Rival,
         run: flowsdk::run,
-        not: without_tls,
+        not: with_built_tls,
     },
     #[cfg(not(feature = "flowsdk"))]
     absent("flowsdk"),
     #[cfg(feature = "paho")]
     Client {
         name: "paho",
-        about: "paho-mqtt 0.14.0 (C inside), MQTT 3.1.1; tokens of up to 100 (or the row's window), a channel for messages",
+        about: "paho-mqtt 0.14.0 (C inside), MQTT 3.1.1; tokens of up to 100 (or the row's window), a channel for messages; TLS by the system's OpenSSL",
         role: Role::Rival,
         run: paho::run,
         not: alone,
@@ -341,7 +343,12 @@ impl Gate {
 }
 
 /// Trusts the peer.
-#[cfg(any(feature = "next", feature = "rumqttc"))]
+#[cfg(any(
+    feature = "next",
+    feature = "ntex",
+    feature = "rumqttc",
+    all(feature = "endpoint", feature = "tls")
+))]
 fn tls_config(job: &Job) -> Result<std::sync::Arc<rustls::ClientConfig>> {
     use rustls::pki_types::{CertificateDer, pem::PemObject};
     let mut roots = rustls::RootCertStore::empty();

@@ -5,6 +5,7 @@
 //! `cpu USER SYSTEM`, in microseconds since the start, and ends.
 
 use std::io::BufRead;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -25,6 +26,12 @@ pub(crate) struct Job {
     pub(crate) against: Against,
     /// Of the peer, where it speaks TLS: in PEM, and to be trusted.
     pub(crate) certificate: String,
+    /// The file in which that stands.
+    #[cfg_attr(
+        not(all(feature = "paho", feature = "tls")),
+        allow(dead_code, reason = "where none reads it itself")
+    )]
+    pub(crate) certificate_file: PathBuf,
 }
 
 /// CPU time up to the start of the work.

@@ -88,6 +88,7 @@ fn work(args: &[&str]) -> Result<()> {
                     Against::Tls => std::fs::read_to_string(certificate)?,
                     Against::Stub | Against::Mosquitto => String::new(),
                 },
+                certificate_file: certificate.into(),
             };
             if let Some(clients) = job.row.clients() {
                 measure::allow_descriptors(u64::from(clients) * client.descriptors())?;

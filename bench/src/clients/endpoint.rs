@@ -7,6 +7,8 @@ use std::time::Instant;
 use mqtt_endpoint_tokio::mqtt_ep::packet::v3_1_1::{Connect, Disconnect, Publish, Subscribe};
 use mqtt_endpoint_tokio::mqtt_ep::packet::{Packet, Qos, SubEntry, SubOpts};
 use mqtt_endpoint_tokio::mqtt_ep::transport::TcpTransport;
+#[cfg(feature = "tls")]
+use mqtt_endpoint_tokio::mqtt_ep::transport::{TlsTransport, connect_helper::connect_tcp_tls};
 use mqtt_endpoint_tokio::mqtt_ep::{Endpoint, Mode, Version, role};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -31,13 +33,7 @@ fn failed(error: impl std::fmt::Debug) -> Error {
 
 async fn connect(job: &Job, id: &str) -> Result<Client> {
     let client: Client = Arc::new(Endpoint::new(Version::V3_1_1));
-    let socket = TcpStream::connect(job.address()).await?;
-    socket.set_nodelay(true)?;
-    let transport = TcpTransport::from_stream(socket);
-    client
-        .attach(transport, Mode::Client)
-        .await
-        .map_err(failed)?;
+    attach(&client, job).await?;
     let connect = Connect::builder().client_id(id).map_err(failed)?;
     let connect = connect.clean_session(true).build().map_err(failed)?;
     client.send(connect).await.map_err(failed)?;
@@ -46,6 +42,24 @@ async fn connect(job: &Job, id: &str) -> Result<Client> {
         other => return Err(format!("{other:?} instead of CONNACK").into()),
     }
     Ok(client)
+}
+
+async fn attach(client: &Client, job: &Job) -> Result<()> {
+    #[cfg(feature = "tls")]
+    if job.tls() {
+        let (address, config) = (job.address(), crate::clients::tls_config(job)?);
+        let stream = connect_tcp_tls(&address, "127.0.0.1", Some(config), None);
+        let stream = stream.await.map_err(failed)?;
+        stream.get_ref().0.set_nodelay(true)?;
+        let transport = TlsTransport::from_stream(stream);
+        let attached = client.attach(transport, Mode::Client).await;
+        return attached.map_err(failed);
+    }
+    let socket = TcpStream::connect(job.address()).await?;
+    socket.set_nodelay(true)?;
+    let transport = TcpTransport::from_stream(socket);
+    let attached = client.attach(transport, Mode::Client).await;
+    attached.map_err(failed)
 }
 
 async fn work(job: Job) -> Result<()> {

@@ -8,6 +8,8 @@ use flowsdk::mqtt_client::{
     MqttClientOptions, MqttMessage, PublishResult, TokioAsyncClientConfig, TokioAsyncMqttClient,
     TokioMqttEventHandler,
 };
+#[cfg(feature = "tls")]
+use flowsdk::mqtt_client::{opts::MqttClientOptionsBuilder, transport::RustlsTlsConfig};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::Result;
@@ -88,8 +90,10 @@ async fn connect(job: &Job, id: String, handler: Handler) -> Result<TokioAsyncMq
         .mqtt_version(5)
         .clean_start(true)
         .auto_ack(true)
-        .receive_maximum(job.window())
-        .build();
+        .receive_maximum(job.window());
+    #[cfg(feature = "tls")]
+    let options = with_tls(options, job)?;
+    let options = options.build();
     let config = TokioAsyncClientConfig::builder()
         .auto_reconnect(false)
         .buffer_messages(false)
@@ -99,6 +103,16 @@ async fn connect(job: &Job, id: String, handler: Handler) -> Result<TokioAsyncMq
         return Err("CONNECT was refused".into());
     }
     Ok(client)
+}
+
+/// With rustls, where the job is over TLS.
+#[cfg(feature = "tls")]
+fn with_tls(options: MqttClientOptionsBuilder, job: &Job) -> Result<MqttClientOptionsBuilder> {
+    if !job.tls() {
+        return Ok(options);
+    }
+    let tls = RustlsTlsConfig::builder().add_roots_from_pem(job.certificate.as_bytes())?;
+    Ok(options.peer(job.url()).rustls_tls_config(tls.build()))
 }
 
 async fn work(job: Job) -> Result<()> {

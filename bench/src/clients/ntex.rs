@@ -1,5 +1,6 @@
 //! `ntex-mqtt` 9.0, MQTT 5.0, on ntex's runtime over tokio. It has no queue: a message is encoded where it is published. At QoS 1 by its call
-//! that does not block, with a callback for acknowledgements; `ready` waits for room in the window and for the socket.
+//! that does not block, with a callback for acknowledgements; `ready` waits for room in the window and for the socket. Over TLS
+//! by the connector of `ntex-tls` with rustls.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -11,9 +12,10 @@ use ntex_mqtt::v5::client::ProtocolMessage;
 use ntex_mqtt::v5::codec::{PublishAckReason, QoS, RetainHandling, SubscriptionOptions};
 use ntex_service::Pipeline;
 use ntex_service::cfg::SharedCfg;
+use ntex_tls::rustls::TlsConnector;
 
 use crate::case::Work;
-use crate::clients::Gate;
+use crate::clients::{Gate, tls_config};
 use crate::crowd::{crowd, together};
 use crate::job::{Begun, Job};
 use crate::wire::{FILTER, TOPIC};
@@ -32,6 +34,11 @@ async fn connect(job: &Job, id: String) -> Result<v5::client::Client> {
     let connector = v5::client::MqttConnector::new();
     let connect = v5::client::Connect::new(job.address());
     let connect = connect.client_id(id).clean_start();
+    if job.tls() {
+        let connector = connector.connector(TlsConnector::from(tls_config(job)?));
+        let pipeline = Pipeline::new(SharedCfg::default(), connector);
+        return pipeline.call(connect).await.map_err(failed);
+    }
     let pipeline = Pipeline::new(SharedCfg::default(), connector);
     pipeline.call(connect).await.map_err(failed)
 }

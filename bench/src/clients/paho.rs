@@ -9,6 +9,8 @@ use paho_mqtt::{
     AsyncClient, ConnectOptionsBuilder, CreateOptionsBuilder, DeliveryToken, Message,
     PersistenceType, SyncReceiver,
 };
+#[cfg(feature = "tls")]
+use paho_mqtt::{SslOptions, SslOptionsBuilder};
 
 use crate::Result;
 use crate::case::Work;
@@ -60,12 +62,26 @@ fn connect(job: &Job, id: &str) -> Result<(AsyncClient, SyncReceiver<Option<Mess
         .finalize();
     let client = AsyncClient::new(options)?;
     let messages = client.start_consuming();
-    let options = ConnectOptionsBuilder::new()
+    let mut options = ConnectOptionsBuilder::new();
+    options
         .clean_session(true)
-        .max_inflight(job.window().into())
-        .finalize();
-    client.connect(options).wait()?;
+        .max_inflight(job.window().into());
+    #[cfg(feature = "tls")]
+    if job.tls() {
+        options.ssl_options(tls(job)?);
+    }
+    client.connect(options.finalize()).wait()?;
     Ok((client, messages))
+}
+
+/// OpenSSL's, with all that it can check.
+#[cfg(feature = "tls")]
+fn tls(job: &Job) -> Result<SslOptions> {
+    Ok(SslOptionsBuilder::new()
+        .trust_store(&job.certificate_file)?
+        .enable_server_cert_auth(true)
+        .verify(true)
+        .finalize())
 }
 
 fn message(job: &Job, payload: &[u8]) -> Message {
