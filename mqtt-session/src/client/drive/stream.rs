@@ -17,18 +17,18 @@ const SMALL_READS: u8 = 16;
 /// Chunks for one write: large payloads are chunks of their own.
 const CHUNKS: usize = 64;
 
-/// Room for a read behind what is there: the beginning of a packet mostly, for which there is some room more. `reserve` doubles a buffer that is a few bytes
-/// too small.
+/// Room for a read behind what is there: the beginning of a packet mostly, which is copied to where there is room for as much again. So each byte is
+/// copied a few times at most, however little a read brings. `reserve` doubles a buffer that is a few bytes too small.
 fn make_room(input: &mut BytesMut, size: usize) {
-    let more = size / 16;
-    if input.capacity() - input.len() >= size || input.try_reclaim(size) {
+    let len = input.len();
+    if input.capacity() - len >= size || input.try_reclaim(size) {
         return;
     }
-    if input.len() > more {
+    if len > size / 2 {
         input.reserve(size);
         return;
     }
-    let mut fresh = BytesMut::with_capacity(size + more);
+    let mut fresh = BytesMut::with_capacity(size + (2 * len).max(size / 16));
     fresh.extend_from_slice(input);
     *input = fresh;
 }

@@ -340,6 +340,30 @@ fn a_read_takes_no_more_for_the_piece_of_a_packet_that_the_one_before_has_left()
     assert!((64 * 1024..72 * 1024).contains(&room), "{room}");
 }
 
+/// As those are that are a small part of a buffer which has grown.
+#[test]
+fn messages_that_span_reads_are_not_copied_out_of_them() {
+    for len in [1_000_u32, 5_000, 10_000, 20_000, 32_000] {
+        let mut pair = Pair::connected();
+        let mut messages = pair.client.messages();
+        let mut frame = vec![0x30, len as u8 | 0x80, (len >> 7) as u8];
+        if len >= 1 << 14 {
+            frame[2] |= 0x80;
+            frame.push((len >> 14) as u8);
+        }
+        let size = frame.len() + len as usize;
+        frame.extend([0, 1, b't', 0]);
+        frame.resize(size, b'x');
+        let count = 5_000_000 / size;
+        let mut taken = 0;
+        for piece in frame.repeat(count).chunks(150_001) {
+            pair.receive(piece);
+            taken += std::iter::from_fn(|| messages.try_next()).count();
+        }
+        assert_eq!((taken, pair.client.stats().copied), (count, 0), "{len}");
+    }
+}
+
 /// As servers of some other protocols do, by which they are known.
 #[test]
 fn what_a_server_says_as_soon_as_the_stream_is_open_is_not_lost() {
