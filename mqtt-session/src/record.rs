@@ -99,8 +99,8 @@ pub enum Record {
     /// Whose session this is. The first of all records. Where a later one names another group or client identifier, the server of
     /// before knew another session, which means nothing to this one: as [`Record::SessionBegan`] has it.
     Identity(Identity),
-    /// The server has begun a session, and knows nothing of the one before: messages in flight go back to the queue, and packet
-    /// identifiers mean nothing any more.
+    /// The server has begun a session, or has one of which nothing was known, and knows nothing of the one before: messages in flight go back to
+    /// the queue, and packet identifiers mean nothing any more.
     SessionBegan,
     /// A message of QoS 1 or 2 was accepted.
     Accepted(Accepted),

@@ -249,7 +249,7 @@ impl Session {
         }
     }
 
-    /// CONNACK said that the server has no session of before.
+    /// CONNACK said that the server has no session of before, or has one of which nothing is known here.
     pub(super) fn record_session_began(&mut self) {
         let Some(records) = &mut self.records else {
             return;
@@ -275,12 +275,13 @@ impl Session {
         let Some(records) = &mut self.records else {
             return;
         };
+        if !records.begun {
+            return self.record_session_began();
+        }
         let moved = self.round.moved();
         // The list may have changed since the session began, and another name may stand for its group: that it has kept its old one says that the session
-        // goes on.
-        if records.identity.moved != moved
-            && records.identity.group == self.round.group_name().to_string()
-        {
+        // goes on. Where a server has moved that is not in the list says only who is.
+        if records.identity.moved != moved && self.round.goes_by(&records.identity.group) {
             records.identity.moved = moved;
             records.identity.next_token = self.outgoing.upcoming_token();
             records.push(Record::Identity(records.identity.clone()));

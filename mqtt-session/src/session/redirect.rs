@@ -84,38 +84,49 @@ impl Session {
     /// A session is restored that the group of this name has. Servers that have moved for good stand in their places of the list again, where we may still be
     /// sent there; a server off the list, to which an earlier process was sent, joins it. Whether the session can be gone on with.
     pub(super) fn settle_in(&mut self, group: &str, moved: &[Moved]) -> bool {
-        let mut settled = false;
-        // The first is the one that was connected to: with that the rounds begin.
-        for Moved { from, to } in moved.iter().rev() {
-            let Some(place) = self.round.place_of(from) else {
-                continue;
-            };
-            let from = self.round.endpoint_at(place);
-            if let Some(target) = self.listed(to).or_else(|| self.named(to, from)) {
-                let redirects = self.config.redirects();
-                let sharing = redirects.is_some_and(Redirects::shares_sessions);
-                self.round.settle_instead(place, target, sharing);
-                settled = true;
+        let redirects = self.config.redirects();
+        let sharing = redirects.is_some_and(Redirects::shares_sessions);
+        let group_of = |place| self.round.configured(place).group;
+        let own = self.round.place_of(group).map(group_of);
+        let places = moved.iter().filter_map(|Moved { from, to }| {
+            let place = self.round.place_of(from)?;
+            if let Some(target) = self.listed(to) {
+                return Some((place, target, None));
             }
+            // Of a group that is listed, it shares the session only where the configuration says so.
+            if own.is_some() && !sharing {
+                return None;
+            }
+            let target = self.named(to, &self.round.configured(place).endpoint)?;
+            let shared = own.unwrap_or_else(|| group_of(place));
+            Some((place, target, sharing.then_some(shared)))
+        });
+        let places: Vec<_> = places.collect();
+        let settled = !places.is_empty();
+        // The first is the one that was connected to: with that the rounds begin.
+        for (place, target, group) in places.into_iter().rev() {
+            self.round.settle_instead(place, target, group);
         }
         if settled {
             return true;
         }
-        // Of servers that are no longer in the list, those may be to which they moved.
-        let names = || core::iter::once(group).chain(moved.iter().map(|moved| moved.to.as_str()));
-        if let Some(place) = names().find_map(|name| self.round.place_of(name)) {
+        // Of servers that are not in the list, those may be to which they moved.
+        let targets = || moved.iter().map(|moved| moved.to.as_str());
+        let mut names = core::iter::once(group).chain(targets());
+        if let Some(place) = names.find_map(|name| self.round.place_of(name)) {
             self.round.settle_in(place);
             return true;
         }
         let from = self.round.endpoint();
-        let target = names().find_map(|name| self.named(name, from));
+        let mut names = targets().chain(core::iter::once(group));
+        let target = names.find_map(|name| self.named(name, from));
         target.is_some_and(|target| self.round.settle_at(target))
     }
 
     /// The server of the list with this name.
     fn listed(&self, name: &str) -> Option<Endpoint> {
         let place = self.round.place_of(name)?;
-        Some(self.round.endpoint_at(place).clone())
+        Some(self.round.configured(place).endpoint.clone())
     }
 
     /// The server with this name, where we may be sent there.

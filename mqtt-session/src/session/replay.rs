@@ -127,7 +127,8 @@ impl Replay {
         if same {
             return Ok(());
         }
-        self.begun = false;
+        // It is recorded when a server has begun a session: one that is elsewhere has none of it, though a crash may have taken what says so.
+        self.begun = true;
         self.lose_session()
     }
 

@@ -43,8 +43,8 @@ struct Detour {
     fresh: bool,
     /// The last target that accepted. It may have our session.
     last: Option<Server>,
-    /// How many groups of their own targets have made.
-    groups: u32,
+    /// The last group that a target has made, if one has. None is made twice: the session may be at one that is no longer known here.
+    last_group: u32,
     /// What the application gave for this attempt.
     credentials: Option<Credentials>,
     /// Of the CONNACK that came last.
@@ -148,8 +148,7 @@ impl Round {
 
     /// The turn is given to these, of which there is at least one. Not more than [`IN_A_ROW`] times in a row.
     pub(super) fn redirect(&mut self, to: Vec<Endpoint>, permanent: bool, sharing: bool) -> bool {
-        let group = self.server().group;
-        let last_group = self.servers.iter().map(|server| server.group).max();
+        let group = sharing.then(|| self.server().group);
         let detour = self.detour.get_or_insert_default();
         if detour.in_a_row >= IN_A_ROW {
             return false;
@@ -158,25 +157,25 @@ impl Round {
         detour.fresh = true;
         // What a stand-in says of itself does not concern the list.
         detour.moved = permanent && (detour.targets.is_empty() || detour.moved);
-        let mut targets = Vec::with_capacity(to.len());
-        for endpoint in to {
-            let mut known = self.servers.iter().chain(&detour.last);
-            targets.push(
-                match known.find(|known| known.endpoint.is_same_server(&endpoint)) {
-                    Some(known) => known.clone(),
-                    None if sharing => Server::new(endpoint, group),
-                    None => {
-                        detour.groups = detour.groups.wrapping_add(1);
-                        Server::new(
-                            endpoint,
-                            last_group.unwrap_or(0).wrapping_add(detour.groups),
-                        )
-                    }
-                },
-            );
-        }
-        detour.targets = targets;
+        let targets = to.into_iter().map(|endpoint| self.target(endpoint, group));
+        let targets = targets.collect();
+        self.detour.get_or_insert_default().targets = targets;
         true
+    }
+
+    /// A server to which we are sent: one that is known, also by a place of the list that another has taken, or a new one, of this group or of its own.
+    fn target(&mut self, endpoint: Endpoint, group: Option<u32>) -> Server {
+        let detour = self.detour.iter();
+        let off_the_list =
+            detour.flat_map(|detour| detour.last.iter().chain(detour.replaced.values()));
+        let mut known = self.servers.iter().chain(off_the_list);
+        match known.find(|known| known.endpoint.is_same_server(&endpoint)) {
+            Some(known) => known.clone(),
+            None => {
+                let group = group.unwrap_or_else(|| self.new_group());
+                Server::new(endpoint, group)
+            }
+        }
     }
 
     pub(super) fn give_credentials(&mut self, credentials: Credentials) {
@@ -259,26 +258,36 @@ impl Round {
     }
 
     /// What the group of the server whose turn it is goes by, in any order of the list: that of its servers which comes first by its
-    /// text, or the target itself. It stays the same for as long as the session: a server that has moved within the group counts as what it was.
+    /// text, or the target itself. It stays the same for as long as the session: a server that has moved within the group counts as what it was, and one
+    /// that has moved into it does not count.
     pub(super) fn group_name(&self) -> &Endpoint {
         let own = self.server();
-        let of_group = (0..).zip(&self.servers).filter_map(|(place, server)| {
-            let was = self.replaced(place).filter(|was| was.group == own.group);
-            (server.group == own.group).then(|| was.unwrap_or(server))
+        let places = (0..).zip(&self.servers);
+        let of_group = places.filter_map(|(place, server)| {
+            let configured = self.replaced(place).unwrap_or(server);
+            (server.group == own.group && configured.group == own.group).then_some(configured)
         });
         let first = of_group.min_by_key(|server| server.endpoint.to_string());
         &first.unwrap_or(own).endpoint
     }
 
-    /// The place of the server with this name in the list.
-    pub(super) fn place_of(&self, name: &str) -> Option<u16> {
-        let mut servers = self.servers.iter();
-        let place = servers.position(|server| server.endpoint.to_string() == name)?;
-        u16::try_from(place).ok()
+    /// Whether this is a name of the group of the server whose turn it is.
+    pub(super) fn goes_by(&self, name: &str) -> bool {
+        let group = self.server().group;
+        let place = self.place_of(name);
+        place.is_some_and(|place| self.configured(place).group == group)
+            || self.group_name().to_string() == name
     }
 
-    pub(super) fn endpoint_at(&self, place: u16) -> &Endpoint {
-        &self.servers[usize::from(place)].endpoint
+    /// The place of the server with this name in the list of the configuration.
+    pub(super) fn place_of(&self, name: &str) -> Option<u16> {
+        (0..self.len()).find(|place| self.configured(*place).endpoint.to_string() == name)
+    }
+
+    /// The server that the configuration has in this place.
+    pub(super) fn configured(&self, place: u16) -> &Server {
+        self.replaced(place)
+            .unwrap_or(&self.servers[usize::from(place)])
     }
 
     /// A session is restored that belongs to the group of the server at this place: the rounds begin there.
@@ -294,7 +303,7 @@ impl Round {
         else {
             return false;
         };
-        let group = self.unused_group();
+        let group = self.new_group();
         let mut servers = core::mem::take(&mut self.servers).into_vec();
         servers.push(Server::new(endpoint, group));
         self.servers = servers.into();
@@ -302,21 +311,20 @@ impl Round {
         true
     }
 
-    /// The same for a server that has taken this place for good. It may be one of the list.
-    pub(super) fn settle_instead(&mut self, place: u16, endpoint: Endpoint, sharing: bool) {
-        let mut known = self.servers.iter();
-        let server = match known.find(|known| known.endpoint.is_same_server(&endpoint)) {
-            Some(known) => known.clone(),
-            None if sharing => Server::new(endpoint, self.servers[usize::from(place)].group),
-            None => Server::new(endpoint, self.unused_group()),
-        };
+    /// The same for a server that has taken this place for good. It may be one that is known; else it is of this group, or of its own.
+    pub(super) fn settle_instead(&mut self, place: u16, endpoint: Endpoint, group: Option<u32>) {
+        let server = self.target(endpoint, group);
         self.replace(place, server);
         self.settle_in(place);
     }
 
-    fn unused_group(&self) -> u32 {
-        let last_group = self.servers.iter().map(|server| server.group).max();
-        last_group.map_or(0, |last| last.wrapping_add(1))
+    /// One that no server has had.
+    fn new_group(&mut self) -> u32 {
+        let detour = self.detour.get_or_insert_default();
+        let listed = self.servers.iter().chain(detour.replaced.values());
+        let last = listed.map(|server| server.group).max().unwrap_or(0);
+        detour.last_group = detour.last_group.max(last).wrapping_add(1);
+        detour.last_group
     }
 
     /// What is known of a server holds for its group.

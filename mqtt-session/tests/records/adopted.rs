@@ -33,7 +33,7 @@ fn records_of_another_client_identifier_or_server_are_of_another_session() {
     let Some(Record::Identity(identity)) = log.first().cloned() else {
         panic!("{log:?}")
     };
-    // The process died before it was recorded what the new session was to know.
+    // The process died before it was recorded what the new session was to know: the server has begun it.
     for (client_id, group) in [("other", "192.0.2.1:1883"), ("client", "192.0.2.2:1883")] {
         let mut log = log.clone();
         let mut other = identity.clone();
@@ -50,8 +50,8 @@ fn records_of_another_client_identifier_or_server_are_of_another_session() {
         let Packet::Connect(connect) = next.open() else {
             panic!("no CONNECT");
         };
-        assert!(connect.clean_start, "{client_id} {group}");
-        next.accept(false, NONE);
+        assert!(!connect.clean_start, "{client_id} {group}");
+        next.accept(true, NONE);
         store(&mut next);
         next.poll();
         store(&mut next);

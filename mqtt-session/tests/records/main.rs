@@ -5,6 +5,7 @@ mod ascending;
 mod moved;
 #[path = "../pair/mod.rs"]
 mod pair;
+mod places;
 mod restored;
 mod reused;
 mod withheld;

@@ -400,3 +400,192 @@ fn no_server_of_the_list_is_taken_for_the_one_that_the_session_was_moved_to() {
     expected.extend(listed);
     assert_eq!(asked, expected);
 }
+
+/// The server whose turn it is sends us there.
+fn send_to(raw: &mut Raw, reason: ReasonCode, server: &Endpoint) {
+    raw.open();
+    let reference = Properties::builder().server_reference(&server.to_string());
+    raw.feed(&Packet::ConnAck(ConnAck {
+        session_present: false,
+        reason,
+        properties: reference.build().expect("good properties"),
+    }));
+    raw.hang_up();
+}
+
+/// Which servers the next process asks, none of which accepts, and whether for a clean start.
+fn asked_next(config: ConfigBuilder, servers: Servers, log: Vec<Record>) -> Vec<(u8, bool)> {
+    let built = config.clone().build().expect("a good configuration");
+    let mut next = Raw::of(config, servers.clone());
+    next.session = Session::restore(built, servers.clone(), 7, CLOCK, log).expect("good records");
+    next.session.start(next.now);
+    let turns = servers.endpoints().map(|_| {
+        let Packet::Connect(connect) = next.open() else {
+            panic!("no CONNECT");
+        };
+        let server = next.session.server().host().rsplit('.').next();
+        let number = server.and_then(|number| number.parse().ok());
+        next.closed(Cause::Eof);
+        (number.expect("an address"), connect.clean_start)
+    });
+    turns.collect()
+}
+
+/// [MQTT-4.3.3-10]: what is in flight there could meet what another server keeps.
+#[test]
+fn a_session_that_a_server_had_before_is_not_looked_for_at_others_after_a_restart() {
+    let config = || ahead().clean_start(false);
+    let servers = || Servers::new(endpoint(1)).or(endpoint(2));
+    let mut raw = Raw::of(config(), servers());
+    raw.session.start(raw.now);
+    raw.poll();
+    raw.closed(Cause::ConnectionRefused);
+    raw.open();
+    raw.accept(true, NONE);
+    let token = raw.publish(QoS::ExactlyOnce, b"x");
+    let mut log = store(&mut raw);
+    log.extend(store(&mut raw));
+    let sent = raw.lines();
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    let asked = asked_next(config(), servers(), log.clone());
+    assert_eq!(asked, [(2, false), (1, true)]);
+
+    let mut next = Raw::of(config(), servers());
+    let built = config().build().expect("a good configuration");
+    next.session = Session::restore(built, servers(), 7, CLOCK, log).expect("good records");
+    next.session.start(next.now);
+    next.open();
+    next.accept(true, NONE);
+    assert_eq!(next.lines(), [format!("{} DUP", sent[0])]);
+    assert_eq!(next.outcome(token), None);
+}
+
+#[test]
+fn a_session_that_was_begun_elsewhere_is_not_resumed_where_it_was_though_the_log_ends_there() {
+    let config = || ahead().clean_start(false);
+    let servers = || Servers::new(endpoint(1)).or(endpoint(2));
+    let mut raw = Raw::of(config(), servers());
+    raw.session.start(raw.now);
+    raw.open();
+    raw.accept(false, NONE);
+    raw.publish(QoS::ExactlyOnce, b"x");
+    let mut log = store(&mut raw);
+    log.extend(store(&mut raw));
+    raw.closed(Cause::Eof);
+    raw.wait_for_dial();
+    raw.closed(Cause::ConnectionRefused);
+    raw.open();
+    raw.accept(false, NONE);
+    let records = store(&mut raw);
+    assert!(
+        matches!(
+            &records[..],
+            [Record::Identity(_), Record::SessionBegan, ..]
+        ),
+        "{records:?}"
+    );
+    for len in 1..=records.len() {
+        log.push(records[len - 1].clone());
+        let asked = asked_next(config(), servers(), log.clone());
+        assert_eq!(asked, [(2, false), (1, true)], "{len}");
+    }
+}
+
+/// A group that a redirect has made is that of one server.
+#[test]
+fn servers_to_which_different_ones_send_us_are_not_taken_to_share_a_session() {
+    let config = || ahead().redirects(Redirects::to(["192.0.2.1", "192.0.2.8", "192.0.2.9"]));
+    let mut raw = Raw::of(config(), Servers::new(endpoint(1)).or(endpoint(2)));
+    raw.session.start(raw.now);
+    send_to(&mut raw, ReasonCode::USE_ANOTHER_SERVER, &endpoint(9));
+    raw.open();
+    raw.accept(false, NONE);
+    raw.closed(Cause::Eof);
+    raw.wait_for_dial();
+    raw.closed(Cause::ConnectionRefused);
+    send_to(&mut raw, ReasonCode::SERVER_MOVED, &endpoint(1));
+    raw.open();
+    raw.accept(false, NONE);
+    raw.closed(Cause::Eof);
+    raw.wait_for_dial();
+    send_to(&mut raw, ReasonCode::USE_ANOTHER_SERVER, &endpoint(9));
+    raw.open();
+    raw.accept(false, NONE);
+    raw.closed(Cause::Eof);
+    raw.wait_for_dial();
+    send_to(&mut raw, ReasonCode::USE_ANOTHER_SERVER, &endpoint(8));
+    let Packet::Connect(connect) = raw.open() else {
+        panic!("no CONNECT");
+    };
+    assert_eq!(raw.session.server(), &endpoint(8));
+    assert!(connect.clean_start, "the session is at another server");
+}
+
+/// Of servers that share sessions the third, which shares none, has moved to the second, and that to another one, which comes before all by its text.
+#[test]
+fn a_server_that_moved_into_a_group_does_not_give_it_its_name() {
+    let config = || ahead().redirects(Redirects::to(["192.0.2.5", "192.0.2.2"]).sharing_sessions());
+    let servers = || {
+        let cluster = Servers::new(endpoint(5)).or_sharing(endpoint(6));
+        cluster.or(endpoint(7))
+    };
+    let mut raw = Raw::of(config(), servers());
+    raw.session.start(raw.now);
+    for _ in 0..2 {
+        raw.poll();
+        raw.closed(Cause::ConnectionRefused);
+    }
+    send_to(&mut raw, ReasonCode::SERVER_MOVED, &endpoint(5));
+    send_to(&mut raw, ReasonCode::SERVER_MOVED, &endpoint(2));
+    raw.open();
+    raw.accept(false, NONE);
+    let log = store(&mut raw);
+    let asked = asked_next(config(), servers(), log);
+    assert_eq!(asked, [(2, false), (5, false), (6, false)]);
+}
+
+#[test]
+fn a_server_that_moved_to_one_which_has_left_the_list_does_not_take_the_session_along() {
+    let config = || ahead().redirects(Redirects::to(["192.0.2.2"]));
+    let cluster = Servers::new(endpoint(1)).or_sharing(endpoint(2));
+    let mut raw = Raw::of(config(), cluster.or(endpoint(3)));
+    raw.session.start(raw.now);
+    for _ in 0..2 {
+        raw.poll();
+        raw.closed(Cause::ConnectionRefused);
+    }
+    send_to(&mut raw, ReasonCode::SERVER_MOVED, &endpoint(2));
+    raw.open();
+    raw.accept(false, NONE);
+    let log = store(&mut raw);
+    let asked = asked_next(config(), Servers::new(endpoint(1)).or(endpoint(3)), log);
+    assert_eq!(asked, [(1, false), (3, true)]);
+}
+
+#[test]
+fn a_server_that_is_not_in_the_list_and_has_moved_is_not_looked_for_where_it_was() {
+    let one = || Servers::new(endpoint(1));
+    let mut log = log_of_one_sent_away(one(), ReasonCode::USE_ANOTHER_SERVER);
+    let mut next = resumed_at_target(log.clone());
+    next.closed(Cause::Eof);
+    next.wait_for_dial();
+    let further = Endpoint::new("192.0.2.9", 1885);
+    send_to(&mut next, ReasonCode::SERVER_MOVED, &further);
+    next.open();
+    next.accept(true, NONE);
+    log.extend(store(&mut next));
+    let dialled = dialled_next(sharing(), one(), log);
+    assert_eq!(dialled[0], further.to_string());
+}
+
+/// The session goes on where an earlier process was sent.
+fn resumed_at_target(log: Vec<Record>) -> Raw {
+    let servers = Servers::new(endpoint(1));
+    let built = sharing().build().expect("a good configuration");
+    let mut raw = Raw::of(sharing(), servers.clone());
+    raw.session = Session::restore(built, servers, 7, CLOCK, log).expect("good records");
+    raw.session.start(raw.now);
+    raw.open();
+    raw.accept(true, NONE);
+    raw
+}
