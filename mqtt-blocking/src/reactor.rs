@@ -319,4 +319,32 @@ mod tests {
         reactor.wait(None).unwrap();
         other.join().unwrap();
     }
+
+    /// While it gives its turn to others after it has written much, too.
+    #[test]
+    fn no_wake_is_lost_whenever_it_comes() {
+        let reactor = Reactor::new(std::time::Instant::now()).unwrap();
+        let (told, seen) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let waker = reactor.waker();
+        let (tells, sees) = (Arc::clone(&told), Arc::clone(&seen));
+        let other = thread::spawn(move || {
+            for number in 1..=20_000 {
+                tells.store(number, Ordering::Release);
+                waker.wake_by_ref();
+                while sees.load(Ordering::Acquire) < number {
+                    thread::yield_now();
+                }
+            }
+        });
+        reactor.set_timer(Instant::ZERO + Duration::from_secs(60));
+        for number in 1..=20_000 {
+            while told.load(Ordering::Acquire) < number {
+                reactor.wrote(STREAM * (number % 3));
+                reactor.wait(None).unwrap();
+                assert!(!reactor.timer_fired(), "{number}");
+            }
+            seen.store(number, Ordering::Release);
+        }
+        other.join().unwrap();
+    }
 }

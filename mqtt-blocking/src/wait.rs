@@ -236,3 +236,90 @@ impl Wake for Signal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+
+    use std::future::{pending, poll_fn};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::slot::{Awaited, slot};
+
+    /// What another thread brings when it is asked to.
+    fn brought() -> (mpsc::Sender<()>, Awaited<u8>) {
+        let (awaited, filling) = slot();
+        let (ask, asked) = mpsc::channel();
+        thread::spawn(move || {
+            let _ = asked.recv();
+            filling.fill(7);
+        });
+        (ask, awaited)
+    }
+
+    /// An answer that the application gives, an interceptor: they may wait on the thread that polls them.
+    #[test]
+    fn a_wait_within_a_wait_takes_no_wake_of_it() {
+        let (mut outer, fill_outer) = slot();
+        let (inner, fill_inner) = slot();
+        let mut within = Some((inner, fill_outer, fill_inner));
+        let waits = poll_fn(|context| {
+            let polled = Pin::new(&mut outer).poll(context);
+            if let Some((inner, fill_outer, fill_inner)) = within.take() {
+                thread::spawn(move || {
+                    fill_outer.fill(1);
+                    fill_inner.fill(2);
+                });
+                assert_eq!(wait(inner), 2);
+            }
+            polled
+        });
+        assert_eq!(wait_timeout(waits, Duration::from_secs(60)), Ok(1));
+    }
+
+    #[test]
+    fn a_wait_that_panicked_leaves_the_thread_able_to_wait() {
+        for _ in 0..2 {
+            let panics = || wait(poll_fn(|_| -> Poll<()> { panic!("of the test") }));
+            catch_unwind(AssertUnwindSafe(panics)).unwrap_err();
+            let (ask, value) = brought();
+            ask.send(()).unwrap();
+            assert_eq!(wait(value), 7);
+            let timeout = Duration::from_millis(1);
+            assert!(wait_timeout(pending::<()>(), timeout).is_err());
+        }
+    }
+
+    struct WaitsWhenDropped(mpsc::Sender<u8>);
+
+    impl Drop for WaitsWhenDropped {
+        fn drop(&mut self) {
+            let (ask, value) = brought();
+            ask.send(()).unwrap();
+            let _ = self.0.send(wait(value));
+        }
+    }
+
+    thread_local! {
+        static LAST: Cell<Option<WaitsWhenDropped>> = const { Cell::new(None) };
+    }
+
+    /// A value of the application's own that says farewell.
+    #[test]
+    fn what_a_thread_drops_as_it_ends_can_wait() {
+        for waited_before in [false, true] {
+            let (sender, result) = mpsc::channel();
+            let thread = thread::spawn(move || {
+                if waited_before {
+                    wait(std::future::ready(()));
+                }
+                LAST.set(Some(WaitsWhenDropped(sender)));
+                wait(std::future::ready(()));
+            });
+            thread.join().unwrap();
+            assert_eq!(result.recv(), Ok(7));
+        }
+    }
+}
