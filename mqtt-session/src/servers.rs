@@ -1,3 +1,5 @@
+use alloc::collections::BTreeMap;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::convert::Infallible;
 use core::str::FromStr;
@@ -62,7 +64,7 @@ impl Servers {
         }
     }
 
-    /// Another server, which knows nothing of the sessions of those before.
+    /// Another server, which knows nothing of the sessions of those before. One that is listed already, with the same credentials, is still the same server.
     #[must_use]
     pub fn or(mut self, endpoint: Endpoint) -> Self {
         let group = self.list.last().map_or(0, |last| last.group + 1);
@@ -116,6 +118,9 @@ impl Servers {
 
     pub(crate) fn into_list(self, dice: &mut Dice) -> Vec<Server> {
         let mut list = self.list;
+        if list.len() > 1 {
+            join_groups(&mut list);
+        }
         if self.shuffled {
             for last in (1..list.len()).rev() {
                 let any = dice.roll() % (last as u64 + 1);
@@ -123,6 +128,23 @@ impl Servers {
             }
         }
         list
+    }
+}
+
+/// A server that is listed more than once has one and the same session in each place, and so have those that share it.
+fn join_groups(list: &mut [Server]) {
+    let mut seen = BTreeMap::new();
+    for place in 0..list.len() {
+        let before = seen.insert(list[place].endpoint.to_string(), place);
+        // What is not shown, credentials say, may tell them apart.
+        let Some(before) = before.filter(|at| list[*at].endpoint == list[place].endpoint) else {
+            continue;
+        };
+        let (kept, joining) = (list[before].group, list[place].group);
+        if kept != joining {
+            let joining = list.iter_mut().filter(|server| server.group == joining);
+            joining.for_each(|server| server.group = kept);
+        }
     }
 }
 

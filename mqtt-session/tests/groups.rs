@@ -63,6 +63,44 @@ fn assigned(id: &str) -> Properties {
 }
 
 #[test]
+fn a_server_that_the_list_has_twice_keeps_the_session_in_both_places() {
+    let twice = [
+        apart().or(endpoint(1)).or(endpoint(3)),
+        apart().or(endpoint(3)).or_sharing(endpoint(1)),
+    ];
+    for (servers, third) in twice.into_iter().zip([true, false]) {
+        let mut raw = at_the_first(lasting(Version::V5), servers);
+        raw.closed(Cause::Eof);
+        raw.wait_for_dial();
+        let mut asked = Vec::new();
+        for _ in 0..4 {
+            let clean_start = connect_packet(&mut raw).clean_start;
+            asked.push((raw.session.server().clone(), clean_start));
+            raw.closed(Cause::Eof);
+        }
+        asked.sort_by_key(|(server, _)| server.to_string());
+        let expected = [(1, false), (1, false), (2, true), (3, third)];
+        assert_eq!(
+            asked,
+            expected.map(|(number, clean)| (endpoint(number), clean))
+        );
+    }
+}
+
+/// One user's sessions may be none of another's, as where each has a host of its own there.
+#[test]
+fn a_server_that_the_list_has_for_two_users_is_a_group_for_each() {
+    let [one, other] = ["mqtt://a:x@192.0.2.1", "mqtt://b:x@192.0.2.1"]
+        .map(|url| Endpoint::parse(url).expect("a good URL"));
+    let mut raw = at_the_first(lasting(Version::V5), Servers::new(one).or(other));
+    raw.closed(Cause::Eof);
+    raw.wait_for_dial();
+    assert!(!connect_packet(&mut raw).clean_start);
+    raw.closed(Cause::Eof);
+    assert!(connect_packet(&mut raw).clean_start);
+}
+
+#[test]
 fn another_group_is_asked_for_a_clean_start_and_gets_what_was_in_flight_anew() {
     let mut raw = at_the_first(lasting(Version::V5), apart());
     let token = raw.publish(QoS::AtLeastOnce, b"1");
