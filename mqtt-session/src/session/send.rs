@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::num::{NonZeroU64, NonZeroUsize};
 
 use mqtt_proto::{EncodeError, Flow, PacketId, PacketType, PropertyId, Publish, QoS, Sender};
@@ -510,7 +511,7 @@ impl Session {
                     ref publish,
                     expiry: Some(expiry),
                 } if expiry.ends_resending(qos, publish, sent.unsent.is_none(), self.now) => {
-                    self.give_up(id, Outcome::Expired);
+                    self.give_up_expired();
                 }
                 SentState::Unacknowledged {
                     qos,
@@ -534,6 +535,28 @@ impl Session {
             self.suspect(id, len as usize);
         }
         true
+    }
+
+    /// Gives up all that is not sent again because it has expired. Those behind it wait until that is stored: a process that does not know of it
+    /// would send it again, behind what the server has seen by then [MQTT-4.6.0-1].
+    #[cold]
+    fn give_up_expired(&mut self) {
+        let (resend, now) = (&self.link.resend, self.now);
+        let over = |id: &PacketId| {
+            self.outgoing.inflight.get(*id).is_some_and(|sent| {
+                let was_sent = sent.unsent.is_none();
+                matches!(
+                    sent.state,
+                    SentState::Unacknowledged { qos, ref publish, expiry: Some(expiry) }
+                        if expiry.ends_resending(qos, publish, was_sent, now)
+                )
+            })
+        };
+        let expired: Vec<_> = resend.iter().copied().filter(over).collect();
+        for id in expired {
+            self.give_up(id, Outcome::Expired);
+        }
+        self.shut_gate();
     }
 
     /// The operating system took bytes: QoS 0 messages that ended among them are done.

@@ -7,6 +7,7 @@
 //! - PUBREL waits for the PUBREC: after PUBREL the server has forgotten the message, and would take it again.
 //! - PUBREC waits for the identifier: after PUBREC the server may not send the message again as a new one, nor must it be delivered twice.
 //! - PUBCOMP waits for the release: after PUBCOMP the server gives the identifier to other messages.
+//! - What is sent behind a message that has expired in flight waits until that is stored, lest the next process sends that one out of its order.
 //! - On a new connection everything but CONNECT waits for what was recorded before: that the server has begun a new session must not be
 //!   forgotten once there is something in it.
 //!
@@ -56,7 +57,7 @@ impl Session {
         qos != QoS::AtMostOnce && self.write_ahead().is_some()
     }
 
-    /// On a new connection: nothing leaves before what was recorded up to now is stored.
+    /// Nothing leaves before what was recorded up to now is stored.
     pub(super) fn shut_gate(&mut self) {
         if let Some(records) = self.write_ahead() {
             let last = records.last();
@@ -130,6 +131,8 @@ impl Session {
                 self.record(|| Record::Freed { id });
             }
         }
+        // A process that does not know of it would send it behind what the server has seen by then [MQTT-4.6.0-1].
+        self.shut_gate();
     }
 
     /// Sends a PUBREL again, ahead of anything new: the PUBREC was stored before this connection, or the PUBREL waits for it already.

@@ -13,7 +13,8 @@ mod withheld;
 use std::time::Duration;
 
 use mqtt_session::proto::{
-    ConnAck, Disconnect, Outbox, Packet, PacketType, Properties, QoS, ReasonCode, SubAck, Version,
+    ConnAck, Disconnect, Outbox, Packet, PacketType, Properties, Publish, QoS, ReasonCode, SubAck,
+    Version,
 };
 use mqtt_session::{
     Cause, Config, ConfigBuilder, Durability, Ending, Endpoint, Event, Instant, Limits, Outcome,

@@ -420,6 +420,7 @@ fn a_message_that_expires_while_its_record_is_stored_is_not_sent_and_gives_its_i
     log.extend(store(&mut raw));
     assert_eq!(raw.lines(), Vec::<String>::new());
     assert_eq!(raw.outcome(token), Some(Outcome::Expired));
+    log.extend(store(&mut raw));
     raw.publish(QoS::ExactlyOnce, b"y");
     log.extend(store(&mut raw));
     assert_eq!(raw.lines(), ["PUBLISH 1"]);

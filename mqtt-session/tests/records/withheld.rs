@@ -321,3 +321,43 @@ fn a_tag_has_255_bytes_at_most_and_what_is_stored_takes_no_room() {
     let expected = PublishRefused::TagTooLong { len: 256, max: 255 };
     assert_eq!(refused, expected);
 }
+
+fn short_lived() -> Publish {
+    let properties = Properties::builder().message_expiry_interval(1);
+    let properties = properties.build().expect("good properties");
+    message("a", b"short-lived").with_properties(properties)
+}
+
+/// [MQTT-4.6.0-1]: the next process would send what has expired, if it did not know, and the server has seen what came behind it.
+#[test]
+fn what_is_sent_behind_an_expired_message_waits_until_its_end_is_stored() {
+    for over_another_connection in [false, true] {
+        let (mut raw, mut log) = connected(ahead());
+        raw.offer(QoS::ExactlyOnce, short_lived())
+            .expect("accepted");
+        raw.publish(QoS::ExactlyOnce, b"lasting");
+        let told = take(&mut raw);
+        let (seq, _) = *told.last().expect("records");
+        log.extend(told.into_iter().map(|(_, record)| record));
+        if over_another_connection {
+            raw.closed(Cause::Eof);
+            raw.session.handle_stored(raw.now, seq);
+            raw.advance(Duration::from_secs(2));
+            raw.wait_for_dial();
+            raw.open();
+            raw.accept(true, NONE);
+        } else {
+            raw.advance(Duration::from_secs(2));
+            raw.session.handle_stored(raw.now, seq);
+        }
+        assert_eq!(
+            raw.lines(),
+            Vec::<String>::new(),
+            "{over_another_connection}"
+        );
+        log.extend(store(&mut raw));
+        assert_eq!(raw.lines(), ["PUBLISH 2"], "{over_another_connection}");
+        let mut next = resumed(ahead(), log);
+        assert_eq!(next.lines(), ["PUBLISH 2 DUP"], "{over_another_connection}");
+    }
+}
