@@ -50,6 +50,8 @@
 //! # Threads
 //!
 //! - One for each client, named `mqtt`, which ends when the session is closed. It holds three file descriptors: the socket and two to wait with.
+//!   While more than some 2 KiB at a time are published it lets other threads of its processor run before it writes, those that publish among them. Where
+//!   the processor is also kept busy by others, each write may then wait for a slice of time.
 //! - One for each of the functions in [`Answers`] while it is called, which may block: a call that never returns holds one, and no second.
 //! - At most [`LOOKUP_THREADS`] in the process for name lookups. The system's lookup can't be given up; one that outlives its time goes on unheard,
 //!   on one of these.
