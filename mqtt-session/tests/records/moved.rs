@@ -30,12 +30,18 @@ fn log_of_one_sent_away(servers: Servers, reason: ReasonCode) -> Vec<Record> {
     store(&mut raw)
 }
 
+/// One that goes on with these records, and begins to look for a server.
+fn next_process(config: ConfigBuilder, servers: Servers, log: Vec<Record>) -> Raw {
+    let built = config.clone().build().expect("a good configuration");
+    let mut next = Raw::of(config, servers.clone());
+    next.session = Session::restore(built, servers, 7, CLOCK, log).expect("good records");
+    next.session.start(next.now);
+    next
+}
+
 /// Where the next process looks for a server, while none answers.
 fn dialled_next(config: ConfigBuilder, servers: Servers, log: Vec<Record>) -> Vec<String> {
-    let built = config.clone().build().expect("a good configuration");
-    let mut raw = Raw::of(config, servers.clone());
-    raw.session = Session::restore(built, servers, 7, CLOCK, log).expect("good records");
-    raw.session.start(raw.now);
+    let mut raw = next_process(config, servers, log);
     let mut dialled = Vec::new();
     while dialled.len() < 4 {
         if raw.dials().is_empty() {
@@ -166,10 +172,7 @@ fn check_moved_server_that_shares_sessions(network: &str) {
     raw.accept(false, NONE);
     raw.publish(QoS::AtLeastOnce, b"x");
     let log = store(&mut raw);
-    let built = sharing().build().expect("a good configuration");
-    let mut next = Raw::of(sharing(), servers());
-    next.session = Session::restore(built, servers(), 7, CLOCK, log).expect("good records");
-    next.session.start(next.now);
+    let mut next = next_process(sharing(), servers(), log);
     next.poll();
     let mut asked = Vec::new();
     for _ in 0..2 {
@@ -230,10 +233,7 @@ fn a_moved_server_that_is_not_said_to_share_sessions_shares_none_after_a_restart
         one.or_sharing(Endpoint::new("198.51.100.2", 1883))
     };
     let log = log_of_one_sent_away(servers(), ReasonCode::SERVER_MOVED);
-    let built = allowing().build().expect("a good configuration");
-    let mut next = Raw::of(allowing(), servers());
-    next.session = Session::restore(built, servers(), 7, CLOCK, log).expect("good records");
-    next.session.start(next.now);
+    let mut next = next_process(allowing(), servers(), log);
     for clean_start in [false, true] {
         if next.dials().is_empty() {
             next.wait_for_dial();
@@ -305,10 +305,7 @@ fn check_one_of_three_that_moved(network: &str, back_at_the_first: bool) {
         raw.accept(true, NONE);
     }
     let log = store(&mut raw);
-    let built = sharing().build().expect("a good configuration");
-    let mut next = Raw::of(sharing(), servers());
-    next.session = Session::restore(built, servers(), 7, CLOCK, log).expect("good records");
-    next.session.start(next.now);
+    let mut next = next_process(sharing(), servers(), log);
     next.poll();
     let mut asked = Vec::new();
     for _ in 0..3 {
@@ -356,11 +353,7 @@ fn the_list_may_name_a_moved_server_where_it_is_now() {
     for config in [sharing, ahead] {
         let mut log = log_of_one_moved_meanwhile();
         for _ in 0..2 {
-            let built = config().build().expect("a good configuration");
-            let mut next = Raw::of(config(), servers());
-            next.session = Session::restore(built, servers(), 7, CLOCK, log.clone())
-                .expect("the session of the list");
-            next.session.start(next.now);
+            let mut next = next_process(config(), servers(), log.clone());
             let Packet::Connect(connect) = next.open() else {
                 panic!("no CONNECT");
             };
@@ -377,10 +370,7 @@ fn the_list_may_name_a_moved_server_where_it_is_now() {
 fn no_server_of_the_list_is_taken_for_the_one_that_the_session_was_moved_to() {
     let servers = || Servers::new(endpoint(1)).or(endpoint(2)).or(endpoint(3));
     let log = log_of_one_sent_away(servers(), ReasonCode::USE_ANOTHER_SERVER);
-    let built = allowing().build().expect("a good configuration");
-    let mut next = Raw::of(allowing(), servers());
-    next.session = Session::restore(built, servers(), 7, CLOCK, log).expect("good records");
-    next.session.start(next.now);
+    let mut next = next_process(allowing(), servers(), log);
     let mut asked = Vec::new();
     for _ in 0..4 {
         if next.dials().is_empty() {
@@ -415,10 +405,7 @@ fn send_to(raw: &mut Raw, reason: ReasonCode, server: &Endpoint) {
 
 /// Which servers the next process asks, none of which accepts, and whether for a clean start.
 fn asked_next(config: ConfigBuilder, servers: Servers, log: Vec<Record>) -> Vec<(u8, bool)> {
-    let built = config.clone().build().expect("a good configuration");
-    let mut next = Raw::of(config, servers.clone());
-    next.session = Session::restore(built, servers.clone(), 7, CLOCK, log).expect("good records");
-    next.session.start(next.now);
+    let mut next = next_process(config, servers.clone(), log);
     let turns = servers.endpoints().map(|_| {
         let Packet::Connect(connect) = next.open() else {
             panic!("no CONNECT");
@@ -581,10 +568,7 @@ fn a_server_that_is_not_in_the_list_and_has_moved_is_not_looked_for_where_it_was
 /// The session goes on where an earlier process was sent.
 fn resumed_at_target(log: Vec<Record>) -> Raw {
     let servers = Servers::new(endpoint(1));
-    let built = sharing().build().expect("a good configuration");
-    let mut raw = Raw::of(sharing(), servers.clone());
-    raw.session = Session::restore(built, servers, 7, CLOCK, log).expect("good records");
-    raw.session.start(raw.now);
+    let mut raw = next_process(sharing(), servers, log);
     raw.open();
     raw.accept(true, NONE);
     raw
