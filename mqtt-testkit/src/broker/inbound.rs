@@ -93,6 +93,7 @@ pub(super) struct Arrival {
     pub(super) id: PacketId,
     pub(super) qos: QoS,
     pub(super) dup: bool,
+    /// With its topic.
     pub(super) size: usize,
     pub(super) retain: bool,
     pub(super) expires: bool,

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mqtt_proto::{Ack, Flow, PacketType, Publish, PublishView, QoS, ReasonCode, Topic};
+use mqtt_proto::{
+    Ack, Encoder, Flow, PacketType, Publish, PublishView, QoS, ReasonCode, Sender, Topic, Version,
+};
 
 use super::connection::Effect;
 use super::inbound::{Arrival, Verdict};
@@ -11,6 +13,13 @@ use super::message::{Delivery, Message};
 use super::session::Subscription;
 use super::violation::{Checked, Fault};
 use super::{Broker, ConnId, Received};
+
+/// What the message takes on a connection that has no topic alias for it yet, as when it is resent.
+fn whole_size(version: Version, publish: &Publish, view: &PublishView) -> usize {
+    let encoder = Encoder::new(version, Sender::Client);
+    let size = encoder.publish_len(publish, view.flow(), None);
+    size.unwrap_or_else(|_| view.size())
+}
 
 /// Share name and filter.
 pub(super) type SharedKey = (String, String);
@@ -35,7 +44,7 @@ impl Broker {
                     id,
                     qos: view.qos(),
                     dup,
-                    size: view.size(),
+                    size: whole_size(connection.version, &publish, view),
                     retain: view.retain(),
                     expires: view.properties().message_expiry_interval().is_some(),
                 };
